@@ -1,0 +1,120 @@
+"""Comprehensions and generator expressions as loops.
+
+``[f(x) for x in xs if x]`` is the loop ``for x in xs: if x: collect(f(x))``; what collects is the
+kernel's half, a comprehension over the operands that come back.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from typing import Final
+
+from mpmagic.cell.hoist import EVENT
+
+__all__ = ["Comprehension", "as_loop", "collected", "outermost"]
+
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+# Builtins that exhaust a generator before they return, each with the positions that they take.
+_EXHAUSTING: Final = frozenset(
+    {"sum", "list", "tuple", "set", "frozenset", "dict", "sorted", "min", "max", "Counter", "deque"}
+)
+_ENDING_EARLY: Final = frozenset({"any", "all", "next"})
+_EXHAUSTING_METHODS: Final = frozenset({"join", "extend", "update", "fromkeys"})
+
+
+def outermost(node: ast.AST, *, ahead: bool, shadowed: set[str]) -> Iterator[Comprehension]:
+    """The comprehensions in an expression that may be split: the outermost ones.
+
+    Parameters
+    ----------
+    node
+        An expression of a statement.
+    ahead
+        Whether elements may be computed that the serial cell would not have asked for.
+    shadowed
+        Names of builtins that the notebook has given another meaning.
+    """
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+        yield node
+        return
+    if isinstance(node, ast.Lambda | ast.GeneratorExp):
+        return
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.GeneratorExp):
+        if _exhausts(node, shadowed, ahead=ahead):
+            yield node.args[0]
+    for child in ast.iter_child_nodes(node):
+        yield from outermost(child, ahead=ahead, shadowed=shadowed)
+
+
+def _exhausts(node: ast.Call, shadowed: set[str], *, ahead: bool) -> bool:
+    match node.func:
+        case ast.Name(id=name):
+            known = name in _EXHAUSTING or (ahead and name in _ENDING_EARLY)
+            return known and name not in shadowed
+        case ast.Attribute(attr="join", value=ast.Constant(value=str() | bytes())):
+            return True
+        case ast.Attribute(attr=name):
+            return name in _EXHAUSTING_METHODS and name != "join"
+        case _:
+            return False
+
+
+def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:
+    """The comprehension as a loop, and in it the statement that stands for its element."""
+    if isinstance(node, ast.DictComp):
+        value: ast.expr = ast.Tuple(elts=[node.key, node.value], ctx=ast.Load())
+    else:
+        # In a display, so that what the kernel has already is not sent.
+        value = ast.Tuple(elts=[node.elt], ctx=ast.Load())
+    element: ast.stmt = ast.Expr(value=copy.deepcopy(value))
+    ast.copy_location(element, node.key if isinstance(node, ast.DictComp) else node.elt)
+    ast.copy_location(element.value, element)  # type: ignore[attr-defined]
+    body = element
+    first, *rest = node.generators
+    for generator in reversed(rest):
+        body = _nested(generator, body)
+    for test in reversed(first.ifs):
+        body = ast.copy_location(ast.If(test=copy.deepcopy(test), body=[body], orelse=[]), test)
+    loop = ast.For(target=copy.deepcopy(first.target), iter=first.iter, body=[body], orelse=[])
+    return ast.copy_location(loop, node), element
+
+
+def _nested(generator: ast.comprehension, body: ast.stmt) -> ast.stmt:
+    for test in reversed(generator.ifs):
+        body = ast.copy_location(ast.If(test=copy.deepcopy(test), body=[body], orelse=[]), test)
+    loop = ast.For(
+        target=copy.deepcopy(generator.target),
+        iter=copy.deepcopy(generator.iter),
+        body=[body],
+        orelse=[],
+    )
+    return ast.copy_location(loop, generator.target)
+
+
+def collected(node: Comprehension, element: ast.stmt, rows: ast.expr) -> Comprehension:
+    """The kernel's half: a comprehension of the same kind over the rows that come back.
+
+    Parameters
+    ----------
+    node
+        The comprehension as it was written.
+    element
+        Its element with operands hoisted.
+    rows
+        What yields pairs of an item and an event.
+    """
+    assert isinstance(element, ast.Expr) and isinstance(element.value, ast.Tuple)
+    target = ast.Tuple(
+        elts=[copy.deepcopy(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
+        ctx=ast.Store(),
+    )
+    kernel = copy.copy(node)
+    kernel.generators = [ast.comprehension(target=target, iter=rows, ifs=[], is_async=0)]
+    if isinstance(kernel, ast.DictComp):
+        kernel.key, kernel.value = element.value.elts
+    else:
+        (kernel.elt,) = element.value.elts
+    return kernel

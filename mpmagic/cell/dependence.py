@@ -1,0 +1,492 @@
+"""Loop fission: which statements of a loop's body are work, and which are commits.
+
+Every name of the body falls into one class:
+
+- *kernel*: state that iterations share. A name whose value is carried from one iteration to a
+  later one, a name from outside whose object the body mutates, and whatever a commit binds or may
+  mutate. Only commits touch these.
+- *private*: bound by the work and used in the iteration that bound it. Privatised: it lives in
+  the worker, and its last value survives the loop.
+- *item*: names of the loop's target; the kernel and the worker both have the item.
+- *captured*: read only; sent to the workers.
+
+A unit that touches a kernel name is a commit. The classes grow to a fixed point: what a commit
+binds is a kernel name too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from mpmagic.cell import tables
+from mpmagic.cell.effects import FIGURE, Effects, Refusal, Scanner
+from mpmagic.cell.flow import Flow
+from mpmagic.cell.functions import Summaries
+from mpmagic.cell.guard import hash_checked, infallible, may_suppress, raises_past
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
+from mpmagic.cell.unit import Stage, Unit, cut
+
+__all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of"]
+
+
+_WRITING: Final = frozenset(
+    {"savefig", "save", "savez", "savetxt", "dump", "write_text", "write_bytes", "to_csv",
+     "to_parquet", "to_json", "to_pickle", "write", "writelines", "flush", "close", "commit"}
+)  # fmt: skip
+_READING: Final = frozenset(
+    {"open", "read_text", "read_bytes", "imread", "load", "loadtxt", "read_csv", "read_parquet",
+     "read_json", "read_pickle", "stat", "exists", "getsize", "listdir", "glob", "iterdir", "run",
+     "check_output"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """What the user lets a loop do beyond the promise's defaults.
+
+    Attributes
+    ----------
+    ahead
+        Work may run that the serial cell would have skipped.
+    local
+        Names of which each worker may keep its own, changed or not.
+    seeded
+        Whether iterations get random streams of their own.
+    """
+
+    ahead: bool = False
+    local: frozenset[str] = frozenset()
+    seeded: bool = False
+
+
+class Unsplittable(Exception):
+    """The loop can't be split; `refusal` says where and why, `advice` what to change."""
+
+    def __init__(self, refusal: Refusal, advice: str = "", units: list[Unit] | None = None) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+        self.advice = advice
+        self.units = units or []
+
+
+@dataclass(slots=True)
+class Dependence:
+    """The stages of one loop's body.
+
+    Parameters
+    ----------
+    target
+        The loop's target.
+    body
+        Its statements.
+    knowledge
+        What names stand for when the loop is reached.
+    allowances
+        What the user allows.
+    element
+        Of a comprehension written as a loop, the statement that stands for its element: it is
+        the kernel's to collect.
+    iterable
+        The effects of the loop's iterable, some of which may come while it is iterated.
+    """
+
+    target: ast.expr
+    body: list[ast.stmt]
+    knowledge: Knowledge
+    allowances: Allowances
+    element: ast.stmt | None = None
+    iterable: Effects = field(default_factory=Effects)
+    summaries: Summaries = field(init=False)
+    scanner: Scanner = field(init=False)
+    units: list[Unit] = field(init=False)
+    whole: Effects = field(init=False)
+    flow: Flow = field(init=False)
+    kernel: dict[str, str] = field(init=False, default_factory=dict)
+    checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.summaries = Summaries(self.knowledge)
+        self.scanner = Scanner(self.knowledge, self.summaries)
+        self.units = cut(self.body, self.scanner)
+        self.whole = Effects()
+        for unit in self.every_unit():
+            self.whole.absorb(unit.header)
+        self._refuse_at_once()
+        self._walk_flow()
+        self._seed_carried()
+        self._seed_mutated()
+        if self.element is not None:
+            self._seed_element()
+        self._grow()
+        self._refuse_breaks()
+
+    # -- names ---------------------------------------------------------------------------------
+
+    @property
+    def items(self) -> set[str]:
+        """Names of the target that are still the item's when a commit reads them."""
+        return self.targets - set(self.whole.binds)
+
+    @property
+    def targets(self) -> set[str]:
+        """Names of the loop's target."""
+        return bound_names(self.target)
+
+    @property
+    def private(self) -> set[str]:
+        """Names that the work binds."""
+        apart = self.kernel.keys() | self.allowances.local | {FIGURE}
+        return self.whole.binds.keys() - apart
+
+    def every_unit(self) -> Iterator[Unit]:
+        """All units, those inside others included."""
+        for unit in self.units:
+            yield from unit.walk()
+
+    # -- what can't be split at all ------------------------------------------------------------
+
+    def _refuse_at_once(self) -> None:
+        for refusal in self.whole.refusals:
+            raise self._unsplittable(refusal)
+        for node in ast.walk(self.target):
+            if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+                reason = "the loop's target isn't a plain name"
+                raise self._unsplittable(Refusal(node.lineno, ast.unparse(node), reason))
+        if self.whole.kernel_only and self.element is not None:
+            for line, reason in self.whole.kernel_only.items():
+                raise self._unsplittable(Refusal(line, "", reason))
+        if self.whole.draws and not self.allowances.seeded:
+            draw = self.whole.draws[0]
+            reason = "iterations share this stream of random numbers"
+            advice = (
+                "give each iteration a generator of its own, such as "
+                "`np.random.default_rng([seed, i])`, or use `--seed N`"
+            )
+            raise self._unsplittable(Refusal(draw.line, draw.text, reason), advice)
+
+    def _unsplittable(self, refusal: Refusal, advice: str = "") -> Unsplittable:
+        return Unsplittable(refusal, advice, self.units)
+
+    # -- the seeds -----------------------------------------------------------------------------
+
+    def _walk_flow(self) -> None:
+        headers = {id(unit.node): unit.header for unit in self.every_unit()}
+
+        def hidden_reads(node: ast.AST) -> list[str]:
+            effects = headers[id(node)]
+            if isinstance(node, ast.ClassDef):
+                return list(effects.reads)
+            spelt = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            return [n for n in effects.reads if n in effects.late or n not in spelt]
+
+        def hidden_binds(node: ast.AST) -> list[str]:
+            return [FIGURE] if FIGURE in headers[id(node)].binds else []
+
+        self.flow = Flow(hidden_reads, hidden_binds, self._suppresses)
+        self.flow.iteration(self.body, self.targets)
+
+    def _suppresses(self, context: ast.expr) -> bool:
+        return may_suppress(context, self.knowledge, self.summaries)
+
+    def _seed_carried(self) -> None:
+        for name, line in self.flow.exposed.items():
+            if name in self.whole.binds and name not in self.allowances.local:
+                bound_at = self.whole.binds[name]
+                self.kernel[name] = (
+                    f"line {line} reads `{name}` before this iteration has bound it: "
+                    f"line {bound_at} carries its value from one iteration to the next"
+                )
+
+    def _seed_mutated(self) -> None:
+        for name, mutation in self.whole.mutates.items():
+            reached = self.alias_roots(name)
+            shared = {n for n in reached if self._is_outside(n)} - self.allowances.local
+            why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
+            for other in shared:
+                self.kernel.setdefault(other, why)
+            if shared:
+                self.kernel.setdefault(name, why)
+        for name in (*self.iterable.binds, *self.iterable.mutates):
+            if name in self.whole.touched():
+                line = self.whole.reads.get(name, self.target.lineno)
+                reason = f"the loop's iterable changes `{name}` while it is read ahead"
+                raise self._unsplittable(Refusal(line, name, reason))
+        if FIGURE in self.whole.binds and not self._closes_figures():
+            self.kernel[FIGURE] = "figures that aren't closed are shown by the kernel"
+
+    def _closes_figures(self) -> bool:
+        calls = [n.func for s in self.body for n in ast.walk(s) if isinstance(n, ast.Call)]
+        names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
+        return "close" in names and "show" not in names
+
+    def _seed_element(self) -> None:
+        """Nothing but its element may touch the kernel in a comprehension."""
+        for name, why in self.kernel.items():
+            line = self.whole.mutates[name].line if name in self.whole.mutates else 0
+            raise self._unsplittable(Refusal(line, name, why))
+        for unit in self.every_unit():
+            if unit.node is self.element:
+                self.commit(unit, "the kernel collects the elements")
+
+    def alias_roots(self, name: str) -> set[str]:
+        """`name` and every name from which its value may be taken as a path."""
+        reached, open_ = {name}, [name]
+        while open_:
+            for root in self.whole.aliases.get(open_.pop(), ()):
+                if root not in reached:
+                    reached.add(root)
+                    open_.append(root)
+        return reached
+
+    def _is_outside(self, name: str) -> bool:
+        if name == FIGURE:
+            return FIGURE in self.flow.exposed
+        return name in self.targets or name not in self.whole.binds or name in self.kernel
+
+    # -- the fixed point -----------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        before = -1
+        while before != (now := len(self.kernel) + self._commits()):
+            before = now
+            for unit in self.units:
+                self._visit(unit)
+            if not self.allowances.ahead:
+                self._guard(self.units, "")
+            self._keep_order()
+            self._keep_outside_order()
+
+    def _commits(self) -> int:
+        return sum(unit.stage is Stage.COMMIT for unit in self.every_unit())
+
+    def _visit(self, unit: Unit) -> None:
+        if unit.stage is Stage.COMMIT:
+            return
+        why = self._touches_kernel(unit.header)
+        if why:
+            self.commit(unit, why)
+            return
+        for block in unit.blocks:
+            for inner in block:
+                self._visit(inner)
+        self._check_compound(unit)
+
+    def _touches_kernel(self, effects: Effects) -> str:
+        for line, reason in effects.kernel_only.items():
+            return f"line {line}, {reason}"
+        for name in (*effects.reads, *effects.binds, *effects.mutates):
+            if name in self.kernel:
+                return self.kernel[name]
+        return ""
+
+    def commit(self, unit: Unit, why: str) -> None:
+        """Make the whole unit a commit, and its names the kernel's."""
+        effects = unit.whole()
+        for inner in unit.walk():
+            inner.stage, inner.why = Stage.COMMIT, why
+        spelt = {n.id for n in ast.walk(unit.node) if isinstance(n, ast.Name)}
+        bound_here = {n for n in self.whole.binds if n not in self.kernel}
+        for name in effects.binds:
+            self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
+        for name in bound_here & {n for n in effects.reads if n in effects.late or n not in spelt}:
+            line = effects.reads[name]
+            self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
+        for name in effects.mutates:
+            if name in bound_here:
+                why_mutated = f"line {effects.mutates[name].line} changes `{name}` in a commit"
+                self.kernel.setdefault(name, why_mutated)
+
+    def _check_compound(self, unit: Unit) -> None:
+        """Make a compound unit a commit if its control flow hangs on the commits inside it."""
+        if isinstance(unit.node, ast.For | ast.While) and _leaks(unit.blocks[0]):
+            self.commit(unit, "a commit inside it decides how the inner loop goes on")
+        elif isinstance(unit.node, ast.Try | ast.TryStar):
+            self._check_protected(unit, unit.blocks if unit.node.finalbody else unit.blocks[:1])
+        elif isinstance(unit.node, ast.With):
+            contexts = [item.context_expr for item in unit.node.items]
+            if not all(raises_past(c, self.knowledge) for c in contexts):
+                self._check_protected(unit, unit.blocks)
+
+    def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:
+        """An exception of a commit under ``try`` or ``with`` would change what follows."""
+        for inner in _commits_in(blocks):
+            if isinstance(unit.node, ast.Try) and self._past_handlers(unit.node, inner):
+                continue
+            if not infallible(inner.node, self.knowledge):
+                kind = type(unit.node).__name__.lower().removesuffix("star")
+                line, at = inner.node.lineno, unit.node.lineno
+                self.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
+                return
+            self.checked_keys[inner] = hash_checked(inner.node, self.knowledge)
+
+    def _past_handlers(self, node: ast.Try, inner: Unit) -> bool:
+        """Whether what the commit can raise isn't caught here."""
+        if node.finalbody or not infallible(inner.node, self.knowledge):
+            return False
+        types = [self.knowledge.resolve(h.type) for h in node.handlers if h.type is not None]
+        known = len(types) == len(node.handlers)
+        return known and all(isinstance(t, type) and not issubclass(TypeError, t) for t in types)
+
+    # -- order within an iteration -------------------------------------------------------------
+
+    def _guard(self, units: list[Unit], why: str) -> str:
+        """Make a commit of whatever runs only if a commit before it lets the iteration go on."""
+        for unit in units:
+            if why and unit.stage is Stage.WORK:
+                self.commit(unit, why)
+            if unit.stage is Stage.COMMIT:
+                if _escapes(unit.node):
+                    why = why or self._guard_reason(unit)
+                continue
+            inner = ""
+            if not isinstance(unit.node, ast.For | ast.While):
+                for block in unit.blocks:
+                    inner = self._guard(block, why) or inner
+            why = why or inner
+        return why
+
+    def _guard_reason(self, unit: Unit) -> str:
+        return f"it runs only if line {unit.node.lineno} lets the iteration go on; {unit.why}"
+
+    def _keep_order(self) -> None:
+        """A temporary that a commit was handed must not change, or be changed, behind its back."""
+        order = list(self.every_unit())
+        for i, unit in enumerate(order):
+            if unit.stage is not Stage.COMMIT:
+                continue
+            for name, storing in self._handed(unit):
+                later = self._after(order, i)
+                if any(self._conflicts(u, name, storing=storing) for u in later):
+                    why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
+                    self.kernel.setdefault(name, why)
+
+    def _keep_outside_order(self) -> None:
+        """Work that may read what a commit before it has written outside must come after it."""
+        written = 0
+        for unit in self.every_unit():
+            names = {
+                f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
+                for n in (ast.walk(unit.node) if not unit.blocks else ())
+                if isinstance(n, ast.Call)
+                for f in [n.func]
+            }
+            if unit.stage is Stage.COMMIT and names & _WRITING:
+                written = written or unit.node.lineno
+            elif written and unit.stage is Stage.WORK and names & _READING:
+                self.commit(unit, f"it may read what line {written}, a commit, writes outside")
+
+    def _after(self, order: list[Unit], i: int) -> list[Unit]:
+        """Work that may run after unit `i` in the same iteration."""
+        inner_loop = next(
+            (
+                u
+                for u in self.every_unit()
+                if isinstance(u.node, ast.For | ast.While)
+                and order[i] in u.walk()
+                and u is not order[i]
+            ),
+            None,
+        )
+        again = list(inner_loop.walk()) if inner_loop is not None else []
+        return [u for u in (*order[i + 1 :], *again) if u.stage is Stage.WORK]
+
+    def _conflicts(self, unit: Unit, name: str, *, storing: bool) -> bool:
+        aliases = {n for n in (*self.whole.binds, *self.targets) if name in self.alias_roots(n)}
+        names = aliases | {name}
+        if names & set(unit.header.mutates):
+            # To keep a reference is all that the commit did: the serial loop's object changes too.
+            return True
+        return not storing and bool(names & set(unit.header.reads))
+
+    def _handed(self, unit: Unit) -> Iterator[tuple[str, bool]]:
+        """Private names and items whose very object a commit gets, and whether it only keeps it."""
+        names = self.private | self.items
+        if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
+            return  # its header's operands are values; what is inside is visited by itself
+        for call in ast.walk(unit.node):
+            if not isinstance(call, ast.Call):
+                continue
+            if not self._touches_kernel(self.scanner.scan([call])):
+                continue
+            callee = self.knowledge.resolve(call.func)
+            if callee is not UNKNOWN and tables.never_mutates_arguments(callee):
+                continue
+            storing = self._keeps_only(call)
+            for argument in (*call.args, *(k.value for k in call.keywords)):
+                if isinstance(argument, ast.Starred):
+                    argument = argument.value
+                if isinstance(argument, ast.Name) and argument.id in names:
+                    yield argument.id, storing
+
+    def _keeps_only(self, call: ast.Call) -> bool:
+        if not isinstance(call.func, ast.Attribute):
+            return False
+        kind = self.knowledge.type_of(call.func.value)
+        if kind in (list, set, dict) or call.func.attr in ("append", "add"):
+            return True
+        return call.func.attr in ("write", "info", "debug", "warning", "error", "update")
+
+    def _refuse_breaks(self) -> None:
+        """Without ``--ahead`` no iteration may run that a break could have prevented."""
+        if self.allowances.ahead:
+            return
+        for line in breaks_of(self.body):
+            reason = "a `break` may end the loop while later iterations are running already"
+            advice = "`--ahead` lets work run that the serial cell might have skipped"
+            raise self._unsplittable(Refusal(line, "break", reason), advice)
+
+
+def _commits_in(blocks: list[list[Unit]]) -> list[Unit]:
+    """The outermost commits inside blocks."""
+    found: list[Unit] = []
+    for block in blocks:
+        for unit in block:
+            if unit.stage is Stage.COMMIT:
+                found.append(unit)
+            else:
+                found += _commits_in(unit.blocks)
+    return found
+
+
+def _leaks(units: list[Unit]) -> bool:
+    """Whether a commit among the units leaves the loop around them, or its iteration."""
+    for unit in units:
+        if unit.stage is Stage.COMMIT:
+            if _escapes(unit.node):
+                return True
+        elif isinstance(unit.node, ast.For | ast.While):
+            if _leaks(unit.blocks[1]):
+                return True
+        elif any(_leaks(block) for block in unit.blocks):
+            return True
+    return False
+
+
+def _escapes(node: ast.AST) -> bool:
+    """Whether running `node` may break or continue a loop around it."""
+    if isinstance(node, ast.Break | ast.Continue):
+        return True
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+        return False
+    if isinstance(node, ast.For | ast.While):
+        return any(_escapes(child) for child in node.orelse)
+    return any(_escapes(child) for child in ast.iter_child_nodes(node))
+
+
+def breaks_of(statements: list[ast.stmt]) -> list[int]:
+    """Lines of the breaks that end the loop whose body `statements` are."""
+    lines: list[int] = []
+    for node in statements:
+        if isinstance(node, ast.Break):
+            lines.append(node.lineno)
+        elif isinstance(node, ast.For | ast.While):
+            lines += breaks_of(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for name in ("body", "orelse", "finalbody"):
+                lines += breaks_of(getattr(node, name, []))
+            for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+                lines += breaks_of(part.body)
+    return lines

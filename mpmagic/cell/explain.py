@@ -1,0 +1,67 @@
+"""The cell with a mark on each line: where it runs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mpmagic.cell.plan import CellPlan
+from mpmagic.cell.unit import Stage, Unit
+
+__all__ = ["explained", "refusal_text"]
+
+_WIDTH = 7
+
+
+def explained(plan: CellPlan, text: str) -> str:
+    """The listing of a planned cell.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    text
+        The cell as it stands in the notebook, its magic line included.
+    """
+    marks: dict[int, str] = {}
+    reasons: dict[int, str] = {}
+    for loop in plan.loops:
+        if loop.element is not None:
+            marks[loop.loop.lineno] = "work"
+            reasons[loop.loop.lineno] = "the elements are computed by the workers"
+        _mark(loop.units, marks, reasons)
+    for refused in plan.refused:
+        marks[refused.line] = "kernel"
+        reasons[refused.line] = f"line {refused.refusal.line}: {refused.refusal.reason}"
+    lines = text.rstrip("\n").split("\n")
+    width = max(map(len, lines)) + 2
+    listing = []
+    for number, line in enumerate(lines, 1):
+        mark = marks.get(number, "kernel" if line.strip() and not line.startswith("%") else "")
+        reason = f"# {reasons[number]}" if number in reasons else ""
+        listing.append(f"{mark:<{_WIDTH}} {number:>3} {line:<{width}}{reason}".rstrip())
+    return "\n".join(listing)
+
+
+def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str]) -> None:
+    for unit in units:
+        for line in range(unit.node.lineno, (unit.node.end_lineno or unit.node.lineno) + 1):
+            marks[line] = unit.stage.value
+        if unit.stage is Stage.COMMIT:
+            reasons[unit.node.lineno] = unit.why
+        else:
+            for block in unit.blocks:
+                _mark(block, marks, reasons)
+
+
+def refusal_text(plan: CellPlan, text: str) -> str:
+    """Why no loop of the cell can be split."""
+    if not plan.refused:
+        return "the cell has no loop at its top level; `--or-serial` runs it as it is"
+    first = plan.refused[0]
+    advice = f"\n{first.advice}" if first.advice else ""
+    refusal = first.refusal
+    what = f"`{refusal.name}`: " if refusal.name else ""
+    return (
+        f"line {refusal.line}: {what}{refusal.reason}{advice}\n\n{explained(plan, text)}\n\n"
+        f"Nothing of the cell ran. `--or-serial` runs it as it is."
+    )

@@ -1,0 +1,441 @@
+"""Loop fission itself: one loop becomes a function for the worker and one for the kernel.
+
+The worker's function runs the body with each commit replaced by a line in the log. The kernel's
+function replays the log: for each event the commit of that site, with the operands that the
+worker computed. Both are compiled under the cell's own file name and line numbers, with names that
+no user can spell (``.log``) for what isn't the user's.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from mpmagic.cell.dependence import Dependence, Unsplittable
+from mpmagic.cell.effects import FIGURE, Refusal
+from mpmagic.cell.flow import Reach
+from mpmagic.cell.guard import slot_keys
+from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister
+from mpmagic.cell.syntax import locate_new, set_blocks
+from mpmagic.cell.unit import Stage, Unit, blocks_of
+
+__all__ = ["BREAK", "START", "Fission", "SplitLoop"]
+
+START: Final = -1
+"""The event of an iteration's begin; its operand is the item."""
+
+BREAK: Final = -2
+"""The event of a ``break`` that the work decided."""
+
+_LOG: Final = ".log"
+_ITEMS: Final = ".items"
+_EVENTS: Final = ".events"
+_SITE: Final = ".site"
+_KEY: Final = ".key"
+_SLOT: Final = ".slot"
+_HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT]
+_COMMIT: Final = [_EVENTS, REPLAY]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLoop:
+    """A loop in its two halves.
+
+    Attributes
+    ----------
+    line
+        The line of the loop in the cell.
+    work
+        Code of the worker's function ``(log, items, drain, key, slot)``.
+    commit
+        Code of the kernel's function ``(events, replay)``; None for a comprehension.
+    captured
+        Names that the work reads from the notebook.
+    private
+        Names that the work binds; for a loop statement their last values survive.
+    certain
+        Those of them that every iteration binds.
+    targets
+        Names of the loop's target.
+    shared
+        Names that the commits change or bind.
+    kernel_reads
+        Names that the commits touch.
+    deleted
+        Private names that the body unbinds.
+    operands
+        What the worker sends, as dumped syntax trees: two splits that send the same are the same.
+    sites
+        For each commit its operands, by line and source.
+    bound_before
+        For each commit the private names that the work binds before it and not after it.
+    unsure
+        For each commit those that the work binds before and after it.
+    """
+
+    line: int
+    work: types.CodeType
+    commit: types.CodeType | None
+    captured: frozenset[str]
+    private: frozenset[str]
+    certain: frozenset[str]
+    targets: frozenset[str]
+    shared: frozenset[str]
+    kernel_reads: frozenset[str]
+    deleted: frozenset[str]
+    operands: tuple[str, ...]
+    sites: tuple[tuple[tuple[int, str], ...], ...]
+    bound_before: tuple[frozenset[str], ...]
+    unsure: tuple[frozenset[str], ...]
+
+
+class Fission:
+    """Splits a loop whose stages are known.
+
+    Parameters
+    ----------
+    dependence
+        The stages.
+    filename
+        The name under which the cell is compiled.
+
+    Raises
+    ------
+    Unsplittable
+        If nothing worth sending is left as work.
+    """
+
+    def __init__(self, dependence: Dependence, filename: str) -> None:
+        self.dependence = dependence
+        self._filename = filename
+        self._sites: list[ast.stmt] = []
+        self._operands: list[ast.expr] = []
+        self._site_texts: list[tuple[tuple[int, str], ...]] = []
+        self._site_units: list[Unit] = []
+        self._substantial = False
+
+    def split(self, loop: ast.For) -> SplitLoop:
+        """Both halves of a loop statement."""
+        dependence = self.dependence
+        body = self._worker_block(dependence.units, inner=False)
+        self._refuse_if_idle(loop)
+        outer = dependence.private | dependence.targets
+        work = self._function(_WORK, self._worker_loop(loop, body), outer, loop)
+        bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
+        commit = self._function(_COMMIT, self._replay(loop), bound, loop)
+        return self._described(loop, work, commit)
+
+    def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, ast.stmt]:
+        """The worker's half of a comprehension, and its element's form in the kernel.
+
+        `loop` is the comprehension written as a loop whose only commit is its element.
+        """
+        body = self._worker_block(self.dependence.units, inner=False)
+        self._refuse_if_idle(loop)
+        # Its names are its own: locals, which the functions that it calls don't see.
+        work = self._function(_WORK, self._worker_loop(loop, body), (), loop)
+        (element,) = self._sites
+        return self._described(loop, work, None), element
+
+    def _worker_loop(self, loop: ast.For, body: list[ast.stmt]) -> ast.stmt:
+        return ast.For(target=loop.target, iter=_name(_ITEMS, loop), body=body, orelse=[])
+
+    def _described(
+        self, loop: ast.For, work: types.CodeType, commit: types.CodeType | None
+    ) -> SplitLoop:
+        dependence = self.dependence
+        end = dependence.flow.at_end
+        private = dependence.private
+        return SplitLoop(
+            line=loop.lineno,
+            work=work,
+            commit=commit,
+            captured=frozenset(self._captured()),
+            private=frozenset(private),
+            certain=frozenset(private & end if end is not None else ()),
+            targets=frozenset(dependence.targets),
+            shared=frozenset(dependence.kernel.keys() - {FIGURE}),
+            kernel_reads=frozenset(self._kernel_reads()),
+            deleted=frozenset(_deleted(dependence, end) & private),
+            operands=tuple(ast.dump(operand) for operand in self._operands),
+            sites=tuple(self._site_texts),
+            bound_before=tuple(self._bound_before()),
+            unsure=tuple(self._unsure()),
+        )
+
+    def _bound_before(self) -> list[frozenset[str]]:
+        order = list(self.dependence.every_unit())
+        place = {id(unit): i for i, unit in enumerate(order)}
+        private = self.dependence.private
+        found = []
+        for site in self._site_units:
+            at = place[id(site)]
+            before = {n for u in order[:at] for n in u.header.binds}
+            after = {n for u in order[at:] for n in u.header.binds}
+            found.append(frozenset((before - after - self._bound_around(site)) & private))
+        return found
+
+    def _unsure(self) -> list[frozenset[str]]:
+        """For each commit the private names whose value at that point isn't known afterwards."""
+        order = list(self.dependence.every_unit())
+        found = []
+        for site in self._site_units:
+            at = next(i for i, unit in enumerate(order) if unit is site)
+            before = {n for u in order[:at] for n in u.header.binds}
+            after = {n for u in order[at:] for n in u.header.binds}
+            mixed = (before & after) | self._bound_around(site)
+            found.append(frozenset(mixed & self.dependence.private))
+        return found
+
+    def _bound_around(self, site: Unit) -> set[str]:
+        """Names that a loop inside the body, around the commit, binds again and again."""
+        loops = (
+            unit
+            for unit in self.dependence.every_unit()
+            if isinstance(unit.node, ast.For | ast.While)
+            and any(inner is site for inner in unit.walk())
+            and unit is not site
+        )
+        return {n for unit in loops for n in unit.whole().binds}
+
+    def _captured(self) -> set[str]:
+        """Names that the work reads and doesn't bind first."""
+        dependence = self.dependence
+        reads: set[str] = set()
+        for unit in dependence.every_unit():
+            if unit.stage is Stage.WORK:
+                reads |= unit.header.reads.keys()
+        for operand in self._operands:
+            reads |= dependence.scanner.scan([operand]).reads.keys()
+        own = dependence.private - dependence.allowances.local
+        return reads - own - dependence.targets - {FIGURE}
+
+    def _kernel_reads(self) -> set[str]:
+        commits = [u for u in self.dependence.every_unit() if u.stage is Stage.COMMIT]
+        return {n for u in commits for n in u.header.touched()} - {FIGURE}
+
+    # -- the worker's half ---------------------------------------------------------------------
+
+    def _worker_block(self, units: list[Unit], *, inner: bool) -> list[ast.stmt]:
+        """Units as the worker runs them; `inner` if inside a loop within the loop."""
+        statements: list[ast.stmt] = []
+        for unit in units:
+            if unit.stage is Stage.COMMIT:
+                statements.append(self._site(unit))
+            elif unit.blocks:
+                statements.append(self._compound(unit, inner=inner))
+            else:
+                self._substantial |= unit.header.substantial
+                statements += self._simple(unit.node, inner=inner)
+        return statements or [ast.Pass()]
+
+    def _compound(self, unit: Unit, *, inner: bool) -> ast.stmt:
+        self._substantial |= unit.header.substantial
+        node = copy.copy(unit.node)
+        is_loop = isinstance(node, ast.For | ast.While)
+        blocks = [
+            self._worker_block(block, inner=inner or (is_loop and i == 0)) if block else []
+            for i, block in enumerate(unit.blocks)
+        ]
+        set_blocks(node, blocks)
+        return node
+
+    def _simple(self, node: ast.stmt, *, inner: bool) -> list[ast.stmt]:
+        match node:
+            case ast.Break() if not inner:
+                event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
+                return [ast.copy_location(_call(_LOG, event), node), node]
+            case ast.Global():
+                return [ast.copy_location(ast.Pass(), node)]
+            case ast.AnnAssign(target=ast.Name()):
+                return [without_annotation(node)]
+            case _:
+                return [node]
+
+    def _site(self, unit: Unit) -> ast.stmt:
+        """The line in the log that stands for a commit."""
+        number = len(self._sites)
+        hoister = Hoister(self.dependence, _operand)
+        keys = [ast.dump(key) for key in self.dependence.checked_keys.get(unit, ())]
+        checked = [copy.deepcopy(key) for key in self.dependence.checked_keys.get(unit, ())]
+        site = copy.deepcopy(unit.node)
+        if isinstance(site, ast.AnnAssign) and isinstance(site.target, ast.Name):
+            site = without_annotation(site)
+        self._sites.append(hoister.statement(site))
+        self._operands += hoister.operands
+        self._site_units.append(unit)
+        self._site_texts.append(tuple((o.lineno, ast.unparse(o)) for o in hoister.operands))
+        for operand in hoister.operands:
+            self._substantial |= self.dependence.scanner.scan([operand]).substantial
+        slots = [ast.dump(key) for key in slot_keys(unit.node)]
+        operands = [
+            self._checked(o)
+            if (text := ast.dump(o)) in keys
+            else self._checked(o, by=_SLOT)
+            if text in slots
+            else o
+            for o in hoister.operands
+        ]
+        rest = [
+            self._checked(k) for k in checked if ast.dump(k) not in map(ast.dump, hoister.operands)
+        ]
+        event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
+        if rest:  # keys that the kernel has itself are only tried here
+            event = ast.Subscript(
+                value=ast.Tuple(elts=[*rest, event], ctx=ast.Load()),
+                slice=ast.Constant(len(rest)),
+                ctx=ast.Load(),
+            )
+        return ast.copy_location(_call(_LOG, event), unit.node)
+
+    def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
+        return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
+
+    # -- the kernel's half ---------------------------------------------------------------------
+
+    def _replay(self, loop: ast.For) -> ast.stmt:
+        start = ast.Assign(targets=[loop.target], value=_operand(0))
+        chain: list[ast.stmt] = [ast.copy_location(start, loop.target)]
+        cases = [(START, chain)]
+        for number, site in enumerate(self._sites):
+            cases.append((number, _with_exits([site])))
+        orelse: list[ast.stmt] = []
+        for number, body in reversed(cases):
+            test = ast.Compare(
+                left=ast.Name(id=_SITE, ctx=ast.Load()),
+                ops=[ast.Eq()],
+                comparators=[ast.Constant(number)],
+            )
+            orelse = [ast.If(test=test, body=body, orelse=orelse)]
+        read = ast.Subscript(
+            value=ast.Name(id=EVENT, ctx=ast.Load()), slice=ast.Constant(0), ctx=ast.Load()
+        )
+        dispatch = ast.Assign(targets=[ast.Name(id=_SITE, ctx=ast.Store())], value=read)
+        return ast.For(
+            target=ast.Name(id=EVENT, ctx=ast.Store()),
+            iter=_name(_EVENTS, loop),
+            body=[dispatch, *orelse],
+            orelse=[],
+        )
+
+    # -- both ----------------------------------------------------------------------------------
+
+    def _function(
+        self, parameters: list[str], body: ast.stmt, bound: Iterable[str], loop: ast.For
+    ) -> types.CodeType:
+        names = sorted(n for n in bound if n != FIGURE)
+        statements: list[ast.stmt] = [ast.Global(names=names)] if names else []
+        # Parsed rather than built: which fields a function has depends on Python's version.
+        (function,) = ast.parse("def loop(): pass").body
+        assert isinstance(function, ast.FunctionDef)
+        function.name = ".loop"
+        function.args.args = [ast.arg(arg=p) for p in parameters]
+        function.body = [*statements, ast.copy_location(body, loop)]
+        locate_new(function, loop.lineno)
+        module = ast.Module(body=[function], type_ignores=[])
+        code = compile(module, self._filename, "exec", dont_inherit=True)
+        inner = next(c for c in code.co_consts if isinstance(c, types.CodeType))
+        return _as_module(inner)
+
+    def _refuse_if_idle(self, loop: ast.For) -> None:
+        if self._substantial and (self._calls_in_work() or not self._calls_in_kernel()):
+            return
+        for unit in self.dependence.every_unit():
+            if unit.stage is Stage.COMMIT and unit.whole().substantial:
+                text = ast.unparse(unit.node).partition("\n")[0]
+                refusal = Refusal(unit.node.lineno, text, unit.why)
+                raise Unsplittable(refusal, self._advice(unit), self.dependence.units)
+        refusal = Refusal(loop.lineno, "for", "there is no work in the body that is worth sending")
+        raise Unsplittable(refusal, "", self.dependence.units)
+
+    def _calls_in_work(self) -> bool:
+        """Whether the workers have more to do than an operator or two."""
+        units = (u for u in self.dependence.every_unit() if u.stage is Stage.WORK)
+        nodes = [n for u in units if not u.blocks for n in ast.walk(u.node)]
+        nodes += [n for operand in self._operands for n in ast.walk(operand)]
+        loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
+        return any(isinstance(n, _HEAVY) for n in nodes) or any(
+            u.stage is Stage.WORK for u in loops
+        )
+
+    def _calls_in_kernel(self) -> bool:
+        """Whether a commit computes something itself before it stores it."""
+        for site in self._sites:
+            calls = [n for n in ast.walk(site) if isinstance(n, ast.Call)]
+            own = isinstance(site, ast.Expr) and isinstance(site.value, ast.Call)
+            if len(calls) > own:
+                return True
+        return False
+
+    def _advice(self, unit: Unit) -> str:
+        if "lets the iteration go on" in unit.why or isinstance(unit.node, ast.If):
+            return "`--ahead` lets work run that the serial cell might have skipped"
+        return ""
+
+
+def without_annotation(node: ast.AnnAssign) -> ast.stmt:
+    """The same statement as a function may hold it of a global name."""
+    if node.value is None:
+        return ast.copy_location(ast.Pass(), node)
+    return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+
+def _as_module(code: types.CodeType) -> types.CodeType:
+    """Code of one of our functions under the names that it would have in the cell."""
+    constants = tuple(
+        c.replace(co_qualname=c.co_qualname.removeprefix(".loop.<locals>."))
+        if isinstance(c, types.CodeType)
+        else c
+        for c in code.co_consts
+    )
+    return code.replace(co_name="<module>", co_qualname="<module>", co_consts=constants)
+
+
+def _operand(index: int) -> ast.expr:
+    return ast.Subscript(
+        value=ast.Name(id=EVENT, ctx=ast.Load()), slice=ast.Constant(index + 1), ctx=ast.Load()
+    )
+
+
+def _name(identifier: str, at: ast.AST) -> ast.expr:
+    return ast.copy_location(ast.Name(id=identifier, ctx=ast.Load()), at)
+
+
+def _call(function: str, argument: ast.expr) -> ast.Expr:
+    name = ast.Name(id=function, ctx=ast.Load())
+    return ast.Expr(value=ast.Call(func=name, args=[argument], keywords=[]))
+
+
+def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements whose ``continue`` and ``break`` are told to the replay."""
+    changed: list[ast.stmt] = []
+    for node in statements:
+        if isinstance(node, ast.Continue | ast.Break):
+            method = "skip" if isinstance(node, ast.Continue) else "stop"
+            events = ast.Attribute(
+                value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr=method, ctx=ast.Load()
+            )
+            call = ast.Expr(value=ast.Call(func=events, args=[], keywords=[]))
+            changed += [ast.copy_location(call, node), node]
+            continue
+        blocks = blocks_of(node)
+        if isinstance(node, ast.For | ast.While):
+            node.orelse = _with_exits(node.orelse)
+        elif blocks:
+            set_blocks(node, [_with_exits(block) for block in blocks])
+        changed.append(node)
+    return changed
+
+
+def _deleted(dependence: Dependence, end: Reach) -> set[str]:
+    """Names that the body unbinds itself (``del big``)."""
+    deleted: set[str] = set()
+    for unit in dependence.every_unit():
+        if isinstance(unit.node, ast.Delete):
+            deleted |= {t.id for t in unit.node.targets if isinstance(t, ast.Name)}
+    return deleted - (end or set())

@@ -1,0 +1,263 @@
+"""Which names an iteration may read before it binds them.
+
+A name that the body binds and that has such an upward-exposed use carries a value from one
+iteration to the next: a loop-carried dependence. All other names that the body binds can be
+privatised: every iteration has its own.
+
+The walk follows Python's order of evaluation and keeps, for each point, the set of names that are
+bound on every way there; `None` stands for a point that isn't reached.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+
+from mpmagic.cell.knowledge import bound_names
+
+__all__ = ["Flow", "Reach"]
+
+Reach = set[str] | None
+
+
+class Flow:
+    """The definite bindings of one iteration of a loop's body.
+
+    Parameters
+    ----------
+    target
+        The loop's target, bound when the iteration begins.
+    hidden_reads
+        For a simple statement or the header of a compound one, the names that it reads elsewhere
+        than in expressions of its own: globals of functions that it calls, free names of
+        functions and classes that it makes.
+    hidden_binds
+        State without a name that the same part binds.
+    suppresses
+        Whether a context manager may swallow an exception of its block.
+
+    Attributes
+    ----------
+    exposed
+        Upward-exposed uses: each name with the line of its first one.
+    at_end
+        Names that are bound whenever an iteration ends without an exception or a break.
+    """
+
+    def __init__(
+        self,
+        hidden_reads: Callable[[ast.AST], Iterable[str]],
+        hidden_binds: Callable[[ast.AST], Iterable[str]],
+        suppresses: Callable[[ast.expr], bool],
+    ) -> None:
+        self.exposed: dict[str, int] = {}
+        self.at_end: Reach = None
+        self._hidden_reads = hidden_reads
+        self._hidden_binds = hidden_binds
+        self._suppresses = suppresses
+        self._depth = 0
+
+    def iteration(self, body: list[ast.stmt], bound: Iterable[str]) -> None:
+        """Walk through one iteration that begins with `bound` being bound."""
+        self.at_end = _join(self.block(body, set(bound)), self.at_end)
+
+    def block(self, statements: Iterable[ast.stmt], defined: Reach) -> Reach:
+        """Walk through statements; the names bound on every way to the end of them."""
+        for statement in statements:
+            if defined is None:
+                return None
+            defined = self._statement(statement, defined)
+        return defined
+
+    def _statement(self, node: ast.stmt, defined: set[str]) -> Reach:
+        for name in self._hidden_reads(node):
+            self._use(name, node.lineno, defined)
+        defined.update(self._hidden_binds(node))
+        match node:
+            case ast.If():
+                self._expression(node.test, defined)
+                return _join(
+                    self.block(node.body, set(defined)), self.block(node.orelse, set(defined))
+                )
+            case ast.For() | ast.AsyncFor():
+                return self._for(node, defined)
+            case ast.While():
+                self._expression(node.test, defined)
+                self._loop(node.body, set(defined))
+                return self.block(node.orelse, set(defined)) or defined
+            case ast.Try() | ast.TryStar():
+                return self._try(node, defined)
+            case ast.With() | ast.AsyncWith():
+                return self._with(node, defined)
+            case ast.Match():
+                return self._match(node, defined)
+            case ast.Continue():
+                if not self._depth:
+                    self.at_end = _join(set(defined), self.at_end)
+                return None
+            case ast.Break():
+                return None
+            case ast.Return() | ast.Raise():
+                self._children(node, defined)
+                return None
+            case _:
+                self._simple(node, defined)
+                return defined
+
+    def _for(self, node: ast.For | ast.AsyncFor, defined: set[str]) -> Reach:
+        self._expression(node.iter, defined)
+        inside = set(defined)
+        self._expression(node.target, inside)
+        self._loop(node.body, inside)
+        return self.block(node.orelse, set(defined)) or defined
+
+    def _loop(self, body: list[ast.stmt], defined: set[str]) -> None:
+        self._depth += 1
+        self.block(body, defined)
+        self._depth -= 1
+
+    def _try(self, node: ast.Try | ast.TryStar, defined: set[str]) -> Reach:
+        after = self.block(node.body, set(defined))
+        if after is not None:
+            after = self.block(node.orelse, after)
+        for handler in node.handlers:
+            inside = set(defined)
+            if handler.type is not None:
+                self._expression(handler.type, inside)
+            if handler.name:
+                inside.add(handler.name)
+            end = self.block(handler.body, inside)
+            if end is not None and handler.name:
+                end.discard(handler.name)
+            after = _join(after, end)
+        last = self.block(node.finalbody, set(defined))
+        if last is None or after is None:
+            return None
+        return after | last
+
+    def _with(self, node: ast.With | ast.AsyncWith, defined: set[str]) -> Reach:
+        before = set(defined)
+        for item in node.items:
+            self._expression(item.context_expr, defined)
+            if item.optional_vars is not None:
+                self._expression(item.optional_vars, defined)
+        after = self.block(node.body, defined)
+        if any(self._suppresses(item.context_expr) for item in node.items):
+            return before
+        return after
+
+    def _match(self, node: ast.Match, defined: set[str]) -> Reach:
+        self._expression(node.subject, defined)
+        after: Reach = None
+        exhaustive = False
+        for case in node.cases:
+            inside = defined | bound_names(case.pattern)
+            if case.guard is not None:
+                self._expression(case.guard, inside)
+            elif isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None:
+                exhaustive = True
+            after = _join(after, self.block(case.body, inside))
+        return after if exhaustive else _join(after, defined)
+
+    def _simple(self, node: ast.stmt, defined: set[str]) -> None:
+        match node:
+            case ast.Assign():
+                self._expression(node.value, defined)
+                for target in node.targets:
+                    self._expression(target, defined)
+            case ast.AugAssign(target=ast.Name(id=name)):
+                self._use(name, node.lineno, defined)
+                self._expression(node.value, defined)
+                defined.add(name)
+            case ast.AnnAssign():
+                if node.value is not None:
+                    self._expression(node.value, defined)
+                    self._expression(node.target, defined)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._definition(node, defined)
+                defined.add(node.name)
+            case ast.ClassDef():
+                defined.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                defined |= bound_names(node)
+            case _:
+                self._children(node, defined)
+
+    def _children(self, node: ast.AST, defined: set[str]) -> None:
+        for child in ast.iter_child_nodes(node):
+            self._expression(child, defined)
+
+    def _expression(self, node: ast.AST, defined: set[str]) -> None:
+        match node:
+            case ast.Name(ctx=ast.Load()):
+                self._use(node.id, node.lineno, defined)
+            case ast.Name(ctx=ast.Store()):
+                defined.add(node.id)
+            case ast.Name():
+                self._use(node.id, node.lineno, defined)
+                defined.discard(node.id)
+            case ast.NamedExpr():
+                self._expression(node.value, defined)
+                defined.add(node.target.id)
+            case ast.BoolOp():
+                self._expression(node.values[0], defined)
+                later = set(defined)
+                for value in node.values[1:]:
+                    self._expression(value, later)
+            case ast.IfExp():
+                self._expression(node.test, defined)
+                one, other = set(defined), set(defined)
+                self._expression(node.body, one)
+                self._expression(node.orelse, other)
+                defined |= one & other
+            case ast.Dict():
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if key is not None:
+                        self._expression(key, defined)
+                    self._expression(value, defined)
+            case ast.Lambda():
+                self._definition(node, defined)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                self._comprehension(node, defined)
+            case _:
+                self._children(node, defined)
+
+    def _comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp,
+        defined: set[str],
+    ) -> None:
+        self._expression(node.generators[0].iter, defined)
+        inside = set(defined)
+        for i, generator in enumerate(node.generators):
+            if i:
+                self._expression(generator.iter, inside)
+            self._expression(generator.target, inside)
+            for test in generator.ifs:
+                self._expression(test, inside)
+        if isinstance(node, ast.DictComp):
+            self._expression(node.key, inside)
+            self._expression(node.value, inside)
+        else:
+            self._expression(node.elt, inside)
+
+    def _definition(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, defined: set[str]
+    ) -> None:
+        """A function is made: its defaults are read now, its free names are hidden reads."""
+        if not isinstance(node, ast.Lambda):
+            for decorator in node.decorator_list:
+                self._expression(decorator, defined)
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            if default is not None:
+                self._expression(default, defined)
+
+    def _use(self, name: str, line: int, defined: set[str]) -> None:
+        if name not in defined:
+            self.exposed.setdefault(name, line)
+
+
+def _join(one: Reach, other: Reach) -> Reach:
+    if one is None:
+        return other
+    return one if other is None else one & other

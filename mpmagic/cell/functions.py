@@ -1,0 +1,240 @@
+"""What the notebook's own functions do to its globals, through all that they call.
+
+A function is read from its source, which the notebook keeps (`linecache`); where there is none,
+its bytecode still tells which globals it loads and stores. What a summary misses, a mutation
+hidden in a library, is found at run time.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import functools
+import linecache
+import types
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+
+__all__ = ["Summaries", "global_names"]
+
+_FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_EMPTY: Final = FunctionSummary(Effects())
+_CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
+
+
+class Summaries:
+    """The summaries of the functions, classes and methods of one notebook.
+
+    Parameters
+    ----------
+    knowledge
+        What the notebook's names stand for.
+    """
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._done: dict[Any, FunctionSummary | None] = {}
+        self._under_way: list[Any] = []
+        self._cut_short = False
+        self._classes: list[type] | None = None
+
+    def __call__(self, callee: Any) -> FunctionSummary | None:
+        """The summary of a callee, None if the notebook doesn't define it.
+
+        Parameters
+        ----------
+        callee
+            A callable; a name that the cell defines; or a pair of the receiver's type (None if
+            it isn't known) and the method's name.
+        """
+        key = callee if isinstance(callee, str | tuple) else id(callee)
+        if key in self._done:
+            return self._done[key]
+        if key in self._under_way:
+            self._cut_short = True
+            return _EMPTY
+        self._under_way.append(key)
+        summary = self._summarise(callee)
+        self._under_way.pop()
+        # Inside a cycle of calls only the outermost summary is whole.
+        if not self._cut_short or not self._under_way:
+            self._done[key] = summary
+        if not self._under_way:
+            self._cut_short = False
+        return summary
+
+    def _summarise(self, callee: Any) -> FunctionSummary | None:
+        if isinstance(callee, str):
+            return self._defined_by_cell(callee)
+        if isinstance(callee, tuple):
+            return self._method(*callee)
+        callee = unwrapped(callee)
+        if isinstance(callee, types.MethodType):
+            return _bound(self(callee.__func__))
+        if isinstance(callee, types.FunctionType):
+            return self._function(callee) if self._of_notebook(callee) else None
+        if isinstance(callee, type):
+            return self._construction(callee) if self._is_notebook_class(callee) else None
+        return _bound(self._method(type(callee), "__call__"))
+
+    def _of_notebook(self, function: types.FunctionType) -> bool:
+        return function.__globals__ is self._knowledge.namespace
+
+    def _is_notebook_class(self, kind: type) -> bool:
+        # Its methods live in the notebook; its name needn't.
+        return kind.__module__ == "__main__" or any(
+            isinstance(f, types.FunctionType) and self._of_notebook(f) for f in vars(kind).values()
+        )
+
+    def _defined_by_cell(self, name: str) -> FunctionSummary | None:
+        function = self._knowledge.definitions.get(name)
+        if function is not None:
+            return self._scan(function)
+        kind = self._knowledge.classes.get(name)
+        if kind is None:
+            return None
+        methods = [s for s in kind.body if isinstance(s, ast.FunctionDef)]
+        return _union([_bound(self._scan(m)) for m in methods if m.name in _CONSTRUCTION])
+
+    def _construction(self, kind: type) -> FunctionSummary | None:
+        methods = [vars(base).get(name) for base in kind.__mro__ for name in _CONSTRUCTION]
+        functions = [getattr(m, "__func__", m) for m in methods]
+        return _union([_bound(self(f)) for f in functions if isinstance(f, types.FunctionType)])
+
+    def _method(self, kind: type | None, name: str) -> FunctionSummary | None:
+        if kind is not None:
+            if not self._is_notebook_class(kind):
+                return None
+            return self._attribute(kind, name)
+        found = [self._attribute(k, name) for k in self._notebook_classes()]
+        cell = [
+            self._scan(method)
+            for node in self._knowledge.classes.values()
+            for method in node.body
+            if isinstance(method, ast.FunctionDef) and method.name == name
+        ]
+        known = [s for s in (*found, *cell) if s is not None]
+        # Of a receiver of unknown type only what the notebook's globals would suffer counts.
+        return FunctionSummary(_union(known).effects) if known else None
+
+    def _attribute(self, kind: type, name: str) -> FunctionSummary | None:
+        for base in kind.__mro__:
+            if name in vars(base):
+                member = vars(base)[name]
+                function = getattr(member, "__func__", member)
+                return self(function) if callable(function) else None
+        return None
+
+    def _notebook_classes(self) -> list[type]:
+        if self._classes is None:
+            names = [n for n in self._knowledge.namespace if not self._knowledge.is_hidden(n)]
+            values = [self._knowledge.value(n) for n in names]
+            self._classes = [
+                v for v in values if isinstance(v, type) and v.__module__ == "__main__"
+            ]
+        return self._classes
+
+    def _function(self, function: types.FunctionType) -> FunctionSummary:
+        node = source_of(function.__code__)
+        if node is not None:
+            return self._scan(node)
+        return FunctionSummary(self._from_bytecode(function.__code__))
+
+    def _scan(self, node: _FunctionNode) -> FunctionSummary:
+        effects = Scanner(self._knowledge, self).scan_function(node)
+        parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+        keyword = [a.arg for a in node.args.kwonlyargs]
+        mutated = {p for p in (*parameters, *keyword) if f"{p}()" in effects.mutates}
+        effects.mutates = {n: m for n, m in effects.mutates.items() if not n.endswith("()")}
+        effects.aliases.clear()
+        effects.late.clear()
+        positions = tuple(i for i, p in enumerate(parameters) if p in mutated)
+        return FunctionSummary(effects, positions, frozenset(mutated))
+
+    def _from_bytecode(self, code: types.CodeType) -> Effects:
+        loaded, stored = global_names(code)
+        effects = Effects()
+        effects.reads = dict.fromkeys(sorted(loaded), code.co_firstlineno)
+        effects.binds = dict.fromkeys(sorted(stored), code.co_firstlineno)
+        for name in sorted(loaded):
+            value = self._knowledge.value(name)
+            if value is not UNKNOWN and callable(value):
+                summary = self(value)
+                if summary is not None:
+                    effects.absorb(summary.effects)
+        return effects
+
+
+def unwrapped(callee: Any) -> Any:
+    """The function inside `functools.partial`, `lru_cache` and other wrappers."""
+    while True:
+        if isinstance(callee, functools.partial):
+            callee = callee.func
+        elif isinstance(getattr(callee, "__wrapped__", None), types.FunctionType):
+            callee = callee.__wrapped__
+        else:
+            return callee
+
+
+def _bound(summary: FunctionSummary | None) -> FunctionSummary | None:
+    """The summary of a method that is called without naming its receiver as an argument."""
+    if summary is None:
+        return None
+    positions = tuple(i - 1 for i in summary.mutated_parameters if i > 0)
+    return FunctionSummary(summary.effects, positions, summary.mutated_names)
+
+
+def _union(summaries: Sequence[FunctionSummary | None]) -> FunctionSummary:
+    effects, positions, names = Effects(), set[int](), set[str]()
+    for summary in summaries:
+        if summary is not None:
+            effects.absorb(summary.effects)
+            positions |= set(summary.mutated_parameters)
+            names |= summary.mutated_names
+    return FunctionSummary(effects, tuple(sorted(positions)), frozenset(names))
+
+
+def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """Globals that code loads, and those that it stores or deletes, inner functions included."""
+    loaded: set[str] = set()
+    stored: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            loaded.add(instruction.argval)
+        elif instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            stored.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner_loaded, inner_stored = global_names(constant)
+            loaded |= inner_loaded
+            stored |= inner_stored
+    return loaded, stored
+
+
+def source_of(code: types.CodeType) -> _FunctionNode | None:
+    """The syntax tree of the function that `code` was compiled from, if its source is kept."""
+    text = "".join(linecache.getlines(code.co_filename))
+    matching = _functions_by_place(text).get((code.co_firstlineno, code.co_name), [])
+    # Two lambdas on one line look alike from here: better none than the wrong one.
+    return matching[0] if len(matching) == 1 else None
+
+
+@functools.lru_cache(maxsize=64)
+def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]:
+    # A cell of ours is kept with its magic line on top.
+    lines = ["" if line.startswith("%") else line for line in text.split("\n")]
+    try:
+        tree = ast.parse("\n".join(lines))
+    except SyntaxError:
+        return {}  # a cell with other syntax of IPython's: the bytecode must do
+    places: dict[tuple[int, str], list[_FunctionNode]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            places.setdefault((node.lineno, "<lambda>"), []).append(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            places.setdefault((first, node.name), []).append(node)
+    return places

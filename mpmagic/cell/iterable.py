@@ -1,0 +1,80 @@
+"""Whether a loop's iterable may be read ahead of the commits.
+
+The kernel pulls items before the commits of earlier iterations have run. That is the serial loop
+only if the iterable doesn't look, while it is iterated, at what the commits change.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.effects import Refusal
+
+__all__ = ["check_read_ahead"]
+
+# Callables that are done with their arguments when they return.
+_EAGER: Final = frozenset(
+    {"range", "list", "tuple", "sorted", "set", "frozenset", "len", "dict", "sum", "min", "max",
+     "str", "int", "fromkeys", "copy", "deepcopy", "itertuples", "iterrows", "groupby", "split",
+     "splitlines", "tolist", "unique", "array", "arange", "glob", "listdir"}
+)  # fmt: skip
+_SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
+
+
+def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | None:
+    """The reason why the iterable can't be read ahead of the commits, if there is one."""
+    for name in sorted(_lazy_reads(iterable) & dependence.kernel.keys()):
+        if _only_past_slots(name, iterable, dependence):
+            continue
+        reason = f"the iterable reads `{name}` while the loop changes it: {dependence.kernel[name]}"
+        return Refusal(iterable.lineno, name, reason)
+    return None
+
+
+def _lazy_reads(node: ast.expr) -> set[str]:
+    """Names that iterating over the value of `node` may look at later."""
+    if isinstance(node, ast.Call) and _callee_name(node) in _EAGER:
+        return set()
+    if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp):
+        return set()
+    if isinstance(node, ast.Subscript):  # a slice is a copy, of an array a view
+        return _lazy_reads(node.value)
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _callee_name(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+    """Whether the loop stores only into the slot that the iteration was given."""
+    slotwise = isinstance(iterable, ast.Name) or (
+        isinstance(iterable, ast.Call) and _callee_name(iterable) in _SLOTWISE
+    )
+    target = dependence.target
+    first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+    if not slotwise or not isinstance(first, ast.Name) or first.id not in dependence.items:
+        return False
+    if isinstance(iterable, ast.Name) and not _is_mapping(name, dependence):
+        return False
+    stores = [
+        node
+        for statement in dependence.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == name
+    ]
+    through_slot = all(isinstance(s.slice, ast.Name) and s.slice.id == first.id for s in stores)
+    mutated = [u for u in dependence.every_unit() if name in u.header.mutates]
+    return through_slot and all(isinstance(u.node, ast.Assign | ast.AugAssign) for u in mutated)
+
+
+def _is_mapping(name: str, dependence: Dependence) -> bool:
+    kind = dependence.knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
+    return kind is not None and issubclass(kind, dict)

@@ -1,0 +1,208 @@
+"""What the notebook's names stand for, as far as it is known before the cell runs.
+
+The analysis asks what a name is bound to (a function of the notebook, a module, a list) and of
+which type an expression is. Names that the cell itself binds before the loop hide what the
+namespace holds now: for those only what their assignment shows is known.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import collections
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+__all__ = ["UNKNOWN", "Knowledge", "Unknown", "root_of"]
+
+
+class Unknown:
+    """The value of a name of which nothing is known."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown()
+
+_LITERAL_TYPES: Final[dict[type[ast.expr], type]] = {
+    ast.List: list,
+    ast.ListComp: list,
+    ast.Dict: dict,
+    ast.DictComp: dict,
+    ast.Set: set,
+    ast.SetComp: set,
+    ast.Tuple: tuple,
+    ast.JoinedStr: str,
+    ast.GeneratorExp: types.GeneratorType,
+    ast.Lambda: types.FunctionType,
+}
+
+# What calling these makes is exactly of this type.
+_CONSTRUCTORS: Final[tuple[type, ...]] = (
+    list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex, bool,
+    collections.Counter, collections.defaultdict, collections.deque, collections.OrderedDict,
+)  # fmt: skip
+
+_RESULT_TYPES: Final[Mapping[Any, type]] = {
+    sorted: list,
+    len: int,
+    range: range,
+    repr: str,
+    iter: UNKNOWN.__class__,
+}
+
+
+def root_of(node: ast.expr) -> str | None:
+    """The name at the root of a path such as ``a.b[i].c``; None where there is none."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+class Knowledge:
+    """What names and expressions are known to be.
+
+    Parameters
+    ----------
+    namespace
+        The user's namespace.
+    hidden
+        Names that the cell binds before the loop is reached, so that what `namespace` says
+        of them need not hold.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any], hidden: Iterable[str] = ()) -> None:
+        self.namespace = namespace
+        self._hidden: dict[str, type | None] = dict.fromkeys(hidden)
+        # Whether all items of the loop are immutable: taken for granted until they can be seen.
+        self.items_immutable = True
+        self.definitions: dict[str, ast.FunctionDef] = {}
+        self.classes: dict[str, ast.ClassDef] = {}
+
+    def note_statement(self, statement: ast.stmt) -> None:
+        """Take into account that the cell runs `statement` before the loop is reached."""
+        if isinstance(statement, ast.FunctionDef):
+            self.hide(statement.name, types.FunctionType)
+            self.definitions[statement.name] = statement
+        elif isinstance(statement, ast.ClassDef):
+            self.hide(statement.name, type)
+            self.classes[statement.name] = statement
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                self._note_import(alias.asname or alias.name.partition(".")[0])
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                self._note_assignment(target, statement.value)
+        else:
+            for name in bound_names(statement):
+                self.hide(name, None)
+
+    def value(self, name: str) -> Any:
+        """What `name` is bound to, or `UNKNOWN`."""
+        if name in self._hidden:
+            return UNKNOWN
+        if name in self.namespace:
+            return self.namespace[name]
+        return getattr(builtins, name, UNKNOWN)
+
+    def defined(self, name: str) -> bool:
+        """Whether `name` is bound now or will be when the loop is reached."""
+        return name in self._hidden or name in self.namespace or hasattr(builtins, name)
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether the cell itself binds `name` before the loop."""
+        return name in self._hidden
+
+    def resolve(self, node: ast.expr) -> Any:
+        """The object that a dotted name stands for, looking through modules and classes only."""
+        if isinstance(node, ast.Name):
+            return self.value(node.id)
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            if isinstance(owner, types.ModuleType | type):
+                # Not getattr: a module's __getattr__ may import half a library.
+                for space in owner.__mro__ if isinstance(owner, type) else (owner,):
+                    if node.attr in vars(space):
+                        return vars(space)[node.attr]
+        return UNKNOWN
+
+    def type_of(self, node: ast.expr) -> type | None:
+        """The exact type of an expression's value; None where it isn't known."""
+        if isinstance(node, ast.Constant):
+            return type(node.value)
+        if type(node) in _LITERAL_TYPES:
+            return _LITERAL_TYPES[type(node)]
+        if isinstance(node, ast.Name) and node.id in self._hidden:
+            return self._hidden[node.id]
+        if isinstance(node, ast.Call):
+            return self._type_of_call(node)
+        value = self.resolve(node)
+        return None if value is UNKNOWN else type(value)
+
+    def _type_of_call(self, node: ast.Call) -> type | None:
+        callee = self.resolve(node.func)
+        if isinstance(callee, type) and callee in _CONSTRUCTORS:
+            return callee
+        try:
+            return _RESULT_TYPES.get(callee)
+        except TypeError:  # an unhashable callable
+            return None
+
+    def hide(self, name: str, kind: type | None = None) -> None:
+        """Forget what `name` stands for but for its type, since the cell binds it again."""
+        self.definitions.pop(name, None)
+        self.classes.pop(name, None)
+        self._hidden[name] = kind
+
+    def _note_import(self, name: str) -> None:
+        # An import of what the notebook has already gives the same thing again.
+        if not isinstance(self.value(name), types.ModuleType | type | types.FunctionType):
+            self.hide(name, types.ModuleType if name not in self.namespace else None)
+
+    def _note_assignment(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            self.hide(target.id, self.type_of(value))
+        elif isinstance(target, ast.Tuple | ast.List):
+            matching = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(
+                target.elts
+            )
+            for i, element in enumerate(target.elts):
+                if matching and not isinstance(element, ast.Starred):
+                    assert isinstance(value, ast.Tuple | ast.List)
+                    self._note_assignment(element, value.elts[i])
+                else:
+                    for name in bound_names(element):
+                        self.hide(name, None)
+
+
+def bound_names(node: ast.AST) -> set[str]:
+    """Names that running `node` may bind in its own scope (not in functions inside it)."""
+    names: set[str] = set()
+    stack: list[ast.AST] = [node]
+    while stack:
+        item = stack.pop()
+        match item:
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                names.add(item.id)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names.add(item.name)
+                continue
+            case ast.Lambda():
+                continue
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                names |= {n.target.id for n in ast.walk(item) if isinstance(n, ast.NamedExpr)}
+                continue
+            case ast.alias():
+                names.add(item.asname or item.name.partition(".")[0])
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                names.add(name)
+            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                names.add(name)
+            case _:
+                pass
+        stack.extend(ast.iter_child_nodes(item))
+    return names

@@ -1,0 +1,288 @@
+"""A cell's plan: which of its loops are split, and the code that runs in the kernel.
+
+The plan is a pure function of the cell's source, the namespace and what the user allows. Nothing
+runs to make it. Each loop is planned twice: here, with what is known before the cell runs, to
+refuse before anything ran; and again when it is reached, with what the names then stand for.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from mpmagic.cell.comprehension import Comprehension, as_loop, collected, outermost
+from mpmagic.cell.constants import method_call
+from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
+from mpmagic.cell.effects import Effects, Refusal, Scanner
+from mpmagic.cell.fission import Fission, SplitLoop
+from mpmagic.cell.functions import Summaries
+from mpmagic.cell.iterable import check_read_ahead
+from mpmagic.cell.knowledge import Knowledge, bound_names
+from mpmagic.cell.syntax import locate_new, set_blocks
+from mpmagic.cell.unit import Unit, blocks_of
+
+_Node = TypeVar("_Node", bound=ast.AST)
+
+__all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell", "split_loop"]
+
+
+@dataclass(slots=True)
+class PlannedLoop:
+    """A loop that the plan splits.
+
+    Attributes
+    ----------
+    number
+        Its place among the cell's loops.
+    loop
+        The loop as a statement; a comprehension written as one.
+    element
+        Of a comprehension, the statement that stands for its element.
+    split
+        Its halves as far as they were known before the cell ran.
+    units
+        The body's units with their stages.
+    """
+
+    number: int
+    loop: ast.For
+    element: ast.stmt | None
+    split: SplitLoop
+    units: list[Unit]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLoop:
+    """A loop that stays in the kernel, and why."""
+
+    line: int
+    refusal: Refusal
+    advice: str
+    units: tuple[Unit, ...] = ()
+
+
+@dataclass(slots=True)
+class CellPlan:
+    """What becomes of a cell.
+
+    Attributes
+    ----------
+    tree
+        The kernel's half of the cell, with placeholders for the loops.
+    loops
+        The loops that are split.
+    refused
+        Those that stay in the kernel as they are.
+    """
+
+    tree: ast.Module
+    loops: list[PlannedLoop] = field(default_factory=list)
+    refused: list[RefusedLoop] = field(default_factory=list)
+
+
+def plan_cell(
+    tree: ast.Module, namespace: dict[str, Any], allowances: Allowances, filename: str
+) -> CellPlan:
+    """Plan a cell.
+
+    Parameters
+    ----------
+    tree
+        The cell's syntax tree; left as it is.
+    namespace
+        The user's namespace.
+    allowances
+        What the user allows.
+    filename
+        The name under which the cell's code is compiled.
+    """
+    planner = _Planner(Knowledge(namespace), allowances, filename)
+    body = planner.block(tree.body)
+    planner.plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
+    return planner.plan
+
+
+def split_loop(
+    loop: ast.For,
+    knowledge: Knowledge,
+    allowances: Allowances,
+    filename: str,
+    *,
+    element: ast.stmt | None = None,
+) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
+    """Split one loop; for a comprehension, with the kernel's form of its element.
+
+    Raises
+    ------
+    Unsplittable
+        If that can't be done under the promise.
+    """
+    drawn = _iterable_effects(loop.iter, knowledge)
+    dependence = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
+    refusal = check_read_ahead(loop.iter, dependence)
+    if refusal is not None:
+        raise Unsplittable(refusal, "", dependence.units)
+    fission = Fission(dependence, filename)
+    if element is None:
+        return dependence, fission.split(loop), None
+    split, kernel_element = fission.split_comprehension(loop)
+    return dependence, split, kernel_element
+
+
+def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:
+    """What a lazy iterable may do to names while it is iterated."""
+    return Scanner(knowledge, Summaries(knowledge)).scan([node])
+
+
+class _Planner:
+    """Walks through the cell's top-level code in order."""
+
+    def __init__(self, knowledge: Knowledge, allowances: Allowances, filename: str) -> None:
+        self.plan = CellPlan(ast.Module(body=[], type_ignores=[]))
+        self._knowledge = knowledge
+        self._allowances = allowances
+        self._filename = filename
+        self._numbers = 0
+
+    def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
+        """The kernel's form of statements that run one after the other."""
+        changed = []
+        for statement in statements:
+            changed.append(self._statement(statement))
+            self._knowledge.note_statement(statement)
+        return changed
+
+    def _statement(self, node: ast.stmt) -> ast.stmt:
+        if isinstance(node, ast.For):
+            return self._loop(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.AsyncFor):
+            return node
+        return self._inside(node)
+
+    def _inside(self, node: ast.stmt) -> ast.stmt:
+        """A statement that stays, with the loops inside it split."""
+        blocks = blocks_of(node)
+        if isinstance(node, ast.While | ast.For):
+            for name in bound_names(node):  # what a later round finds
+                self._knowledge.hide(name)
+        node = copy.copy(node)
+        inner = {id(statement) for block in blocks for statement in block}
+        self._expressions(node, inner)
+        if blocks:
+            set_blocks(node, [self.block(block) for block in blocks])
+        return node
+
+    def _loop(self, node: ast.For) -> ast.stmt:
+        refused = len(self.plan.refused)
+        try:
+            planned = self._plan(node, None)
+        except Unsplittable as reason:
+            self._refuse(node.lineno, reason)
+            before = len(self.plan.loops)
+            inside = self._inside(node)
+            # The reason why an inner loop stays matters only where it could have been split.
+            if len(self.plan.loops) == before:
+                del self.plan.refused[refused + 1 :]
+            return inside
+        number = planned.number
+        done = ast.If(
+            test=method_call(number, "run"),
+            body=node.orelse or [ast.Pass()],
+            orelse=[],
+        )
+        serial = copy.copy(node)
+        serial.iter = method_call(number, "items")
+        begin = ast.copy_location(method_call(number, "begin", node.iter), node.iter)
+        choice = ast.If(test=begin, body=[done], orelse=[serial])
+        return _located(choice, node)
+
+    def _plan(self, loop: ast.For, element: ast.stmt | None) -> PlannedLoop:
+        dependence, split, _ = split_loop(
+            loop, self._knowledge, self._allowances, self._filename, element=element
+        )
+        planned = PlannedLoop(self._numbers, loop, element, split, dependence.units)
+        self._numbers += 1
+        self.plan.loops.append(planned)
+        return planned
+
+    def _refuse(self, line: int, reason: Unsplittable) -> None:
+        refused = RefusedLoop(line, reason.refusal, reason.advice, tuple(reason.units))
+        self.plan.refused.append(refused)
+
+    # -- comprehensions ------------------------------------------------------------------------
+
+    def _expressions(self, node: ast.AST, leave: set[int]) -> None:
+        """Split the comprehensions in a node's own expressions, in place of a shallow copy."""
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, ast.expr):
+                setattr(node, name, self._expression(value))
+            elif isinstance(value, list):
+                setattr(node, name, [self._part(v, leave) for v in value])
+
+    def _part(self, value: Any, leave: set[int]) -> Any:
+        if isinstance(value, ast.expr):
+            return self._expression(value)
+        if isinstance(value, ast.withitem):
+            value = copy.copy(value)
+            value.context_expr = self._expression(value.context_expr)
+        return value
+
+    def _expression(self, node: ast.expr) -> ast.expr:
+        shadowed = {
+            n.id
+            for n in ast.walk(node)
+            if isinstance(n, ast.Name)
+            and (self._knowledge.is_hidden(n.id) or n.id in self._knowledge.namespace)
+        } - {"Counter", "deque"}
+        found = list(outermost(node, ahead=self._allowances.ahead, shadowed=shadowed))
+        replaced = {id(c): new for c in found if (new := self._comprehension(c)) is not None}
+        return _Replacer(replaced).visit(copy.deepcopy(node, _keep(found))) if replaced else node
+
+    def _comprehension(self, node: Comprehension) -> ast.expr | None:
+        loop, element = as_loop(node)
+        try:
+            if any(generator.is_async for generator in node.generators):
+                raise Unsplittable(Refusal(node.lineno, "async", "`async for` can't be split"))
+            _, split, kernel_element = split_loop(
+                loop, self._knowledge, self._allowances, self._filename, element=element
+            )
+        except Unsplittable as reason:
+            self._refuse(node.lineno, reason)
+            return None
+        planned = PlannedLoop(self._numbers, loop, element, split, [])
+        self._numbers += 1
+        self.plan.loops.append(planned)
+        assert kernel_element is not None
+        number = planned.number
+        first = node.generators[0]
+        kernel = collected(node, kernel_element, method_call(number, "rows"))
+        serial = copy.deepcopy(node)
+        serial.generators[0].iter = method_call(number, "items")
+        begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
+        choice = ast.IfExp(test=begin, body=kernel, orelse=serial)
+        return _located(choice, node)
+
+
+class _Replacer(ast.NodeTransformer):
+    def __init__(self, replaced: dict[int, ast.expr]) -> None:
+        self._replaced = replaced
+
+    def visit(self, node: ast.AST) -> Any:
+        if id(node) in self._replaced:
+            return self._replaced[id(node)]
+        return super().generic_visit(node)
+
+
+def _keep(nodes: list[Comprehension]) -> dict[int, Any]:
+    """A memo for `copy.deepcopy` with which these nodes are not copied."""
+    return {id(node): node for node in nodes}
+
+
+def _located(node: _Node, at: ast.AST) -> _Node:
+    """Give `node` and all new nodes in it the place of `at`."""
+    ast.copy_location(node, at)
+    locate_new(node, at.lineno)  # type: ignore[attr-defined]
+    return node

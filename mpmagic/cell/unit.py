@@ -1,0 +1,86 @@
+"""The units into which a loop's body is cut: statements, and the blocks inside them."""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mpmagic.cell.effects import Effects, Scanner
+
+__all__ = ["Stage", "Unit", "blocks_of", "cut"]
+
+
+class Stage(enum.Enum):
+    """Where a unit runs."""
+
+    WORK = "work"
+    COMMIT = "commit"
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """A statement of the body.
+
+    Attributes
+    ----------
+    node
+        The statement.
+    header
+        What it does itself; for a compound statement without its blocks.
+    blocks
+        The units of each of its blocks, in the order of the source.
+    stage
+        Where it runs: a compound statement that is a commit is one as a whole.
+    why
+        What made it a commit, in words.
+    """
+
+    node: ast.stmt
+    header: Effects
+    blocks: list[list[Unit]] = field(default_factory=list)
+    stage: Stage = Stage.WORK
+    why: str = ""
+
+    def walk(self) -> Iterator[Unit]:
+        """This unit and those inside it."""
+        yield self
+        for block in self.blocks:
+            for unit in block:
+                yield from unit.walk()
+
+    def whole(self) -> Effects:
+        """What the unit does, its blocks included."""
+        effects = Effects()
+        for unit in self.walk():
+            effects.absorb(unit.header)
+        return effects
+
+
+def blocks_of(node: ast.stmt) -> list[list[ast.stmt]]:
+    """The blocks of a compound statement; empty for a simple one."""
+    match node:
+        case ast.If() | ast.While() | ast.For():
+            return [node.body, node.orelse]
+        case ast.With():
+            return [node.body]
+        case ast.Try() | ast.TryStar():
+            return [node.body, *(h.body for h in node.handlers), node.orelse, node.finalbody]
+        case ast.Match():
+            return [case.body for case in node.cases]
+        case _:
+            return []
+
+
+def cut(statements: list[ast.stmt], scanner: Scanner) -> list[Unit]:
+    """Cut statements into units, each with its effects."""
+    return [_cut_one(statement, scanner) for statement in statements]
+
+
+def _cut_one(node: ast.stmt, scanner: Scanner) -> Unit:
+    blocks = blocks_of(node)
+    if not blocks:
+        return Unit(node, scanner.scan([node]))
+    header = scanner.scan_header(node)
+    return Unit(node, header, [cut(block, scanner) for block in blocks])

@@ -1,0 +1,97 @@
+"""Every error of mpmagic's own that a user can meet.
+
+Errors of the user's code are never wrapped: they arrive as what they are. These say what
+happened, to which line, name, file or item, and what to do next.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+
+__all__ = [
+    "LostWrite",
+    "MpmagicError",
+    "NotParallel",
+    "TaskTimeout",
+    "UnsendableValue",
+    "WorkerDied",
+]
+
+
+class MpmagicError(Exception):
+    """The base of all errors that mpmagic raises itself."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message says where; our own frames would only hide it."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class NotParallel(MpmagicError):
+    """A cell can't be split under the promise; nothing of it ran."""
+
+
+class LostWrite(MpmagicError):
+    """The work changed something in a worker that the notebook would have kept."""
+
+
+class UnsendableValue(MpmagicError):
+    """A value that has to travel between the kernel and a worker can't be pickled."""
+
+
+class TaskTimeout(MpmagicError, TimeoutError):
+    """A task ran longer than it may; its worker was interrupted, or replaced."""
+
+    @classmethod
+    def of(cls, label: str, seconds: float | None) -> TaskTimeout:
+        """Name the task and its limit."""
+        return cls(
+            f"{label or 'a task'} ran longer than its limit of {seconds} s and was stopped; "
+            f"the other tasks go on. Raise the limit, or give it less to do."
+        )
+
+
+class WorkerDied(MpmagicError, BrokenProcessPool):
+    """A worker process ended in the middle of a task; the pool has replaced it.
+
+    Derives from `BrokenProcessPool`, so that code written for the standard library's pool
+    catches it; unlike there, the pool stays usable.
+
+    Attributes
+    ----------
+    pid : int
+        Its process number.
+    label : str
+        What it was doing.
+    peak : int
+        Bytes of memory that it used at most; 0 if unknown.
+    mark : int or None
+        What the task noted last with `mpmagic.pool.mark`.
+    """
+
+    pid: int = 0
+    label: str = ""
+    peak: int = 0
+    mark: int | None = None
+
+    @classmethod
+    def of(cls, *, pid: int, how: str, label: str, peak: int, mark: int | None) -> WorkerDied:
+        """Say how it ended; `how` is a verb's phrase."""
+        memory = f"; its memory was {peak / 2**20:,.0f} MB at most" if peak else ""
+        hint = _HINTS.get(how.rpartition(" ")[2], "")
+        error = cls(
+            f"worker process {pid} {how} while it ran {label or 'a task'}{memory}.{hint} "
+            f"Only this task is lost: the worker is replaced and the others go on."
+        )
+        error.pid, error.label, error.peak, error.mark = pid, label, peak, mark
+        return error
+
+
+_HINTS = {
+    "SIGKILL": " The system kills so when memory runs out.",
+    "SIGSEGV": " That is a fault in compiled code.",
+    "SIGABRT": " Compiled code gave up, often for want of memory.",
+}
+
+
+class RemoteError(MpmagicError):
+    """An exception of the work that can't be pickled: its type's name and its text."""

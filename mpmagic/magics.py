@@ -1,0 +1,278 @@
+"""The magics: options in, calls out."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import linecache
+import shlex
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+
+if TYPE_CHECKING:
+    from mpmagic.cell.plan import CellPlan
+    from mpmagic.count import Counts
+    from mpmagic.pool import Pool
+    from mpmagic.run.options import Options, RunReport
+    from mpmagic.run.wait import Inbox
+
+__all__ = ["ParallelMagics", "register"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Options whose mistakes are shown as IPython shows them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}\n{self.format_usage().strip()}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise UsageError(message or self.format_help())
+
+
+def _parallel_options() -> _Parser:
+    parser = _Parser("%%parallel", add_help=False)
+    add = parser.add_argument
+    add("-n", "--workers", type=_positive, help="how many workers; more than the pool has grow it")
+    add("--chunk", type=_positive, help="iterations per chunk")
+    add("--ahead", action="store_true", help="let work run that the cell might have skipped")
+    add("--local", default="", help="names of which each worker may keep its own")
+    add("--seed", type=int, help="give each iteration random streams of its own")
+    add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
+    add("--explain", action="store_true", help="run nothing, show where each line would run")
+    add("-q", "--quiet", action="store_true", help="no summary")
+    return parser
+
+
+def _pool_options() -> _Parser:
+    parser = _Parser("%mppool", add_help=False)
+    parser.add_argument("what", nargs="?", choices=("stop", "restart"))
+    parser.add_argument("-n", "--workers", type=_positive, help="at least so many workers")
+    parser.add_argument("--start", choices=("forkserver", "spawn"), help="how workers start")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+@magics_class
+class ParallelMagics(Magics):  # type: ignore[misc]
+    """``%%parallel``, ``%mpcount`` and ``%mppool``.
+
+    Attributes
+    ----------
+    engine
+        The executor that loops run on; None for the notebook's own pool.
+    last_run
+        What became of the last parallel cell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.engine: Executor | None = None
+        self.last_run: RunReport | None = None
+        self._pool: Pool | None = None
+        self._inbox: Inbox | None = None
+        self._method: str | None = None
+
+    @no_var_expand  # type: ignore[untyped-decorator]
+    @cell_magic  # type: ignore[untyped-decorator]
+    def parallel(self, line: str, cell: str) -> None:
+        """Run the loops of a cell on all cores; delete the line and you get the same cell.
+
+        %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--seed N] [--or-serial]
+                   [--explain] [-q]
+        """
+        given = _parse(_parallel_options(), line)
+        filename, text, offset = self._place(line, cell)
+        source = self.shell.transform_cell(cell)
+        tree = ast.parse("\n" * offset + source, filename)
+        compile(tree, filename, "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        _keep_source(filename, text)
+        with self._shown_errors(filename):
+            self._run(tree, given, (filename, text))
+
+    @no_var_expand  # type: ignore[untyped-decorator]
+    @line_magic  # type: ignore[untyped-decorator]
+    def mpcount(self, line: str) -> Counts | None:
+        """Count the lines of files of any size, on all cores: ``%mpcount [options] PATH...``."""
+        from mpmagic.count.magic import mpcount
+
+        return mpcount(line, self.shell, expand=True, executor=self.engine or self._pool)
+
+    @line_magic  # type: ignore[untyped-decorator]
+    def mppool(self, line: str) -> Any:
+        """Show the workers; ``%mppool stop``, ``%mppool restart``, ``%mppool -n N``."""
+        from mpmagic.show.summary import WorkerTable
+
+        given = _parse(_pool_options(), line)
+        if given.start is not None or given.what == "stop":
+            self.close()
+            self._method = given.start or self._method
+        elif given.what == "restart" and self._pool is not None:
+            self._pool.restart()
+        if given.workers is not None:
+            self._own_pool(given.workers).grow(given.workers)
+        return WorkerTable(self._pool.workers() if self._pool is not None else [])
+
+    def close(self) -> None:
+        """Stop the workers."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    # -- a parallel cell -----------------------------------------------------------------------
+
+    def _run(self, tree: ast.Module, given: argparse.Namespace, place: tuple[str, str]) -> None:
+        from mpmagic.cell.explain import explained
+        from mpmagic.cell.plan import CellPlan, plan_cell
+        from mpmagic.errors import NotParallel
+        from mpmagic.run.cell import check_sendable, refuse, run_cell
+        from mpmagic.run.options import Options
+
+        filename, text = place
+        options = Options(
+            workers=given.workers,
+            chunk=given.chunk,
+            ahead=given.ahead,
+            local=frozenset(name for name in given.local.replace(",", " ").split()),
+            seed=given.seed,
+        )
+        self.last_run = None
+        if not tree.body:
+            return
+        namespace = self.shell.user_ns
+        plan = plan_cell(tree, namespace, options.allowances, filename)
+        if given.explain:
+            print(explained(plan, text))
+            return
+        try:
+            check_sendable(plan, tree, namespace, options)
+            refuse(plan, tree, text)
+        except NotParallel:
+            if not given.or_serial:
+                raise
+            plan = CellPlan(tree, [], plan.refused)
+        context = self._context(options, filename, text)
+        context.report.stayed += [(r.line, r.refusal.reason) for r in plan.refused]
+        self.last_run = context.report
+        run_cell(plan, context, show_last=self._shows_last(text))
+        self._show_summary(plan, context.report, context.workers, quiet=given.quiet)
+
+    def _context(self, options: Options, filename: str, text: str) -> Any:
+        from mpmagic.run.context import CellContext
+        from mpmagic.run.wait import Inbox
+
+        if self._inbox is None:
+            self._inbox = Inbox()
+        return CellContext(
+            namespace=self.shell.user_ns,
+            filename=filename,
+            text=text,
+            options=options,
+            executor=lambda: self.engine or self._own_pool(options.workers),
+            workers=options.workers or self._default_workers(),
+            inbox=self._inbox,
+        )
+
+    def _default_workers(self) -> int:
+        from mpmagic.pool import cpu_count
+
+        return self._pool.max_workers if self._pool is not None else cpu_count()
+
+    def _own_pool(self, workers: int | None) -> Pool:
+        from mpmagic.pool import Pool
+
+        if self._pool is None:
+            self._pool = Pool(workers, mp_context=self._method, daemon=True)
+        elif workers is not None and workers > self._pool.max_workers:
+            self._pool.grow(workers)
+        return self._pool
+
+    def _show_summary(
+        self, plan: CellPlan, report: RunReport, workers: int, *, quiet: bool
+    ) -> None:
+        from IPython.display import display
+
+        from mpmagic.show.summary import Summary
+
+        if not quiet and (report.loops or report.stayed):
+            display(Summary(report, workers))
+
+    def _shows_last(self, text: str) -> bool:
+        if self.shell.ast_node_interactivity == "none":
+            return False
+        return not self.shell.displayhook.semicolon_at_end_of_expression(text)
+
+    def _place(self, line: str, cell: str) -> tuple[str, str, int]:
+        """The cell's file name, its text and how many lines stand above the cell's code."""
+        raw = self.shell.user_ns.get("In", [""])[-1:]
+        history = self.shell.history_manager
+        raws = history.input_hist_raw if history is not None else raw
+        text = raws[-1] if raws and raws[-1].rstrip().endswith(cell.rstrip()) else ""
+        if not text.startswith("%%"):
+            text = f"%%parallel {line}".rstrip() + "\n" + cell
+        offset = text.rstrip().count("\n") - cell.rstrip().count("\n")
+        known = self.shell.compile._filename_map
+        frame = sys._getframe()
+        while frame is not None:
+            if frame.f_globals is self.shell.user_ns and frame.f_code.co_filename in known:
+                return frame.f_code.co_filename, text, offset
+            frame = frame.f_back  # type: ignore[assignment]
+        return self.shell.compile.cache(text, self.shell.execution_count), text, offset
+
+    @contextlib.contextmanager
+    def _shown_errors(self, filename: str) -> Iterator[None]:
+        """Let IPython show an error of the cell with the cell's own frames only."""
+        from mpmagic.errors import MpmagicError
+
+        try:
+            yield
+        except MpmagicError:
+            raise
+        except BaseExceptionGroup:
+            raise  # IPython leaves these to Python's own printer
+        except Exception as error:
+            failed, tb, shell = error, error.__traceback__, self.shell
+            tb = tb.tb_next if tb is not None else None  # this very frame
+            while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(
+                "mpmagic"
+            ):
+                tb = tb.tb_next
+
+            def render() -> Any:
+                vars(failed).pop("_render_traceback_", None)
+                return shell.InteractiveTB.structured_traceback(
+                    type(failed), failed, tb, tb_offset=0
+                )
+
+            if tb is not None:
+                vars(error)["_render_traceback_"] = render
+            raise
+
+
+def _parse(parser: _Parser, line: str) -> argparse.Namespace:
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"{parser.prog}: {error}") from None
+    return parser.parse_args(words)
+
+
+def _keep_source(filename: str, text: str) -> None:
+    """Tracebacks and `inspect` shall find the cell as it stands in the notebook."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+
+
+def register(shell: Any) -> None:
+    """Register the magics with a shell."""
+    shell.register_magics(ParallelMagics(shell))

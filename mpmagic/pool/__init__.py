@@ -1,0 +1,28 @@
+"""mpmagic's own Executor: persistent processes that nothing can hang.
+
+`Pool` is the executor. Inside a task, `report`, `drain_output`, `mark` and `throw_away` speak to
+the worker that runs it.
+"""
+
+from __future__ import annotations
+
+from mpmagic.pool.context import drain_output, in_worker, mark, report, throw_away
+from mpmagic.pool.cpus import cpu_count
+from mpmagic.pool.executor import Pool
+from mpmagic.pool.future import TaskFuture
+from mpmagic.pool.parcel import Parcel
+from mpmagic.pool.status import WorkerState, WorkerStatus
+
+__all__ = [
+    "Parcel",
+    "Pool",
+    "TaskFuture",
+    "WorkerState",
+    "WorkerStatus",
+    "cpu_count",
+    "drain_output",
+    "in_worker",
+    "mark",
+    "report",
+    "throw_away",
+]

@@ -1,0 +1,87 @@
+"""What a task may ask of the worker that it runs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpmagic.pool.worker import Worker
+
+__all__ = ["current_worker", "drain_output", "in_worker", "mark", "report", "throw_away"]
+
+_worker: Worker | None = None
+
+
+def set_worker(worker: Worker | None) -> None:
+    """Say that this process is a worker, or that it isn't one any more."""
+    global _worker
+    _worker = worker
+
+
+def current_worker() -> Worker:
+    """Give this process's worker.
+
+    Raises
+    ------
+    RuntimeError
+        If this process isn't a worker of an `mpmagic.Pool`.
+    """
+    if _worker is None:
+        raise RuntimeError(
+            "this works inside a task of an mpmagic.Pool only: this process isn't one of its "
+            "workers (mpmagic.pool.in_worker() tells)"
+        )
+    return _worker
+
+
+def in_worker() -> bool:
+    """Say whether this process is a worker of an `mpmagic.Pool`."""
+    return _worker is not None
+
+
+def report(value: Any) -> None:
+    """Send a value to the kernel while the task goes on.
+
+    Parameters
+    ----------
+    value : object
+        Reaches the `on_report` that the task was dispatched with, in order.
+
+    Raises
+    ------
+    RuntimeError
+        If no task runs in this process.
+    """
+    current_worker().report(value)
+
+
+def drain_output() -> list[tuple[str, str]]:
+    """Take what the task has written to stdout and stderr since the last time.
+
+    Returns
+    -------
+    list of (str, str)
+        Pieces of text in the order of writing, each with "stdout" or "stderr": what was printed,
+        and what was written to descriptors 1 and 2 by C code or child processes. The pool won't
+        show them. It shows text of a running task now and then; a task that wants all of its own
+        calls this first of all, and from then on the pool shows only what is left at the end.
+    """
+    capture = current_worker().capture
+    capture.is_live = False
+    return list(capture.take())
+
+
+def mark(number: int) -> None:
+    """Note how far the task has come, where it survives the death of this process.
+
+    Parameters
+    ----------
+    number : int
+        Not negative; `WorkerDied.mark` has the last one. Takes well under a microsecond.
+    """
+    current_worker().mark(number)
+
+
+def throw_away(key: bytes) -> None:
+    """Drop a parcel that this worker holds; a task that needs it again gets a new copy."""
+    current_worker().stock.throw_away(key)

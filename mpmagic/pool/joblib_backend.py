@@ -1,0 +1,108 @@
+"""joblib on the pool: `with joblib.parallel_config("mpmagic"): ...`, and scikit-learn with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import joblib  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from joblib._parallel_backends import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    AutoBatchingMixin,
+    FallbackToBackend,
+    ParallelBackendBase,
+    SequentialBackend,
+)
+
+from mpmagic.pool import context
+from mpmagic.pool.cpus import cpu_count
+from mpmagic.pool.executor import Pool
+from mpmagic.pool.future import TaskFuture
+
+__all__ = ["PoolBackend", "register"]
+
+_shared: list[Pool] = []
+
+
+def register(pool: Pool | None = None) -> None:
+    """Let joblib know the backend "mpmagic".
+
+    Parameters
+    ----------
+    pool : Pool, optional
+        Where its tasks run; by default a pool of its own that is started at the first use. It
+        grows to the `n_jobs` that joblib is asked for.
+    """
+    joblib.register_parallel_backend("mpmagic", partial(PoolBackend, pool))
+
+
+class PoolBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
+    """What joblib asks of a backend.
+
+    Unlike joblib's own, it keeps its workers when a task fails: the rest of the call is
+    interrupted, and the next call finds them warm.
+
+    Parameters
+    ----------
+    pool : Pool or None
+        Where the tasks run.
+    """
+
+    supports_retrieve_callback = True
+
+    def __init__(self, pool: Pool | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._pool = pool
+        self._futures: set[TaskFuture[Any]] = set()
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Say how many workers a call gets; inside a worker, one."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs == 0 in Parallel has no meaning")
+        if n_jobs is None or context.in_worker():
+            return 1
+        return n_jobs if n_jobs > 0 else max(cpu_count() + 1 + n_jobs, 1)
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+        """Get ready for a call."""
+        count = self.effective_n_jobs(n_jobs)
+        if count == 1:
+            raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        self.parallel = parallel
+        if self._pool is None:
+            self._pool = _shared_pool()
+        self._pool.grow(count)
+        return count
+
+    def submit(
+        self, func: Callable[[], Any], callback: Callable[[Any], object] | None = None
+    ) -> TaskFuture[Any]:
+        """Run a batch."""
+        assert self._pool is not None
+        future = self._pool.submit(func)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        if callback is not None:
+            future.add_done_callback(callback)
+        return future
+
+    apply_async = submit  # what it is called before joblib 1.5
+
+    def retrieve_result_callback(self, out: TaskFuture[Any]) -> Any:
+        """Give what a batch returned, or raise what it raised."""
+        return out.result()
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Stop what is left of a call that has failed."""
+        if self._pool is not None:
+            self._pool.interrupt(list(self._futures))
+
+    def terminate(self) -> None:
+        """End a call; the workers stay."""
+        self.reset_batch_stats()
+
+
+def _shared_pool() -> Pool:
+    if not _shared:
+        _shared.append(Pool(daemon=True))
+    return _shared[0]

@@ -1,0 +1,123 @@
+"""Anonymous shared memory: large buffers, written once and mapped by whoever needs them.
+
+A segment has no name, only a descriptor, so it can't outlive the processes that hold one, and the
+size of /dev/shm doesn't matter to it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+
+__all__ = ["Layout", "Segment", "map_private", "map_shared", "new_file", "read_copy"]
+
+_ALIGNMENT = 64  # a cache line; vector code likes it and numpy doesn't mind
+_LARGEST_WRITE = 1 << 30  # Linux writes 2 GiB less a page at most
+
+
+def new_file(size: int) -> int:
+    """Make an anonymous file of `size` bytes; give its descriptor, closed on exec."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("mpmagic", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    try:
+        os.ftruncate(fd, size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+class Layout:
+    """Where in a segment each of several buffers lies."""
+
+    __slots__ = ("offsets", "size")
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        self.offsets: list[int] = []
+        self.size = 0
+        for size in sizes:
+            self.offsets.append(self.size)
+            self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+class Segment:
+    """A file in memory that lives as long as this object, or a process that was sent it.
+
+    Parameters
+    ----------
+    key : bytes
+        Names the content: equal keys, equal bytes.
+    buffers : sequence of memoryview
+        What to copy into it, one after the other, as `Layout` says.
+    """
+
+    __slots__ = ("__weakref__", "_file", "key", "layout", "size")
+
+    def __init__(self, key: bytes, buffers: Sequence[memoryview]) -> None:
+        self.key = key
+        self.layout = Layout(len(b) for b in buffers)
+        self.size = self.layout.size
+        self._file = _File(self.size)
+        for offset, buffer in zip(self.layout.offsets, buffers, strict=True):
+            _write(self._file.fd, buffer, offset)
+
+    def fileno(self) -> int:
+        return self._file.fd
+
+
+class _File:
+    """Closes its descriptor when it is garbage.
+
+    Not the segment itself: `__del__` runs while weak references still work, so another thread
+    could find a segment whose descriptor is being closed.
+    """
+
+    __slots__ = ("fd",)
+
+    def __init__(self, size: int) -> None:
+        self.fd = -1
+        self.fd = new_file(size)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+def _write(fd: int, buffer: memoryview, offset: int) -> None:
+    # pwrite lets the system fill whole pages; storing through a mapping takes a fault for each.
+    done = 0
+    while done < len(buffer):
+        done += os.pwrite(fd, buffer[done : done + _LARGEST_WRITE], offset + done)
+
+
+def map_private(fd: int, size: int) -> mmap.mmap:
+    """Map a segment writable, copy-on-write: what is stored stays in this process."""
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, access=mmap.ACCESS_COPY, trackfd=False)
+    return mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+
+
+def map_shared(fd: int, size: int) -> mmap.mmap:
+    """Map a segment that this process will be the only one to use."""
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, trackfd=False)
+    return mmap.mmap(fd, size)
+
+
+def read_copy(fd: int, offset: int, size: int) -> bytearray:
+    """Copy a part of a segment into ordinary memory."""
+    data = bytearray(size)
+    view = memoryview(data)
+    done = 0
+    while done < size:
+        count = os.preadv(fd, [view[done : done + _LARGEST_WRITE]], offset + done)
+        if not count:
+            raise EOFError(f"a segment of shared memory ends {size - done} bytes early")
+        done += count
+    return data

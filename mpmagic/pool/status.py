@@ -1,0 +1,49 @@
+"""What can be told of a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["WorkerState", "WorkerStatus"]
+
+
+class WorkerState(Enum):
+    """Where a worker is in its life."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"  # told to give up its task; killed if it doesn't
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker at one moment.
+
+    Attributes
+    ----------
+    pid : int
+        Its process number; 0 while it starts.
+    state : WorkerState
+    label : str
+        Of the task that it runs; empty if it runs none.
+    since : float
+        Seconds since the state began.
+    done : int
+        Tasks that it has finished.
+    rss : int
+        Bytes of memory that it has to itself.
+    restarts : int
+        How many workers died in this one's place before it.
+    """
+
+    pid: int
+    state: WorkerState
+    label: str
+    since: float
+    done: int
+    rss: int
+    restarts: int

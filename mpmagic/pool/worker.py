@@ -1,0 +1,335 @@
+"""A worker: gets tasks one at a time and runs them in its main thread.
+
+It blocks when it reads and when it writes: the kernel never does, so somebody is always listening.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+import types
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mpmagic.pool import context
+from mpmagic.pool.capture import Capture
+from mpmagic.pool.channel import Incoming, Line
+from mpmagic.pool.ends import Ends
+from mpmagic.pool.freight import pack_freight
+from mpmagic.pool.limit import MemoryLimit
+from mpmagic.pool.message import (
+    Done,
+    Drop,
+    Hold,
+    HoldParcel,
+    Message,
+    Output,
+    Pack,
+    Preload,
+    Ready,
+    Report,
+    Run,
+    Setup,
+    Stop,
+    Text,
+)
+from mpmagic.pool.parent import die_with_parent
+from mpmagic.pool.stock import Stock
+from mpmagic.pool.words import Word, Words
+
+if TYPE_CHECKING:
+    from mpmagic.pool.pickling import Pickled
+
+__all__ = ["Worker", "spawned", "work"]
+
+_NO_TASK = 0
+_MOST_DESCRIPTORS = 1 << 16
+_OOM_SCORE = "500"  # the system's killer shall find us before the notebook's kernel
+
+
+def work(ends: Ends) -> None:
+    """Be a worker until the kernel says stop or is gone; then leave the process.
+
+    Parameters
+    ----------
+    ends : Ends
+        Are taken over; nothing else may be open that somebody waits for the closing of.
+    """
+    _settle_in(ends)
+    line = Line(socket.socket(fileno=ends.channel))
+    worker = Worker(line, Words(ends.words))
+    os.close(ends.words)
+    context.set_worker(worker)
+    worker.capture.install()
+    os.register_at_fork(after_in_child=worker.step_aside)
+    try:
+        worker.serve()
+    except (EOFError, BrokenPipeError):
+        pass  # the kernel is gone
+    except BaseException:
+        # A fault of the pool's own. The kernel shows what is on descriptor 2.
+        os.write(2, traceback.format_exc().encode())
+        os._exit(1)
+    # Not sys.exit: atexit hooks, and threads that a task left behind, could keep us here.
+    os._exit(0)
+
+
+def spawned(ends: tuple[int, int, int, int], kernel: int) -> None:
+    """Be a worker in an interpreter that the kernel itself has started."""
+    die_with_parent(kernel)
+    work(Ends(*ends))
+
+
+def _settle_in(ends: Ends) -> None:
+    os.dup2(ends.stdout, 1)
+    os.dup2(ends.stderr, 2)
+    os.close(ends.stdout)
+    os.close(ends.stderr)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    with contextlib.suppress(OSError, ValueError):
+        # A descriptor for each segment that it holds, and mappings of Python 3.12 have another.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _MOST_DESCRIPTORS), most))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(_OOM_SCORE)
+    # What the notebook's code looks up in __main__ must not be ours.
+    sys.modules["__main__"] = types.ModuleType("__main__")
+
+
+class Worker:
+    """One worker process.
+
+    Parameters
+    ----------
+    line : Line
+        Leads to the kernel's supervisor.
+    words : Words
+        The page shared with it.
+    """
+
+    def __init__(self, line: Line, words: Words) -> None:
+        self._line = line
+        self._words = words
+        self._limit = MemoryLimit()
+        self._interrupt = _Interrupt(words)
+        self._sending = threading.Lock()
+        self._preload: deque[str] = deque()
+        self._readable = select.poll()
+        self._readable.register(line.fileno(), select.POLLIN)
+        self.stock = Stock(self._limit.allow_more)
+        self.capture = Capture(words, lambda text: self._send(Output(text)))
+
+    # The loop
+
+    def serve(self) -> None:
+        """Do what the kernel says until it says stop; EOFError when it is gone."""
+        self._interrupt.install()
+        while True:
+            message, descriptors = self._next()
+            match message:
+                case Run():
+                    self._run(message)
+                case Hold():
+                    self.stock.hold(message, descriptors[0])
+                case HoldParcel():
+                    self.stock.hold_parcel(message)
+                case Drop():
+                    self.stock.drop(message)
+                case Preload():
+                    self._preload.extend(message.modules)
+                case Setup():
+                    self._set_up(message)
+                case Stop():
+                    return
+
+    def _next(self) -> Incoming:
+        """Wait for the next message; import ahead in the meantime."""
+        incoming = self._line.buffered()
+        while incoming is None and self._preload and not self._readable.poll(0):
+            _import_ahead(self._preload.popleft())
+            self.capture.take()  # nobody asked for what an import ahead prints
+        return incoming or self._line.receive()
+
+    # Tasks
+
+    def _run(self, message: Run) -> None:
+        is_failure = False
+        self.capture.start()
+        self._words[Word.MARK] = 0
+        try:
+            pickled = self._call(message)
+        except BaseException as error:
+            is_failure = True
+            pickled = self._pickled_failure(error)
+        text = self.capture.take()
+        self._interrupt.install()  # the task may have put a handler of its own
+        self._finish(message.task, is_failure, pickled, text)
+
+    def _call(self, message: Run) -> Pickled:
+        """Load, run, pickle the result: the part that an interrupt may strike."""
+        from mpmagic.pool.pickling import pickle_result
+
+        stage = "loading the task"
+        try:
+            self._interrupt.task = message.task
+            self._words[Word.BEGUN] = message.task
+            self._interrupt.raise_if_early()
+            function, args, kwargs = self.stock.load(message.call)
+            stage = ""
+            value = function(*args, **kwargs)
+            del function, args, kwargs
+            stage = "pickling the result of the task"
+            return pickle_result(value)
+        except BaseException as error:
+            if stage and not isinstance(error, KeyboardInterrupt):
+                error.add_note(f"while {stage} in worker process {os.getpid()}")
+            raise
+        finally:
+            self._interrupt.task = _NO_TASK
+
+    def _pickled_failure(self, error: BaseException) -> Pickled:
+        from mpmagic.pool.failure import pickle_failure
+
+        if isinstance(error, MemoryError):
+            self._limit.explain(error)
+        try:
+            return pickle_failure(error)
+        finally:
+            # The frames hold what the task held: a failed task must not keep its memory.
+            error.__traceback__ = None
+
+    def _finish(self, task: int, is_failure: bool, pickled: Pickled, text: Text) -> None:
+        try:
+            pack, segments = pack_freight(pickled)
+        except (OSError, MemoryError) as error:  # no shared memory left for the result
+            is_failure = True
+            pack, segments = pack_freight(self._pickled_failure(error))
+        dropped = self.stock.take_thrown_away()
+        done = Done(task, is_failure, pack, text, dropped)
+        self._send(done, [s.fileno() for s in segments])
+
+    def step_aside(self) -> None:
+        """Be no worker in a process that a task has forked: it must not speak for it."""
+        context.set_worker(None)
+        self.capture.step_aside()
+        self._line.close()
+
+    def report(self, value: Any) -> None:
+        from mpmagic.pool.pickling import pickle_result
+
+        task = self._interrupt.task
+        if task == _NO_TASK:
+            raise RuntimeError("mpmagic.pool.report() works while a task runs")
+        pack, segments = pack_freight(pickle_result(value))
+        self._send(Report(task, pack), [s.fileno() for s in segments])
+
+    def mark(self, number: int) -> None:
+        self._words[Word.MARK] = number + 1
+
+    def _send(self, message: Message, descriptors: list[int] | None = None) -> None:
+        # An interrupt in the middle would leave half a frame, and the kernel would take the next
+        # message for its other half. The lock: a task's own threads may print and report too.
+        with self._interrupt.held_off(), self._sending:
+            self._line.send(message, descriptors or ())
+
+    # Setting up
+
+    def _set_up(self, message: Setup) -> None:
+        import multiprocessing.process
+
+        message.surroundings.apply()
+        # Lets tasks use proxies of the notebook's multiprocessing managers.
+        multiprocessing.process.current_process().authkey = message.authkey
+        self._limit.set(message.memory_limit)
+        error = self._initialise(message.initializer)
+        text = self.capture.take()
+        if text:
+            self._send(Output(text))
+        self._send(Ready(os.getpid(), error))
+
+    def _initialise(self, initializer: Pack | None) -> Pack | None:
+        """Run the initialiser; give what it raised."""
+        if initializer is None:
+            return None
+        from mpmagic.pool.failure import pickle_failure
+
+        try:
+            function, args, kwargs = self.stock.load(initializer)
+            function(*args, **kwargs)
+        except BaseException as error:
+            pickled = pickle_failure(error)
+            return pack_freight(pickled._replace(buffers=()))[0]
+        return None
+
+
+class _Interrupt:
+    """SIGINT's handler: raises if, and only if, it is meant for the task that runs.
+
+    A signal may arrive after the task that it was sent for; the shared word says which that was.
+    """
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._held_off = 0
+        self._is_due = False
+        self._thread = threading.get_ident()
+        self.task = _NO_TASK
+
+    def install(self) -> None:
+        if signal.getsignal(signal.SIGINT) != self._handle:
+            signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, signum: int, frame: types.FrameType | None) -> None:
+        if self.task == _NO_TASK or self._words[Word.INTERRUPTED] != self.task:
+            return
+        if self._held_off:
+            self._is_due = True
+            return
+        # Once: a second would strike while the first is being dealt with.
+        self.task = _NO_TASK
+        raise KeyboardInterrupt
+
+    def raise_if_early(self) -> None:
+        """Raise for a signal that came while the task was still on its way here."""
+        if self._words[Word.INTERRUPTED] == self.task:
+            self._handle(signal.SIGINT, None)
+
+    @contextlib.contextmanager
+    def held_off(self) -> Iterator[None]:
+        """Put the interrupt off to the end of the block; other threads aren't interrupted."""
+        if threading.get_ident() != self._thread:
+            yield
+            return
+        self._held_off += 1
+        try:
+            yield
+        finally:
+            self._held_off -= 1
+            if self._is_due and not self._held_off:
+                self._is_due = False
+                if self.task != _NO_TASK:
+                    self.task = _NO_TASK
+                    raise KeyboardInterrupt
+
+
+def _import_ahead(name: str) -> None:
+    if name in sys.modules:
+        return
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # the task that needs it will raise it where it can be seen
+        logging.getLogger(__name__).debug("import ahead of %s failed: %r", name, error)
+    gc.collect(0)

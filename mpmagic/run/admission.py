@@ -1,0 +1,174 @@
+"""The last look at a loop, when it is reached: what only the objects themselves can tell.
+
+What fails here runs in the kernel, serially: the cell has begun, so refusing would leave half of
+it.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from dataclasses import dataclass
+from typing import Any
+
+from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
+from mpmagic.cell.effects import FIGURE
+from mpmagic.cell.fission import SplitLoop
+from mpmagic.cell.knowledge import Knowledge, root_of
+from mpmagic.cell.plan import PlannedLoop, split_loop
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.alias import Aliases
+from mpmagic.run.capture import Captured, capture
+from mpmagic.run.context import CellContext
+from mpmagic.run.source import ItemSource
+from mpmagic.run.watch import is_inert
+
+__all__ = ["Admitted", "StaysInKernel", "admit"]
+
+
+class StaysInKernel(Exception):
+    """The loop has to run in the kernel; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A loop that may be split.
+
+    Attributes
+    ----------
+    dependence, split
+        Its stages and halves.
+    captured
+        What the work reads.
+    verify
+        Whether what was captured has to be looked at again when the loop is over.
+    """
+
+    dependence: Dependence
+    split: SplitLoop
+    captured: Captured
+    verify: bool
+
+
+def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
+    """Split the loop with what its names stand for now.
+
+    Raises
+    ------
+    StaysInKernel
+        If it can't be.
+    """
+    dependence, split = _split_again(planned, iterable, cell)
+    _check_bound(planned, dependence, cell.namespace)
+    _check_methods(planned.loop, dependence, cell.namespace)
+    _check_iterator(planned.loop, cell.namespace)
+    source.side.namespace = cell.namespace
+    try:
+        # Functions among the items read globals too.
+        names = split.captured | source.global_names()
+        captured = capture(names, cell.namespace, cell.options.local)
+    except UnsendableValue as error:
+        raise StaysInKernel(str(error)) from error
+    except Exception as error:
+        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
+        raise StaysInKernel(reason) from error
+    try:
+        source.side.captured = captured.values
+        source.side.class_ids = set(captured.class_ids)
+        source.probe()
+    except Exception as error:
+        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
+        raise StaysInKernel(reason) from error
+    verify = _check_aliases(dependence, split, captured, iterable, cell)
+    return Admitted(dependence, split, captured, verify)
+
+
+def _split_again(
+    planned: PlannedLoop, iterable: Any, cell: CellContext
+) -> tuple[Dependence, SplitLoop]:
+    knowledge = Knowledge(cell.namespace)
+    knowledge.items_immutable = _items_immutable(iterable)
+    try:
+        dependence, split, _ = split_loop(
+            planned.loop, knowledge, cell.options.allowances, cell.filename, element=planned.element
+        )
+    except Unsplittable as reason:
+        raise StaysInKernel(f"line {reason.refusal.line}: {reason.refusal.reason}") from reason
+    if planned.element is not None and split.operands != planned.split.operands:
+        raise StaysInKernel("its names turned out to be something else than the source shows")
+    return dependence, split
+
+
+def _items_immutable(iterable: Any) -> bool:
+    if type(iterable) in (range, str, bytes):
+        return True
+    if type(iterable) in (list, tuple, set, frozenset, dict):
+        return all(is_inert(item) for item in iterable)
+    return False
+
+
+def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[str, Any]) -> None:
+    """Without shared state the serial loop raises `NameError` before it computes operands."""
+    for name in dependence.kernel.keys() - dependence.whole.binds.keys() - {FIGURE}:
+        if name not in namespace and not hasattr(builtins, name):
+            raise StaysInKernel(f"`{name}` isn't defined")
+    for statement in planned.loop.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.ExceptHandler) and node.name in namespace:
+                raise StaysInKernel(f"`{node.name}`, bound before, is unbound by `except`")
+
+
+def _check_iterator(loop: ast.For, namespace: dict[str, Any]) -> None:
+    """After a break the notebook could see how far an iterator of its own was read ahead."""
+    if not breaks_of(loop.body):
+        return
+    names = {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)}
+    for name in names & namespace.keys():
+        if hasattr(namespace[name], "__next__"):
+            raise StaysInKernel(f"a `break` leaves `{name}` where the serial loop would")
+
+
+def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> None:
+    """A commit whose method isn't there raises before its operands are computed."""
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name = root_of(node.func.value)
+            plain = isinstance(node.func.value, ast.Name) and name in dependence.kernel
+            if plain and name in namespace and name not in dependence.whole.binds:
+                if not hasattr(namespace[name], node.func.attr):
+                    raise StaysInKernel(f"`{name}` has no `{node.func.attr}`")
+
+
+def _check_aliases(
+    dependence: Dependence,
+    split: SplitLoop,
+    captured: Captured,
+    iterable: Any,
+    cell: CellContext,
+) -> bool:
+    mutated = {n: cell.namespace[n] for n in split.shared & cell.namespace.keys()}
+    mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
+    if not mutated:
+        return bool(split.kernel_reads & captured.values.keys() - split.shared)
+    sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
+    aliases = Aliases(sent, iterable)
+    for name, value in mutated.items():
+        other = aliases.shared_with(value, deep=_changed_deeply(name, value, dependence))
+        if other:
+            why = dependence.kernel[name]
+            raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
+    return not aliases.complete
+
+
+def _changed_deeply(name: str, value: Any, dependence: Dependence) -> bool:
+    """Whether commits may change not only the object but what it holds."""
+    if any(name in roots for roots in dependence.whole.aliases.values()):
+        return True
+    if not isinstance(value, list | dict | set | bytearray) and not hasattr(value, "__array__"):
+        return True
+    for statement in dependence.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute | ast.Subscript) and root_of(node) == name:
+                if isinstance(node.value, ast.Attribute | ast.Subscript | ast.Call):
+                    return True
+    return False

@@ -1,0 +1,141 @@
+"""Whether what the commits change is also what the work was sent.
+
+The source shows names; two names may lead to one object. Then the commits would change, in the
+kernel, what the work keeps reading as it was sent.
+"""
+
+from __future__ import annotations
+
+import collections
+import gc
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from mpmagic.run.watch import is_inert
+
+__all__ = ["Aliases"]
+
+_BUDGET: Final = 50_000
+"""Objects that are looked at: some 20 ms. What lies beyond is checked when the loop is over."""
+
+_CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque)
+
+
+class Aliases:
+    """The mutable objects that the work was sent, and those that the commits change.
+
+    Parameters
+    ----------
+    sent
+        Captured values by name.
+    iterable
+        What the loop iterates over.
+
+    Attributes
+    ----------
+    complete
+        Whether all of what was sent could be looked at.
+    """
+
+    def __init__(self, sent: Mapping[str, Any], iterable: Any) -> None:
+        self.complete = True
+        self._owners: dict[int, str] = {}
+        self._arrays: list[tuple[str, Any]] = []
+        for name, value in (*sent.items(), ("the loop's items", iterable)):
+            for inner in self._walk(value):
+                self._owners.setdefault(id(inner), name)
+                if _is_array(inner):
+                    self._arrays.append((name, inner))
+
+    def shared_with(self, value: Any, *, deep: bool) -> str:
+        """The name under which the work was sent (a part of) `value`; empty for none.
+
+        Parameters
+        ----------
+        value
+            The object that commits change.
+        deep
+            Whether they also change what it holds.
+        """
+        for inner in self._walk(value) if deep else [value]:
+            if is_inert(inner):
+                continue
+            if id(inner) in self._owners:
+                return self._owners[id(inner)]
+            if _is_array(inner):
+                name = self._shares_memory(inner)
+                if name:
+                    return name
+        return ""
+
+    def _shares_memory(self, array: Any) -> str:
+        numpy = sys.modules["numpy"]
+        for name, other in self._arrays:
+            if numpy.may_share_memory(array, other):
+                return name
+        return ""
+
+    def _walk(self, value: Any) -> Iterator[Any]:
+        """The mutable objects that can be reached from a value."""
+        seen: set[int] = set()
+        open_: list[Any] = [value]
+        while open_:
+            if len(seen) >= _BUDGET:
+                self.complete = False
+                return
+            item = open_.pop()
+            if is_inert(item) or id(item) in seen:
+                continue
+            seen.add(id(item))
+            if not isinstance(item, tuple | frozenset):
+                yield item
+            open_.extend(_parts(item))
+
+
+def _parts(item: Any) -> Iterable[Any]:
+    """What an object holds."""
+    if isinstance(item, dict):
+        return [*item.keys(), *item.values(), *_attributes(item)]
+    if isinstance(item, _CONTAINERS):
+        return [*item, *_attributes(item)]
+    if isinstance(item, types.FunctionType):
+        cells = [c.cell_contents for c in item.__closure__ or () if _filled(c)]
+        return [*cells, *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
+    if isinstance(item, types.MethodType):
+        return [item.__self__]
+    if isinstance(item, types.GeneratorType):
+        frame = item.gi_frame
+        return [] if frame is None else list(frame.f_locals.values())
+    if isinstance(item, type | types.ModuleType):
+        return []
+    if _is_array(item):
+        return item.ravel().tolist() if item.dtype.hasobject else []
+    if type(item).__module__ in ("builtins", "itertools", "collections"):
+        return gc.get_referents(item)  # iterators and views
+    return _attributes(item)
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _attributes(item: Any) -> list[Any]:
+    values = list(getattr(item, "__dict__", {}).values())
+    for kind in type(item).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            member = vars(kind).get(slot)
+            if isinstance(member, types.MemberDescriptorType) and hasattr(item, slot):
+                values.append(getattr(item, slot))
+    return values
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)

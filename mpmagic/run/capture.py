@@ -1,0 +1,85 @@
+"""Captured values: what a loop's work reads of the notebook, gathered and packed.
+
+The source tells which names the work reads; which further globals the notebook's functions read
+shows when they are pickled, since exactly those that can be reached are pickled then.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mpmagic.cell.functions import global_names
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.codec import Encoder, Packed, Side
+
+__all__ = ["Captured", "capture", "globals_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Captured values, packed.
+
+    Attributes
+    ----------
+    values
+        The kernel's own objects by name.
+    packed
+        The same for the workers.
+    own
+        Those of which each worker keeps its own.
+    class_ids
+        Classes of the notebook among them.
+    """
+
+    values: dict[str, Any]
+    packed: Packed
+    own: dict[str, Any]
+    class_ids: frozenset[str]
+
+
+def capture(
+    names: Iterable[str], namespace: dict[str, Any], local: frozenset[str] = frozenset()
+) -> Captured:
+    """Gather the values of names, and of all that the functions among them read.
+
+    Names that aren't bound are left out: the work raises the serial loop's `NameError`.
+
+    Raises
+    ------
+    UnsendableValue
+        If one of them can't be pickled; it names it.
+    """
+    values = {n: namespace[n] for n in sorted(names) if n in namespace}
+    while True:
+        side = Side(namespace)
+        own = {n: v for n, v in values.items() if n in local}
+        encoder = Encoder(side, by_reference=False)
+        try:
+            packed = encoder.encode({n: v for n, v in values.items() if n not in local})
+        except Exception as error:
+            raise _named(values, namespace, error) from error
+        missing = globals_of(encoder.functions) - values.keys()
+        found = {n: namespace[n] for n in sorted(missing) if n in namespace}
+        if not found:
+            return Captured(values, packed, own, frozenset(side.class_ids))
+        values |= found
+
+
+def globals_of(functions: Iterable[types.FunctionType]) -> set[str]:
+    """Names of globals that functions, and those inside them, read."""
+    return {name for f in functions for name in global_names(f.__code__)[0]}
+
+
+def _named(values: Mapping[str, Any], namespace: dict[str, Any], error: Exception) -> Exception:
+    for name, value in values.items():
+        try:
+            Encoder(Side(namespace), by_reference=False).encode(value)
+        except Exception as reason:
+            kind = type(value).__name__
+            return UnsendableValue(
+                f"`{name}` ({kind}) can't be sent to a worker: {type(reason).__name__}: {reason}"
+            )
+    return UnsendableValue(f"captured values can't be sent: {type(error).__name__}: {error}")

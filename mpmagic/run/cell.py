@@ -1,0 +1,146 @@
+"""A cell from its source to its end: planned, compiled, run in the user's namespace."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from mpmagic.cell.constants import embed, placeholder
+from mpmagic.cell.explain import refusal_text
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.plan import CellPlan, PlannedLoop
+from mpmagic.errors import NotParallel, UnsendableValue
+from mpmagic.run.capture import capture
+from mpmagic.run.context import CellContext
+from mpmagic.run.loop import LoopRun
+from mpmagic.run.options import Options
+
+__all__ = ["check_sendable", "clean_traceback", "refuse", "run_cell"]
+
+
+def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
+    """Run a planned cell in the user's namespace.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    cell
+        The cell.
+    show_last
+        Whether the value of a last expression is displayed.
+
+    Raises
+    ------
+    BaseException
+        Whatever the cell raises, with the traceback that the serial cell would have.
+    """
+    runs = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
+    body = plan.tree.body
+    last: list[ast.stmt] = []
+    if show_last and body and isinstance(body[-1], ast.Expr):
+        body, last = body[:-1], body[-1:]
+    try:
+        _run(ast.Module(body=body, type_ignores=[]), "exec", cell, runs)
+        if last:
+            _run(ast.Interactive(body=last), "single", cell, runs)
+    except BaseException as error:
+        remote = id(error) in cell.remote
+        raise error.with_traceback(clean_traceback(error.__traceback__, remote))  # noqa: B904
+
+
+def _run(tree: Any, mode: str, cell: CellContext, runs: dict[str, Any]) -> None:
+    if tree.body:
+        code = compile(tree, cell.filename, mode, dont_inherit=True)
+        exec(embed(code, runs), cell.namespace)
+
+
+def clean_traceback(tb: types.TracebackType | None, remote: bool) -> types.TracebackType | None:
+    """A traceback without our own frames.
+
+    Parameters
+    ----------
+    tb
+        The traceback.
+    remote
+        Whether the exception is a worker's: its frames are the last ones, from the cell's code
+        down, and the kernel's before them are only the way that it came.
+    """
+    frames = []
+    while tb is not None:
+        frames.append(tb)
+        tb = tb.tb_next
+    own = [i for i, f in enumerate(frames) if _is_ours(f)]
+    kept = [f for f in frames if not _is_ours(f)]
+    inside = frames[own[-1] + 1 :] if own else frames
+    if remote and own:
+        # The worker's first frame stands for the kernel's last one, the loop's or the element's.
+        kept = [f for f in frames[: own[-1]] if not _is_ours(f)][:-1] + inside
+    elif inside and inside[0].tb_frame.f_code.co_name == "<module>":
+        kept = inside
+    result: types.TracebackType | None = None
+    for frame in reversed(kept):
+        result = types.TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return result
+
+
+def _is_ours(tb: types.TracebackType) -> bool:
+    return str(tb.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "mpmagic"
+
+
+def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
+    """Refuse a cell of which no loop can be split.
+
+    Raises
+    ------
+    NotParallel
+        With the reason and the listing.
+    """
+    for node in _top_level(tree):
+        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+            raise NotParallel(f"line {node.lineno}: `await` at the top level can't be split")
+    if not plan.loops:
+        raise NotParallel(refusal_text(plan, text))
+
+
+def check_sendable(
+    plan: CellPlan, tree: ast.Module, namespace: dict[str, Any], options: Options
+) -> None:
+    """Refuse a cell whose loops all read something that can't be sent.
+
+    Raises
+    ------
+    NotParallel
+        Naming the object and the line that uses it.
+    """
+    bound = {name for statement in tree.body for name in bound_names(statement)}
+    reasons = []
+    for loop in plan.loops:
+        try:
+            capture(loop.split.captured - bound, namespace, options.local)
+        except UnsendableValue as error:
+            reasons.append(f"line {_reading_line(loop, str(error))}: {error}")
+    if reasons and len(reasons) == len(plan.loops):
+        raise NotParallel(
+            f"{reasons[0]}\nNothing of the cell ran. Make it inside the loop, or use "
+            f"`--or-serial`, which runs the cell as it is."
+        )
+
+
+def _reading_line(loop: PlannedLoop, message: str) -> int:
+    for node in ast.walk(loop.loop):
+        if isinstance(node, ast.Name) and message.startswith(f"`{node.id}`"):
+            return node.lineno
+    return loop.loop.lineno
+
+
+def _top_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a cell that don't belong to a function."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            stack.extend(ast.iter_child_nodes(node))

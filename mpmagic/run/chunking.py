@@ -1,0 +1,53 @@
+"""How many iterations go into a chunk.
+
+The first chunks hold one iteration; later ones aim at a fixed time of work, which makes the cost
+of sending them small, and shrink towards the end of the loop so that workers finish together.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["Chunking"]
+
+TARGET_SECONDS: Final = 0.1
+_GROWTH: Final = 16
+_LARGEST: Final = 100_000
+
+
+class Chunking:
+    """Decides the sizes of a loop's chunks.
+
+    Parameters
+    ----------
+    workers
+        How many run at the same time.
+    fixed
+        A size that the user wants; None to adapt.
+    """
+
+    def __init__(self, workers: int, fixed: int | None = None) -> None:
+        self._workers = max(workers, 1)
+        self._fixed = fixed
+        self._size = 1
+        self._seconds_each: float | None = None
+
+    def next_size(self, remaining: int | None) -> int:
+        """The size of the next chunk, when `remaining` iterations are left (None: unknown)."""
+        if self._fixed is not None:
+            return self._fixed
+        size = self._size
+        if remaining is not None:
+            # Two more rounds at least, so that a slow chunk at the end doesn't leave others idle.
+            size = min(size, -(-remaining // (2 * self._workers)))
+        return max(size, 1)
+
+    def learn(self, iterations: int, seconds: float) -> None:
+        """Take into account what a chunk took."""
+        if not iterations:
+            return
+        each = seconds / iterations
+        known = self._seconds_each
+        self._seconds_each = each if known is None else 0.5 * known + 0.5 * each
+        wanted = TARGET_SECONDS / max(self._seconds_each, 1e-9)
+        self._size = int(max(1, min(wanted, self._size * _GROWTH, _LARGEST)))

@@ -1,0 +1,232 @@
+"""Values on their way between the notebook and a worker.
+
+Plain cloudpickle with three rules of the notebook's:
+
+- a function of the notebook travels without its globals: on the other side it lives in that
+  side's one namespace, so that functions share globals there as they do here;
+- what the other side has already goes by reference: classes and functions of the notebook, and
+  captured objects, come back as the kernel's own;
+- large buffers travel out of band (pickle protocol 5), so that nobody copies them.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import cloudpickle
+from cloudpickle import cloudpickle as internals
+
+__all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
+
+_IN_BAND_BELOW: Final = 4096
+"""Bytes under which a buffer isn't worth a place of its own."""
+
+
+class Packed:
+    """A pickle with its out-of-band buffers.
+
+    Parameters
+    ----------
+    data
+        The pickle.
+    buffers
+        What it refers to, in order.
+    """
+
+    __slots__ = ("buffers", "data")
+
+    def __init__(self, data: bytes, buffers: tuple[Any, ...] = ()) -> None:
+        self.data = data
+        self.buffers = buffers
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        wrap = pickle.PickleBuffer if protocol >= 5 else bytes
+        return Packed, (self.data, tuple(wrap(b) for b in self.buffers))
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes, buffers included."""
+        return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+
+@dataclass(slots=True)
+class Side:
+    """One end of the way: the kernel's, or one program's in a worker.
+
+    Attributes
+    ----------
+    namespace
+        The globals of the notebook's functions on this side.
+    captured
+        Captured values by name, as this side has them.
+    class_ids
+        Classes of the notebook that both sides know, by cloudpickle's identifiers.
+    """
+
+    namespace: dict[str, Any]
+    captured: Mapping[str, Any] = field(default_factory=dict)
+    class_ids: set[str] = field(default_factory=set)
+
+    def references(self) -> dict[int, str]:
+        """Names of captured objects by identity, those apart that have none."""
+        return {id(v): n for n, v in self.captured.items() if not isinstance(v, _NO_IDENTITY)}
+
+
+_NO_IDENTITY: Final = (int, float, complex, str, bytes, type(None), types.ModuleType)
+
+
+class _Current(threading.local):
+    side: Side | None = None
+
+
+_current = _Current()
+
+
+class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles for the other side.
+
+    Parameters
+    ----------
+    side
+        This side.
+    by_reference
+        Whether captured objects and shared classes go as references. Not when they are captured.
+
+    Attributes
+    ----------
+    functions
+        Functions of the notebook that were met, whose globals the other side will need.
+    """
+
+    def __init__(self, side: Side, *, by_reference: bool) -> None:
+        self._file = io.BytesIO()
+        self._buffers: list[pickle.PickleBuffer] = []
+        super().__init__(self._file, protocol=5, buffer_callback=self._keep_out_of_band)
+        self._side = side
+        self._by_reference = by_reference
+        self._references = side.references() if by_reference else {}
+        self.functions: list[types.FunctionType] = []
+
+    def encode(self, value: Any) -> Packed:
+        """Pickle one value; an encoder is used once.
+
+        Raises
+        ------
+        Exception
+            Whatever the value's own code raises, `pickle.PicklingError` and `TypeError` mostly.
+        """
+        self.dump(value)
+        return Packed(self._file.getvalue(), tuple(self._buffers))
+
+    def _keep_out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
+        try:
+            small = buffer.raw().nbytes < _IN_BAND_BELOW
+        except BufferError:  # not contiguous
+            return True
+        if not small:
+            self._buffers.append(buffer)
+        return small
+
+    def reducer_override(self, obj: Any) -> Any:
+        """The rules of this module; cloudpickle's for everything else."""
+        name = self._references.get(id(obj))
+        if name is not None:
+            return _fetch_captured, (name,)
+        if isinstance(obj, types.FunctionType) and obj.__globals__ is self._side.namespace:
+            self.functions.append(obj)
+            return _reduce_function(obj)
+        if isinstance(obj, functools._lru_cache_wrapper):
+            inner = obj.__wrapped__
+            if getattr(inner, "__globals__", None) is self._side.namespace:
+                return _cached, (inner, dict(obj.cache_parameters()))
+        if isinstance(obj, type):
+            identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(obj)
+            if self._by_reference and identifier in self._side.class_ids:
+                return _fetch_class, (identifier,)
+            reduced = super().reducer_override(obj)
+            if not self._by_reference:
+                self._note_class(obj)
+            return reduced
+        return super().reducer_override(obj)
+
+    def _note_class(self, kind: type) -> None:
+        identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
+        if identifier is not None:
+            self._side.class_ids.add(identifier)
+
+
+def decode(packed: Packed, side: Side) -> Any:
+    """Unpickle what the other side has encoded."""
+    with _on(side):
+        return pickle.loads(packed.data, buffers=packed.buffers)
+
+
+def digest(packed: Packed) -> bytes:
+    """A digest of the content, 16 bytes. Equal content may have several, different never one."""
+    import xxhash
+
+    state = xxhash.xxh3_128(packed.data)
+    for buffer in packed.buffers:
+        view = memoryview(buffer).cast("B") if memoryview(buffer).contiguous else bytes(buffer)
+        state.update(len(view).to_bytes(8, "little"))
+        state.update(view)
+    return state.digest()
+
+
+@contextmanager
+def _on(side: Side) -> Iterator[None]:
+    before, _current.side = _current.side, side
+    try:
+        yield
+    finally:
+        _current.side = before
+
+
+def _here() -> Side:
+    if _current.side is None:
+        raise pickle.UnpicklingError("a notebook's value can only be read by mpmagic itself")
+    return _current.side
+
+
+def _fetch_captured(name: str) -> Any:
+    return _here().captured[name]
+
+
+def _fetch_class(identifier: str) -> type:
+    kind: type = internals._DYNAMIC_CLASS_TRACKER_BY_ID[identifier]
+    return kind
+
+
+def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
+    state, slots = internals._function_getstate(function)
+    slots["__globals__"] = {}
+    arguments = (function.__code__, len(function.__code__.co_freevars))
+    return _make_function, arguments, (state, slots), None, None, _fill_function
+
+
+def _fill_function(function: types.FunctionType, state: Any) -> None:
+    space = function.__globals__
+    before = space.get("__builtins__")
+    internals._function_setstate(function, state)
+    # cloudpickle puts its own there: in a notebook a name too many, or another value.
+    if before is None:
+        space.pop("__builtins__", None)
+    else:
+        space["__builtins__"] = before
+
+
+def _cached(function: Any, parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _make_function(code: types.CodeType, cells: int) -> types.FunctionType:
+    closure = tuple(types.CellType() for _ in range(cells)) or None
+    return types.FunctionType(code, _here().namespace, None, None, closure)

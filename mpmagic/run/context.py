@@ -1,0 +1,48 @@
+"""What the loops of one cell share while the cell runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpmagic.run.options import Options, RunReport
+from mpmagic.run.wait import Inbox
+
+__all__ = ["CellContext"]
+
+
+@dataclass(slots=True)
+class CellContext:
+    """A cell on its way.
+
+    Attributes
+    ----------
+    namespace
+        The user's namespace.
+    filename, text
+        Under which the cell is compiled, and its source as it stands in the notebook.
+    options
+        What the user asks for.
+    executor
+        Gives the engine, started when the first loop is reached.
+    workers
+        How many run at the same time.
+    inbox
+        How the main thread waits.
+    report
+        What became of the cell's loops.
+    remote
+        Exceptions of the work of workers, by identity: their traceback is whole.
+    """
+
+    namespace: dict[str, Any]
+    filename: str
+    text: str
+    options: Options
+    executor: Callable[[], Executor]
+    workers: int
+    inbox: Inbox
+    report: RunReport = field(default_factory=RunReport)
+    remote: set[int] = field(default_factory=set)

@@ -1,0 +1,205 @@
+"""A loop's chunks: sent to the workers, a bounded number ahead, and taken back oldest first."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mpmagic.errors import UnsendableValue
+from mpmagic.pool import Parcel
+from mpmagic.run.admission import Admitted
+from mpmagic.run.chunking import Chunking
+from mpmagic.run.codec import Encoder, Side, decode, digest
+from mpmagic.run.context import CellContext
+from mpmagic.run.log import Chunk, Log
+from mpmagic.run.program import ProgramSource
+from mpmagic.run.source import Batch, ItemSource
+from mpmagic.run.state import ProcessState
+from mpmagic.run.watch import is_inert
+from mpmagic.run.work import check_program, run_chunk
+
+__all__ = ["Dispatch", "Flight"]
+
+_BUFFERED_BYTES: Final = 512 << 20
+"""Results that may wait for an older chunk before no more work is sent."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """A chunk under way.
+
+    Attributes
+    ----------
+    first, count
+        Its iterations.
+    batch
+        Its items.
+    future
+        Its log, packed.
+    log
+        Its log, once it is taken back.
+    """
+
+    first: int
+    count: int
+    batch: Batch
+    future: Future[Any]
+    log: Log
+    counted: bool = False
+
+
+class Dispatch:
+    """Keeps the workers of one loop supplied.
+
+    Parameters
+    ----------
+    admitted
+        The loop.
+    private
+        Names that the work binds in the notebook, in the order of snapshots.
+    source
+        Its items.
+    cell
+        The cell.
+
+    Attributes
+    ----------
+    key
+        The digest of the captured values.
+    """
+
+    def __init__(
+        self, admitted: Admitted, private: tuple[str, ...], source: ItemSource, cell: CellContext
+    ) -> None:
+        self._cell = cell
+        self._source = source
+        self._executor = cell.executor()
+        self._chunking = Chunking(cell.workers, cell.options.chunk)
+        self._flights: deque[Flight] = deque()
+        self._next = 0
+        captured = admitted.captured
+        self.key = digest(captured.packed)
+        self._captured = Parcel(self.key, captured.packed)
+        self._program = self._pack_program(admitted, private)
+        self._watched = any(not is_inert(v) for v in captured.values.values())
+        # Other executors can't be asked afterwards what their workers hold.
+        self._asks_each = hasattr(self._executor, "submit_each")
+
+    def _pack_program(self, admitted: Admitted, private: tuple[str, ...]) -> Parcel:
+        split, cell = admitted.split, self._cell
+        source = ProgramSource(
+            work=split.work,
+            private=private,
+            certain=split.certain & set(private),
+            targets=split.targets,
+            own=admitted.captured.own,
+            filename=cell.filename,
+            text=cell.text,
+            state=ProcessState.of_this_process(),
+            class_ids=admitted.captured.class_ids,
+            seed=cell.options.seed,
+        )
+        packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
+        return Parcel(digest(packed), packed)
+
+    def next_flight(self) -> Flight | None:
+        """Wait for the oldest chunk and take its log; None when all are through.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupts the wait.
+        WorkerDied
+            If its worker died.
+        """
+        self._refill()
+        if not self._flights:
+            return None
+        flight = self._flights[0]
+        while not flight.future.done():
+            self._wait_for_change(flight)
+            self._refill()
+        self._flights.popleft()
+        flight.log = self._opened(flight)
+        self._learn(flight)
+        self._refill()
+        return flight
+
+    def _wait_for_change(self, oldest: Flight) -> None:
+        before = self._under_way()
+        self._cell.inbox.wait_until(lambda: oldest.future.done() or self._under_way() < before)
+
+    def _opened(self, flight: Flight) -> Log:
+        packed = flight.future.result()
+        try:
+            log: Log = decode(packed, self._source.side)
+        except Exception as error:
+            raise UnsendableValue(
+                f"a result of iteration {flight.first} and those after it can't be unpickled "
+                f"({type(error).__name__}: {error}); the iterations before it are committed"
+            ) from error
+        return log
+
+    def _learn(self, flight: Flight) -> None:
+        if not flight.counted:
+            self._chunking.learn(flight.count, flight.log.seconds)
+            flight.counted = True
+
+    def _under_way(self) -> int:
+        return sum(not f.future.done() for f in self._flights)
+
+    def _buffered(self) -> int:
+        results = (f.future for f in self._flights if f.future.done() and not f.future.cancelled())
+        return sum(f.result().nbytes for f in results if f.exception() is None)
+
+    def _refill(self) -> None:
+        limit = self._cell.workers + 1 + self._cell.workers // 2
+        while self._under_way() < limit and len(self._flights) < 8 * limit:
+            if self._flights and self._buffered() > _BUFFERED_BYTES:
+                return
+            batch = self._source.pull(self._chunking.next_size(self._source.remaining))
+            if batch is None:
+                return
+            self._send(batch)
+
+    def _send(self, batch: Batch) -> None:
+        count = len(batch.items)
+        check = batch.mutable or (self._watched and (not self._asks_each or self._next == 0))
+        chunk = Chunk(self._next, batch.packed, count, batch.last, check)
+        future = self._executor.submit(run_chunk, self._program, self._captured, chunk)
+        self._flights.append(Flight(self._next, count, batch, future, Log()))
+        self._next += count
+        self._cell.inbox.watch(future)
+
+    def changed_in_workers(self) -> list[str]:
+        """Names of captured values that some worker's chunks have changed."""
+        if not self._watched or not self._asks_each or not self._next:
+            return []
+        asked = self._executor.submit_each(  # type: ignore[attr-defined]
+            check_program, self._program, self._captured
+        )
+        for future in asked:
+            self._cell.inbox.watch(future)
+        with self._cell.inbox:
+            self._cell.inbox.wait_until(lambda: all(f.done() for f in asked))
+        found: list[str] = []
+        for future in asked:
+            if future.exception() is None:
+                found += future.result()
+        return found
+
+    def end(self) -> None:
+        """Call back what is still under way; returns when no worker is busy with it."""
+        pending = [f.future for f in self._flights if not f.future.done()]
+        self._flights.clear()
+        if not pending:
+            return
+        interrupt = getattr(self._executor, "interrupt", None)
+        if interrupt is not None:
+            interrupt(pending)
+        for future in pending:
+            future.cancel()
+        with self._cell.inbox:
+            self._cell.inbox.wait_until(lambda: all(f.done() for f in pending), interruptible=False)

@@ -1,0 +1,114 @@
+"""What a chunk returns: everything that the kernel needs to commit its iterations in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = ["LOST", "RAISE", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log", "Lost", "Same"]
+
+TEXT: Final = -3
+"""The event of text that the work wrote: its stream's name, and the pieces."""
+
+RAISE: Final = -4
+"""The event of an exception of the work, with which the log ends."""
+
+UNSENDABLE: Final = -5
+"""The event of a commit whose operand can't be pickled: site, operand, type and reason."""
+
+
+WARN: Final = -6
+"""The event of a warning: the warning, its class, file name and line."""
+
+
+class Lost:
+    """The place of a value that stayed in the worker."""
+
+    __slots__ = ()
+    _instance: Lost | None = None
+
+    def __new__(cls) -> Lost:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lost, ()
+
+
+class _Unbound(Lost):
+    __slots__ = ()
+    _instance: Lost | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Unbound, ()
+
+
+LOST: Final = Lost()
+UNBOUND: Final = _Unbound()
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The place of a value of which the kernel has the original.
+
+    Attributes
+    ----------
+    index
+        Of the item in its chunk.
+    name
+        Of the captured value; None for an item.
+    """
+
+    index: int = 0
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive iterations for a worker.
+
+    Attributes
+    ----------
+    first
+        The index of its first iteration.
+    items
+        The packed items, or a range.
+    count
+        How many they are.
+    last
+        Whether no iteration follows.
+    check
+        Whether items must be compared with what was sent.
+    """
+
+    first: int
+    items: Any
+    count: int
+    last: bool
+    check: bool
+
+
+@dataclass(slots=True)
+class Log:
+    """What happened in a chunk.
+
+    Attributes
+    ----------
+    events
+        In order: the begin of each iteration, commits with their operands, text, an exception.
+    snapshots
+        For each iteration the values of the private names at its end; `LOST` for large ones.
+    finals
+        Values of private names after the chunk, those that the kernel may need.
+    lost_write
+        What the work changed behind the kernel's back, in words.
+    seconds
+        How long each iteration ran; the chunk as a whole if they were many.
+    """
+
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    snapshots: list[tuple[Any, ...]] = field(default_factory=list)
+    finals: dict[str, Any] = field(default_factory=dict)
+    lost_write: str = ""
+    seconds: float = 0.0

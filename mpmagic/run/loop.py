@@ -1,0 +1,293 @@
+"""A split loop while it runs: chunks out, logs in, commits in order.
+
+::
+
+    iterable --> ItemSource --> chunks --> Executor --> logs --> replay --> the commits' code
+                 (in order,     (run_chunk             (oldest
+                  ahead)         in workers)            first)
+
+The kernel's half of the loop iterates over `LoopRun.replay`, which hands it one event after the
+other and meanwhile keeps the workers supplied.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from typing import Any
+
+from mpmagic.cell.fission import BREAK, START
+from mpmagic.cell.plan import PlannedLoop
+from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.pool import in_worker
+from mpmagic.run.admission import Admitted, StaysInKernel, admit
+from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.context import CellContext
+from mpmagic.run.dispatch import Dispatch, Flight
+from mpmagic.run.failure import unpack_failure
+from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, WARN, Log, Same
+from mpmagic.run.options import LoopReport
+from mpmagic.run.source import ItemSource
+from mpmagic.run.tape import play
+from mpmagic.run.temporaries import Temporaries
+from mpmagic.run.warned import warn_again
+from mpmagic.run.work import Drained
+
+__all__ = ["LoopRun"]
+
+
+class LoopRun:
+    """One loop of a cell; begun anew each time that the cell reaches it.
+
+    Parameters
+    ----------
+    planned
+        The loop.
+    cell
+        The cell that it is part of.
+    """
+
+    def __init__(self, planned: PlannedLoop, cell: CellContext) -> None:
+        self._planned = planned
+        self._cell = cell
+
+    # -- what the cell's code calls ------------------------------------------------------------
+
+    def begin(self, iterable: Any) -> bool:
+        """Whether the loop is split; `items` gives the iterator if not."""
+        line = self._planned.loop.lineno
+        self._source = ItemSource(iterable)
+        try:
+            if in_worker():
+                raise StaysInKernel("this is a worker already")
+            self._admitted = admit(self._planned, iterable, self._source, self._cell)
+        except StaysInKernel as reason:
+            self._cell.report.stayed.append((line, str(reason)))
+            return False
+        self._report = LoopReport(line)
+        self._cell.report.loops.append(self._report)
+        return True
+
+    def items(self) -> Iterator[Any]:
+        """What the loop iterates over when it stays in the kernel."""
+        return self._source.rest()
+
+    def run(self) -> bool:
+        """Run a loop statement; whether it ended without a ``break``."""
+        code = self._admitted.split.commit
+        assert code is not None
+        commit = types.FunctionType(code, self._cell.namespace)
+        self._start()
+        try:
+            with self._cell.inbox:
+                commit(self, self._replayed)
+            if self._failure is not None:
+                raise self._failure
+            finished = True
+        except BaseException:
+            finished = False
+            raise
+        finally:
+            self._finish(finished=finished)
+        return not self._broken
+
+    def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """Run a comprehension: pairs of an item and the event of an element."""
+        self._start()
+        item: Any = None
+        finished = False
+        try:
+            with self._cell.inbox:
+                for event in self.replay():
+                    if event[0] == START:
+                        item = event[1]
+                    else:
+                        yield item, event
+            if self._failure is not None:
+                raise self._failure
+            finished = True
+        finally:
+            self._finish(finished=finished, names=False)
+
+    # -- what the commits' code calls ------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.replay()
+
+    def skip(self) -> None:
+        """A commit said ``continue``."""
+        self._skipping = True
+
+    def stop(self) -> None:
+        """A commit said ``break``."""
+        self._broken = True
+
+    # -- the run -------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._began = perf_counter()
+        self._broken = self._skipping = False
+        self._log: Log | None = None
+        self._index = 0
+        self._site: int | None = None
+        # Raised when the generator that replays is over: in it a StopIteration would be lost.
+        self._failure: BaseException | None = None
+        split = self._admitted.split
+        names = () if self._planned.element is not None else tuple(sorted(split.private))
+        self._temporaries = Temporaries(names, split.deleted)
+        self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
+
+    def replay(self) -> Iterator[tuple[Any, ...]]:
+        """The events of all iterations in order, those that are the commits'."""
+        inbox = self._cell.inbox
+        while (flight := self._dispatch.next_flight()) is not None:
+            self._flight, log = flight, flight.log
+            self._log = log
+            self._check(flight)
+            self._index, self._site = -1, None
+            inbox.enter_user_code()
+            yield from self._events(log, flight)
+            inbox.leave_user_code()
+            if self._failure is not None:
+                return
+            self._log = None
+            self._report.iterations += self._index + 1
+            self._report.chunks += 1
+            self._report.work += log.seconds
+            self._temporaries.chunk_done(log, self._own(flight))
+            if self._broken:
+                return
+        play(self._source.ended_with)
+        self._failure = self._source.failure
+
+    def _own(self, flight: Flight) -> Callable[[Any], Any]:
+        """Gives the kernel's own object for what the worker had a copy of."""
+        captured = self._admitted.captured.values
+
+        def resolve(value: Any) -> Any:
+            if type(value) is not Same:
+                return value
+            return flight.batch.items[value.index] if value.name is None else captured[value.name]
+
+        return resolve
+
+    def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
+        items, preludes = flight.batch.items, flight.batch.preludes
+        for event in log.events:
+            code = event[0]
+            if code >= 0:
+                if not self._skipping:
+                    self._site = code
+                    yield event
+                    if self._broken:
+                        return
+            elif code == START:
+                self._skipping = False
+                self._site = None
+                self._index += 1
+                if self._index in preludes:
+                    play(preludes[self._index])
+                yield (START, items[self._index])
+            elif self._skipping:
+                continue
+            elif code == TEXT:
+                play([event])
+            elif code == WARN:
+                warn_again(event, self._cell.namespace)
+            elif code == BREAK:
+                self._broken = True
+                self._site = None
+            elif code == RAISE:
+                self._site = None
+                self._failure = self._remote(event[1])
+                return
+            elif code == UNSENDABLE:
+                raise self._unsendable(event, flight)
+
+    def _remote(self, packed: Any) -> BaseException:
+        error = unpack_failure(packed, self._source.side)
+        self._cell.remote.add(id(error))
+        return error
+
+    def _replayed(self, drained: Drained) -> Iterator[Any]:
+        """The elements of a generator that the worker exhausted, and what ended it."""
+        yield from drained.elements
+        if drained.failure is not None:
+            error = unpack_failure(drained.failure, self._source.side)
+            self._cell.remote.add(id(error))
+            raise error
+
+    def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
+        _, site, position, kind, reason = event
+        operands = self._admitted.split.sites[site] if site >= 0 else ()
+        line, text = operands[position] if position < len(operands) else (0, "a value")
+        iteration = flight.first + self._index
+        return UnsendableValue(
+            f"line {line}: the value of `{text}` in iteration {iteration}, {kind}, can't be sent "
+            f"back from the worker ({reason}); the iterations before it are committed. "
+            f"Give the loop a value that can be pickled, or run the cell without %%parallel"
+        )
+
+    def _check(self, flight: Flight) -> None:
+        lost = flight.log.lost_write
+        if not lost:
+            return
+        last = flight.first + flight.count - 1
+        where = f"iteration {last}" if flight.count == 1 else f"iterations {flight.first} to {last}"
+        raise self._lost_write(lost, where)
+
+    def _lost_write(self, what: str, where: str) -> LostWrite:
+        line = self._planned.loop.lineno
+        remedy = "write it as a statement of the loop's body, or allow it with `--local NAME`"
+        if what.startswith("drew"):
+            remedy = "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
+        return LostWrite(
+            f"the work of the loop in line {line} {what} in a worker ({where}); the notebook "
+            f"would have kept that, and it can't come back. Earlier iterations are committed. "
+            f"To mend it, {remedy}"
+        )
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _finish(self, *, finished: bool, names: bool = True) -> None:
+        inbox = self._cell.inbox
+        inbox.leave_user_code()
+        self._report.wall = perf_counter() - self._began
+        if self._log is not None:
+            self._stop_within(self._log, self._own(self._flight))
+        if names:
+            self._temporaries.write(self._cell.namespace)
+        self._dispatch.end()
+        if finished:
+            self._check_captured()
+
+    def _stop_within(self, log: Log, own: Callable[[Any], Any]) -> None:
+        """The loop ended inside a chunk: by a commit, or where its log ends."""
+        self._report.iterations += max(self._index, 0)
+        if self._site is None and log.events and log.events[-1][0] == RAISE:
+            self._temporaries.chunk_done(log, own)
+            return
+        before = self._admitted.split.bound_before
+        bound = before[self._site] if self._site is not None else frozenset()
+        self._temporaries.stopped(log, max(self._index, 0), bound, own)
+        if self._site is not None and self._planned.element is None:
+            self._temporaries.forget(self._admitted.split.unsure[self._site])
+
+    def _check_captured(self) -> None:
+        changed = self._dispatch.changed_in_workers()
+        if changed:
+            raise self._lost_write(f"changed `{changed[0]}`", "seen when the loop was over")
+        if self._admitted.verify and _digest(self._admitted, self._cell) != self._dispatch.key:
+            line = self._planned.loop.lineno
+            raise LostWrite(
+                f"the commits of the loop in line {line} changed what its work was reading in the "
+                f"workers, so that results may differ from the serial loop's; copy it before the "
+                f"loop, or run the cell without %%parallel"
+            )
+
+
+def _digest(admitted: Admitted, cell: CellContext) -> bytes:
+    values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
+    sent = {n: v for n, v in values if n not in admitted.captured.own}
+    return digest(Encoder(Side(cell.namespace), by_reference=False).encode(sent))

@@ -1,0 +1,44 @@
+"""What stands in the place of a value that can't travel from a worker."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from mpmagic.errors import UnsendableValue
+
+__all__ = ["Placeholder"]
+
+
+class Placeholder:
+    """The last value of a temporary that stayed in a worker; using it says so.
+
+    Parameters
+    ----------
+    name
+        The temporary's name.
+    kind
+        What its value was, in a few words.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.__dict__.update(_name=name, _kind=kind)
+
+    def __repr__(self) -> str:
+        return f"<{self._name}: {self._kind} that stayed in a worker>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Placeholder, (self._name, self._kind)
+
+    def _used(self, *_arguments: Any) -> NoReturn:
+        raise UnsendableValue(
+            f"`{self._name}` was a temporary of a loop's work, {self._kind}, which can't be sent "
+            f"back from the worker; make it again here, or keep in a list what you need of it"
+        )
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        if attribute.startswith(("__", "_repr_")) or "canary" in attribute:
+            raise AttributeError(attribute)  # questions that only look what it is
+        self._used()
+
+    __setattr__ = __delattr__ = __call__ = __iter__ = __len__ = __bool__ = _used
+    __getitem__ = __setitem__ = __enter__ = __exit__ = __contains__ = __add__ = __radd__ = _used

@@ -1,0 +1,120 @@
+"""The worker's half of a split loop: a namespace like the notebook's, and the loop's work in it."""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import types
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mpmagic.pool import Parcel
+from mpmagic.run.codec import Packed, Side, decode
+from mpmagic.run.state import ProcessState
+from mpmagic.run.watch import Watch
+
+__all__ = ["Program", "ProgramSource", "load_program"]
+
+_KEPT: Final = 4
+"""Programs that a worker keeps: a cell with several loops in a `while` comes back to each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSource:
+    """What a worker needs to know of a loop besides the captured values.
+
+    Attributes
+    ----------
+    work
+        Code of the work, see `mpmagic.cell.fission.SplitLoop`.
+    private
+        Names that the work binds in the namespace, in the order of snapshots.
+    certain
+        Those of them that every iteration binds.
+    targets
+        Names of the loop's target.
+    own
+        Captured values of which each worker keeps its own (``--local``).
+    filename, text
+        The cell's file name and source, for tracebacks and `inspect`.
+    state
+        The process state that the kernel had when the loop began.
+    class_ids
+        Classes of the notebook among what was captured.
+    seed
+        Of iterations' random streams, None for none.
+    """
+
+    work: types.CodeType
+    private: tuple[str, ...]
+    certain: frozenset[str]
+    targets: frozenset[str]
+    own: dict[str, Any] = field(default_factory=dict)
+    filename: str = ""
+    text: str = ""
+    state: ProcessState | None = None
+    class_ids: frozenset[str] = frozenset()
+    seed: int | None = None
+
+
+class Program:
+    """A loop's work, ready to run in this process.
+
+    Parameters
+    ----------
+    source
+        What to run.
+    captured
+        The packed captured values.
+    """
+
+    def __init__(self, source: Packed, captured: Packed) -> None:
+        namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+        self.side = Side(namespace)
+        self.source: ProgramSource = decode(source, self.side)
+        if self.source.state is not None:
+            self.source.state.apply()  # modules of the notebook are imported by its paths
+        values = decode(captured, self.side)
+        self.side.captured = {**values, **self.source.own}
+        self.side.class_ids = set(self.source.class_ids)
+        namespace |= self.side.captured
+        self.work = types.FunctionType(self.source.work, namespace)
+        self._known = set(namespace) | set(self.source.private) | self.source.targets
+        self.watch = Watch(self.side, values)
+        _keep_source(self.source.filename, self.source.text)
+
+    def begin_chunk(self) -> None:
+        """Forget what the chunk before has bound."""
+        for name in (*self.source.private, *self.source.targets):
+            self.side.namespace.pop(name, None)
+
+    def rebound(self) -> Iterable[str]:
+        """Names of the notebook that functions have bound behind the loop's back."""
+        namespace = self.side.namespace
+        for name, value in self.side.captured.items():
+            if name not in self.source.own and namespace.get(name, self) is not value:
+                yield name
+        yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
+
+
+def _keep_source(filename: str, text: str) -> None:
+    """Let tracebacks and `inspect` find the cell's lines."""
+    if text:
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+
+
+_programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
+
+
+def load_program(source: Parcel, captured: Parcel) -> Program:
+    """The program for these parcels, made if this process hasn't got it."""
+    key = (source.key, captured.key)
+    program = _programs.get(key)
+    if program is None:
+        program = _programs[key] = Program(source.payload, captured.payload)
+        while len(_programs) > _KEPT:
+            _programs.popitem(last=False)
+    _programs.move_to_end(key)
+    return program

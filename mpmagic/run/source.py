@@ -1,0 +1,237 @@
+"""Where a loop's items come from: pulled in the kernel, in order, a bounded way ahead."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.capture import globals_of
+from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.tape import play, taped
+from mpmagic.run.watch import is_inert
+
+__all__ = ["Batch", "ItemSource"]
+
+_INERT_TYPES: Final = frozenset(
+    {list, tuple, range, str, bytes, dict, set, frozenset, type({}.keys()), type({}.values()),
+     type({}.items()), type(iter([])), type(iter(())), type(iter(range(1))), type(iter("")),
+     type(iter({})), type(iter({}.values())), type(iter({}.items())), type(iter(set())),
+     type(reversed([]))}
+)  # fmt: skip
+_SEEN: Final = 16
+"""Items that are looked at before the loop begins."""
+
+_TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
+                       itertools.combinations, itertools.permutations)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items for one chunk.
+
+    Attributes
+    ----------
+    items
+        The kernel's own, a list or a range.
+    packed
+        The same for the worker.
+    preludes
+        By position: what pulling the item has written.
+    last
+        Whether no item follows.
+    mutable
+        Whether the work could change an item.
+    """
+
+    items: Any
+    packed: Any
+    preludes: dict[int, list[tuple[Any, ...]]] = field(default_factory=dict)
+    last: bool = False
+    mutable: bool = False
+
+
+class ItemSource:
+    """Pulls items, packs them and remembers how the iterable ended.
+
+    Parameters
+    ----------
+    iterable
+        What the loop iterates over.
+    side
+        The kernel's side, by which items are packed.
+
+    Attributes
+    ----------
+    remaining
+        How many items are left, None if that can't be known.
+    failure
+        The exception that the iterable raised, when it has been reached.
+    """
+
+    def __init__(self, iterable: Any) -> None:
+        self.iterator: Iterator[Any] = iter(iterable)
+        self.remaining = _length(iterable)
+        self.failure: BaseException | None = None
+        self.inert = _is_inert_iterable(iterable)
+        self.ended_with: list[tuple[Any, ...]] = []
+        self._range = iterable if type(iterable) is range else None
+        # Items with what pulling them wrote and, of an iterable that runs code, their pickle.
+        self._waiting: list[tuple[Any, list[tuple[Any, ...]], Packed | None]] = []
+        self._done = False
+        self._recent: dict[int, Callable[[], Any]] = {}
+        self.side = Side({})
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to pull."""
+        return self._done and not self._waiting
+
+    def rest(self) -> Iterator[Any]:
+        """All that is left, for a loop that goes on in the kernel."""
+        while self._waiting:
+            item, prelude, _ = self._waiting.pop(0)
+            play(prelude)
+            yield item
+        if self.failure is not None:
+            raise self.failure
+        yield from self.iterator
+
+    def pull(self, size: int) -> Batch | None:
+        """The next items, at most `size`; None if there are none.
+
+        Raises
+        ------
+        Exception
+            Whatever pickling an item raises.
+        """
+        if self._range is not None:
+            return self._pull_range(size)
+        self._look_ahead(size + 1)
+        taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        if not taken:
+            return None
+        items = [item for item, _, _ in taken]
+        mutable = not all(is_inert(item) for item in items)
+        packed: Any = [alone for _, _, alone in taken]
+        if self.inert or not mutable:
+            encoder = Encoder(self.side, by_reference=True)
+            packed = encoder.encode(items)
+            self._check_globals(encoder)
+        preludes = {i: prelude for i, (_, prelude, _) in enumerate(taken) if prelude}
+        self._count_down(len(taken))
+        return Batch(items, packed, preludes, last=self.exhausted, mutable=mutable)
+
+    def global_names(self) -> set[str]:
+        """Globals of the notebook's functions among the items that can be seen already."""
+        if self._range is not None:
+            return set()
+        self._look_ahead(_SEEN if self.inert else 1)
+        encoder = Encoder(self.side, by_reference=False)
+        encoder.encode([item for item, _, _ in self._waiting if not is_inert(item)])
+        return globals_of(encoder.functions)
+
+    def probe(self) -> None:
+        """Look at the first item: whether it can be packed shows before the loop begins."""
+        if self._range is None:
+            for item, _, _ in self._waiting:
+                Encoder(self.side, by_reference=True).encode(item)
+
+    def _check_globals(self, encoder: Encoder) -> None:
+        for name in globals_of(encoder.functions) & self.side.namespace.keys():
+            if name not in self.side.captured:
+                raise UnsendableValue(
+                    f"a function among the items reads the notebook's `{name}`, which was not "
+                    f"sent to the workers; name it in the loop's body"
+                )
+
+    def _pull_range(self, size: int) -> Batch | None:
+        assert self._range is not None
+        items, self._range = self._range[:size], self._range[size:]
+        if not items:
+            self._done = True
+            return None
+        self._count_down(len(items))
+        self._done = not self._range
+        return Batch(items, items, last=self._done)
+
+    def _count_down(self, count: int) -> None:
+        if self.remaining is not None:
+            self.remaining = max(self.remaining - count, 0)
+
+    def _look_ahead(self, count: int) -> None:
+        while len(self._waiting) < count and not self._done:
+            prelude: list[tuple[Any, ...]] = []
+            try:
+                if self.inert:
+                    self._waiting.append((next(self.iterator), prelude, None))
+                else:
+                    self._waiting.append(self._pull_aside(prelude))
+            except StopIteration:
+                self._done = True
+                self.ended_with = prelude
+                return
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt | UnsendableValue):
+                    raise
+                self._done = True
+                self.failure = error
+                self.ended_with = prelude
+                return
+
+    def _pull_aside(
+        self, prelude: list[tuple[Any, ...]]
+    ) -> tuple[Any, list[tuple[Any, ...]], Packed | None]:
+        """Pull an item from code of the user's; what it writes belongs before its iteration."""
+        with taped(prelude):
+            item = next(self.iterator)
+        # At once: the iterable may change it when it goes on, one buffer that it yields again.
+        packed = Encoder(self.side, by_reference=True).encode([item])
+        if not is_inert(item):
+            self._check_new(item)
+        return item, prelude, packed
+
+    def _check_new(self, item: Any) -> None:
+        """The kernel keeps items until they are committed: each must be an object of its own."""
+        owner = getattr(item, "base", None) if hasattr(item, "__array_interface__") else None
+        key = id(item) if owner is None else id(owner)
+        if key in self._recent and self._recent[key]() is (item if owner is None else owner):
+            raise UnsendableValue(
+                "the loop's iterable yields one object again and again and changes it meanwhile, "
+                "so that it can't be read ahead; let it yield copies, or run the cell without "
+                "%%parallel"
+            )
+        self._recent = {key: _holder(item if owner is None else owner)}
+
+
+def _length(iterable: Any) -> int | None:
+    kind = type(iterable)
+    builtin = kind.__module__ in ("builtins", "collections", "numpy", "itertools")
+    if not builtin:
+        return None
+    try:
+        return len(iterable)
+    except TypeError:
+        hint = operator.length_hint(iterable, -1)
+        return None if hint < 0 else hint
+
+
+def _is_inert_iterable(iterable: Any) -> bool:
+    kind = type(iterable)
+    if kind in _INERT_TYPES:
+        return True
+    if isinstance(iterable, _TRANSPARENT):
+        return all(
+            _is_inert_iterable(inner)
+            for inner in gc.get_referents(iterable)
+            if not is_inert(inner) and inner is not kind
+        )
+    return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
+
+
+def _holder(value: Any) -> Callable[[], Any]:
+    return lambda: value

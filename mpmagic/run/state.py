@@ -1,0 +1,109 @@
+"""The state of the process that workers take over from the kernel."""
+
+from __future__ import annotations
+
+import decimal
+import os
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["ProcessState"]
+
+# Of the kernel alone: figures are drawn without a screen in workers, and thread caps are theirs.
+_NOT_TAKEN: Final = frozenset(
+    {"MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+     "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS",
+     "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "ARROW_IO_THREADS", "RAYON_NUM_THREADS",
+     "PYTHONHASHSEED", "JPY_PARENT_PID", "JPY_SESSION_NAME", "COLUMNS", "LINES"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What a loop's work sees of its process.
+
+    Attributes
+    ----------
+    directory
+        The working directory.
+    path
+        `sys.path`.
+    environment
+        The environment's variables.
+    recursion_limit
+        Python's.
+    filters
+        Of warnings.
+    decimals
+        The decimal context.
+    floats
+        What numpy does on floating-point errors.
+    """
+
+    directory: str
+    path: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    recursion_limit: int
+    filters: tuple[Any, ...] = ()
+    decimals: decimal.Context | None = field(default=None, compare=False)
+    floats: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_this_process(cls) -> ProcessState:
+        """The state as it is now."""
+        environment = sorted((k, v) for k, v in os.environ.items() if k not in _NOT_TAKEN)
+        return cls(
+            _directory(), tuple(sys.path), tuple(environment), sys.getrecursionlimit(),
+            tuple(warnings.filters), decimal.getcontext().copy(), _float_errors(),
+        )  # fmt: skip
+
+    def apply(self) -> None:
+        """Make it this process's.
+
+        Raises
+        ------
+        OSError
+            If the working directory isn't there any more.
+        """
+        if self.decimals is not None:
+            decimal.setcontext(self.decimals.copy())
+        if self == ProcessState.of_this_process():
+            return
+        warnings.filters[:] = self.filters  # type: ignore[index]
+        _filters_changed()
+        if self.floats:
+            import numpy as np
+
+            np.seterr(**dict(self.floats))  # type: ignore[arg-type]
+        if self.directory:
+            os.chdir(self.directory)
+        sys.path[:] = self.path
+        sys.setrecursionlimit(self.recursion_limit)
+        wanted = dict(self.environment)
+        for name in os.environ.keys() - wanted.keys() - _NOT_TAKEN:
+            del os.environ[name]
+        for name, value in wanted.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
+def _directory() -> str:
+    """The working directory; empty if somebody has removed it."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
+
+
+def _float_errors() -> tuple[tuple[str, str], ...]:
+    numpy = sys.modules.get("numpy")
+    return tuple(sorted(numpy.geterr().items())) if numpy is not None else ()
+
+
+def _filters_changed() -> None:
+    """Make `warnings` look at its filters again; adding one is the public way to say so."""
+    warnings.simplefilter("default", append=True)
+    del warnings.filters[-1]  # type: ignore[attr-defined]

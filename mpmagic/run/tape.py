@@ -1,0 +1,75 @@
+"""What the work writes to its streams, kept in its place among the commits."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from mpmagic.run.log import TEXT
+
+__all__ = ["Tape", "play", "taped"]
+
+
+class Tape(io.TextIOBase):
+    """A stream that writes into a log's events.
+
+    Parameters
+    ----------
+    events
+        The log's events.
+    stream
+        ``"stdout"`` or ``"stderr"``.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, events: list[tuple[Any, ...]], stream: str) -> None:
+        super().__init__()
+        self.events = events
+        self._stream = stream
+        self.name = f"<{stream}>"
+
+    def write(self, text: str, /) -> int:
+        """Keep the text."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        last = self.events[-1] if self.events else None
+        if last is not None and last[0] == TEXT and last[1] == self._stream:
+            last[2].append(text)
+        else:
+            self.events.append((TEXT, self._stream, [text]))
+        return len(text)
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+
+# For the life of the process: a handler of `logging` keeps the stream that it first met.
+_tapes: Final = (Tape([], "stdout"), Tape([], "stderr"))
+
+
+@contextmanager
+def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
+    """While open, this process's Python output goes into `events`."""
+    before = sys.stdout, sys.stderr
+    tapes = _tapes
+    kept = [tape.events for tape in tapes]
+    for tape in tapes:
+        tape.events = events
+    sys.stdout, sys.stderr = tapes
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        for tape, own in zip(tapes, kept, strict=True):
+            tape.events = own
+
+
+def play(events: Iterable[tuple[Any, ...]]) -> None:
+    """Write what was taped to this process's streams as they are now."""
+    for _, stream, pieces in events:
+        (sys.stdout if stream == "stdout" else sys.stderr).write("".join(pieces))

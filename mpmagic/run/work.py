@@ -1,0 +1,264 @@
+"""The one function that a worker is asked to run: a chunk of a loop's iterations.
+
+It runs the loop's work on the chunk's items, writes a log of what the kernel has to commit, and
+looks whether the work changed anything that the log doesn't hold.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any, Final
+
+from mpmagic.cell.fission import BREAK, START
+from mpmagic.errors import UnsendableValue
+from mpmagic.pool import Parcel
+from mpmagic.run.codec import Encoder, Packed, decode
+from mpmagic.run.failure import pack_failure
+from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
+from mpmagic.run.program import Program, load_program
+from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.tape import taped
+from mpmagic.run.warned import warnings_taped
+from mpmagic.run.watch import DrawWatch, changed_items, fingerprint, is_inert
+
+__all__ = ["Drained", "check_program", "run_chunk"]
+
+_SMALL_ATOMS: Final = (int, float, complex, bool, type(None))
+_SMALL_LENGTH: Final = 1000
+_SMALL_COUNT: Final = 32
+
+
+def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
+    """Run a chunk; the packed log.
+
+    Parameters
+    ----------
+    source, captured
+        The program's parcels.
+    chunk
+        Its iterations.
+    """
+    program = load_program(source, captured)
+    if program.source.state is not None:
+        program.source.state.apply()
+    return _Recorder(program, chunk, _items_of(chunk, program)).run()
+
+
+def _items_of(chunk: Chunk, program: Program) -> Any:
+    if isinstance(chunk.items, range):
+        return chunk.items
+    if isinstance(chunk.items, Packed):
+        return decode(chunk.items, program.side)
+    return [decode(alone, program.side)[0] for alone in chunk.items]
+
+
+def check_program(source: Parcel, captured: Parcel) -> list[str]:
+    """Names of captured values that this worker's chunks have changed since they came."""
+    return load_program(source, captured).watch.changed()
+
+
+class Drained:
+    """What a generator expression gave before it ended, or raised.
+
+    Parameters
+    ----------
+    elements
+        The elements.
+    failure
+        The packed exception that ended it, if one did.
+    """
+
+    def __init__(self, elements: list[Any], failure: Packed | None) -> None:
+        self.elements = elements
+        self.failure = failure
+
+
+class _Recorder:
+    """Runs one chunk and writes its log."""
+
+    def __init__(self, program: Program, chunk: Chunk, items: Any) -> None:
+        self._program = program
+        self._chunk = chunk
+        self._items = items
+        self._log = Log()
+        self._failed: BaseException | None = None
+        self._originals = {id(v): Same(name=n) for n, v in program.side.captured.items()}
+        if not isinstance(items, range):
+            self._originals |= {id(v): Same(index=i) for i, v in enumerate(items)}
+
+    def run(self) -> Packed:
+        program, log = self._program, self._log
+        program.begin_chunk()
+        watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
+        before = [fingerprint(item, program.side) for item in watched]
+        draws = DrawWatch() if program.source.seed is None else None
+        start = perf_counter()
+        with taped(log.events), warnings_taped(log.events):
+            self._work()
+        log.seconds = perf_counter() - start
+        if draws is not None and (module := draws.moved()):
+            log.lost_write = f"drew from the global stream of `{module}`"
+        elif changed := changed_items(watched, before, program.side):
+            log.lost_write = f"changed the item of iteration {self._chunk.first + changed[0]}"
+        else:
+            self._look_for_lost_writes()
+        self._keep_finals()
+        return self._pack()
+
+    def _work(self) -> None:
+        log = self._log.events.append
+        try:
+            self._program.work(log, self._iterations(), self._drain, _hashed, _slot)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed = error
+            log((RAISE, pack_failure(error, self._program)))
+
+    def _iterations(self) -> Iterator[Any]:
+        log, names = self._log.events.append, self._program.source.private
+        seed, begin = self._program.source.seed, (START,)
+        for index, item in enumerate(self._items, self._chunk.first):
+            log(begin)
+            if seed is not None:
+                seed_iteration(seed, index, self._program.side.captured)
+            yield item
+            if names:
+                self._log.snapshots.append(self._snapshot())
+
+    def _snapshot(self) -> tuple[Any, ...]:
+        namespace = self._program.side.namespace
+        return tuple(
+            self._if_small(namespace.get(name, UNBOUND)) for name in self._program.source.private
+        )
+
+    def _if_small(self, value: Any) -> Any:
+        return value if is_inert(value) and _if_small(value) is value else self._own(value)
+
+    def _own(self, value: Any) -> Any:
+        """What stands for the value where the kernel has the original; else a small value."""
+        same = None if is_inert(value) else self._originals.get(id(value))
+        return _if_small(value) if same is None else same
+
+    def _drain(self, generator: Iterator[Any]) -> Drained:
+        elements: list[Any] = []
+        try:
+            elements.extend(generator)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # The kernel raises it where the generator is consumed; no work may follow.
+            self._failed = error
+            return Drained(elements, pack_failure(error, self._program))
+        return Drained(elements, None)
+
+    # -- what the kernel needs to know at the end ------------------------------------------------
+
+    def _look_for_lost_writes(self) -> None:
+        rebound = next(iter(self._program.rebound()), None)
+        if rebound is not None:
+            self._log.lost_write = f"bound the notebook's `{rebound}`"
+        elif self._chunk.check:
+            changed = self._program.watch.changed()
+            if changed:
+                self._log.lost_write = f"changed `{changed[0]}`"
+
+    def _keep_finals(self) -> None:
+        source, namespace = self._program.source, self._program.side.namespace
+        events = self._log.events
+        stopped = bool(events) and events[-1][0] in (BREAK, RAISE)
+        everything = self._chunk.last or stopped
+        wanted = [n for n in source.private if everything or n not in source.certain]
+        if stopped:
+            wanted += [n for n in source.targets if n not in wanted]
+        for name in wanted:
+            if name in namespace:
+                value = namespace[name]
+                same = None if is_inert(value) else self._originals.get(id(value))
+                self._log.finals[name] = value if same is None else same
+
+    def _pack(self) -> Packed:
+        log, side = self._log, self._program.side
+        try:
+            return Encoder(side, by_reference=True).encode(log)
+        except Exception:
+            self._set_aside()
+            return Encoder(side, by_reference=True).encode(log)
+
+    def _set_aside(self) -> None:
+        """Take out of the log what can't be pickled, and say where it stood."""
+        log = self._log
+        log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
+        log.snapshots = [tuple(_plain(v) for v in s) for s in log.snapshots]
+        for i, event in enumerate(log.events):
+            for position, operand in enumerate(event[1:]):
+                reason = self._unsendable(operand)
+                if reason:
+                    kind = type(operand).__name__
+                    log.events[i:] = [(UNSENDABLE, event[0], position, kind, reason)]
+                    return
+
+    def _unsendable(self, value: Any) -> str:
+        if is_inert(value):
+            return ""
+        try:
+            Encoder(self._program.side, by_reference=True).encode(value)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _travels(self, value: Any, name: str) -> Any:
+        if not self._unsendable(value):
+            return value
+        from mpmagic.run.placeholder import Placeholder
+
+        return Placeholder(name, type(value).__name__)
+
+
+def _if_small(value: Any) -> Any:
+    kind = type(value)
+    if kind in _SMALL_ATOMS or value is UNBOUND:
+        return value
+    if kind in (str, bytes):
+        return value if len(value) <= _SMALL_LENGTH else LOST
+    if kind in (list, tuple, set, frozenset) and len(value) <= _SMALL_COUNT:
+        return value if all(_if_small(v) is v for v in value) else LOST
+    if kind is dict and len(value) <= _SMALL_COUNT:
+        parts = [*value.keys(), *value.values()]
+        return value if all(_if_small(v) is v for v in parts) else LOST
+    return LOST
+
+
+def _plain(value: Any) -> Any:
+    return value if type(value) in (*_SMALL_ATOMS, str, bytes) or value is UNBOUND else LOST
+
+
+def _hashed(key: Any) -> Any:
+    """Give the key back if it can be one; else the very exception of a dict's."""
+    {key: None}  # noqa: B018
+    return key
+
+
+def _slot(key: Any) -> Any:
+    """Give a key back if a copy of it finds the same slot.
+
+    Raises
+    ------
+    UnsendableValue
+        If it is found by its identity only.
+    """
+    kind: Any = type(key)
+    by_identity = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
+    if by_identity and not isinstance(key, type | types.FunctionType):
+        raise UnsendableValue(
+            f"a commit uses {kind.__name__} as a key, which is found by its identity; the kernel "
+            f"would get a copy. Use a key that is found by its value"
+        )
+    if kind is float and key != key:
+        raise UnsendableValue(
+            "a commit uses NaN as a key, which is found by its identity only; the kernel would "
+            "get a copy. Use another key for it"
+        )
+    return key

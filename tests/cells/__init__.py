@@ -1,0 +1,1 @@
+"""The table of cells: what people write, each with what must become of it."""

@@ -1,0 +1,77 @@
+"""Cells of the table on which mpmagic isn't yet what the table says: failures that are expected.
+
+Each is tried in every run, and shows as XPASS when it starts to pass: then it goes off this list.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
+
+EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
+    "refused, though state that is sliced by the loop variable could be split": (
+        "arrays/cell-of-a-frame-by-at-own-row",
+        "arrays/column-of-a-frame",
+        "arrays/columns-rewritten-from-themselves",
+        "arrays/own-slot-of-a-dict-rewritten",
+        "arrays/own-slot-of-a-list-rewritten",
+        "arrays/own-slot-rewritten",
+        "arrays/structured-array-field",
+        "spec/sliced",
+    ),
+    "work that shared state guards isn't hoisted with --ahead": (
+        "flow/guarded-work",
+        "flow/guarded-work-allowed",
+        "flow/guarded-work-by-continue",
+        "flow/guarded-work-that-raises-only-if-it-runs",
+        "spec/guarded-work",
+        "spec/guarded-work-ahead",
+    ),
+    "refused or run in the kernel needlessly": (
+        "functions/cached-property-is-benign",
+        "iterables/slice-of-what-the-loop-commits",
+        "reallife/collatz-longest",
+        "soundness/15-benign-caches",
+    ),
+    "the traceback shows one frame of the cell too few": ("exceptions/recursion-error",),
+    "the refusal doesn't name the flag that helps": (
+        "comprehensions/any-needs-ahead",
+        "spec/function-that-writes-a-global",
+        "spec/hidden-fill",
+    ),
+    "--private isn't there, nor the refusal that names it or --local": (
+        "spec/outer-model",
+        "spec/outer-model-scored",
+        "spec/upload-without-other-work",
+    ),
+    "an error where the serial cell has none": (
+        "functions/slots",
+        "soundness/8-file-written-by-a-commit-and-read-by-work",
+    ),
+    "the end of an interrupt that the work raises itself isn't the serial one": (
+        "exceptions/keyboard-interrupt-raised-by-the-work",
+    ),
+}
+
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {
+    "workers don't follow the configuration of logging": ("output/logging-to-stderr",),
+    "the refusal or error isn't the one that the table names": (
+        "process/draws-hidden-in-a-library",
+    ),
+    "attributes of modules that were rebound aren't sent": (
+        "soundness/5-module-attribute-rebound",
+    ),
+}
+
+RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
+"""The order of effects outside Python: the promise leaves it open, chance decides."""
+
+
+def reason_of(case: str, *, pool: bool) -> str:
+    """Why a cell is expected to fail; empty if it isn't."""
+    for table in (EVERYWHERE, ON_POOL) if pool else (EVERYWHERE,):
+        for reason, cases in table.items():
+            if case in cases:
+                return reason
+    return ""

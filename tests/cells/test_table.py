@@ -1,0 +1,105 @@
+"""Every cell of the table: in this process with small and large chunks, and on the pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpmagic.errors import MpmagicError
+from tests.cells.gaps import RACES, reason_of
+from tests.cells.table import Case, load_cases
+from tests.compare import (
+    Judgement,
+    Verdict,
+    assert_equal,
+    assert_refused,
+    explained,
+    judge,
+)
+from tests.notebook import Notebook
+
+CASES = load_cases()
+CHUNKS = ("--chunk 1", "--chunk 2", "")
+
+
+def on(engine: str, *, gaps: bool = True) -> list[object]:
+    """The cells that say something on that engine, those marked that are known to fail."""
+    return [
+        pytest.param(c, id=c.id, marks=marks(c.id, pool=engine == "pool") if gaps else ())
+        for c in CASES
+        if c.engine in ("", engine) and not (engine == "pool" and c.id in RACES)
+    ]
+
+
+def marks(case: str, *, pool: bool) -> list[pytest.MarkDecorator]:
+    """An expected failure, if the cell is one."""
+    reason = reason_of(case, pool=pool)
+    return [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
+
+
+@pytest.mark.parametrize("case", on("inline", gaps=False))
+def test_serial_cell_is_what_the_table_says(case: Case, notebook: Notebook) -> None:
+    """A case whose serial cell fails for another reason would prove nothing."""
+    outcome = notebook.run(case.setup, case.source)
+    raised = type(outcome.error).__name__ if outcome.error else ""
+    assert raised == case.raises, f"{outcome.error!r}"
+
+
+@pytest.mark.parametrize("chunk", CHUNKS, ids=["chunk1", "chunk2", "auto"])
+@pytest.mark.parametrize("case", on("inline"))
+def test_inline(case: Case, chunk: str, notebook: Notebook) -> None:
+    check(case, notebook, f"{chunk} {case.options}".strip())
+
+
+@pytest.mark.parametrize("case", on("pool"))
+def test_pool(case: Case, pool_notebook: Notebook) -> None:
+    check(case, pool_notebook, f"-n 2 {case.options}".strip())
+
+
+def check(case: Case, notebook: Notebook, options: str) -> None:
+    """Hold a cell against its verdict."""
+    if case.verdict == "refused":
+        assert_refused(
+            notebook,
+            case.source,
+            setup=case.setup,
+            options=options,
+            line=case.line,
+            name=case.name,
+            says=case.says,
+        )
+        return
+    given: dict[str, Any] = {"setup": case.setup, "options": options}
+    given |= {"lost": case.lost, "free": case.free}
+    if case.verdict in ("parallel", "stays"):
+        judgement = assert_equal(notebook, case.source, **given)
+        check_split(case, judgement)
+        return
+    judgement = judge(notebook, case.source, **given)
+    assert judgement.verdict is not Verdict.DIFFERENT, explained(judgement, case.source)
+    if case.verdict == "error":
+        check_error(case, judgement)
+
+
+def check_split(case: Case, judgement: Judgement) -> None:
+    """The loops ran where the table says that they run."""
+    report = judgement.parallel.report
+    if case.verdict == "stays":
+        assert report.stayed, "split, although its loop has to stay in the kernel"
+    else:
+        assert report.split >= case.splits, f"stayed in the kernel: {report.stayed}"
+
+
+def check_error(case: Case, judgement: Judgement) -> None:
+    """An error in the middle names what was lost and keeps what was committed before it."""
+    caught = (Verdict.ERROR, Verdict.REFUSED)
+    assert judgement.verdict in caught, explained(judgement, case.source)
+    error = judgement.parallel.error
+    assert isinstance(error, MpmagicError)
+    for part in (case.name, *case.says):
+        assert part in str(error), f"doesn't say {part!r}: {error}"
+    if case.prefix and judgement.verdict is Verdict.ERROR:
+        kept = judgement.parallel.names[case.prefix]
+        full = judgement.serial.names[case.prefix]
+        assert kept == full[: len(kept)], f"{case.prefix}: {kept} isn't the start of {full}"

@@ -1,0 +1,36 @@
+"""What the tests of cells share: one shell, its engines, and the profile of hypothesis."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.notebook import Notebook
+
+
+@pytest.fixture(scope="session")
+def session_notebook() -> Iterator[Notebook]:
+    """The one shell of the session; cells run in emptied namespaces."""
+    notebook = Notebook()
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def notebook(session_notebook: Notebook) -> Iterator[Notebook]:
+    """A notebook whose work runs in this process, on copies."""
+    session_notebook.inline()
+    yield session_notebook
+    session_notebook.on_pool()
+
+
+@pytest.fixture
+def pool_notebook(session_notebook: Notebook) -> Notebook:
+    """A notebook whose work runs on mpmagic's own pool."""
+    session_notebook.on_pool()
+    return session_notebook

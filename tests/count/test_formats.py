@@ -1,0 +1,188 @@
+"""Compressed files and encodings, known by content; damaged ones named, never miscounted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpmagic.count import Status, count_lines
+
+TEXT = b"".join(b"line %d of a text that can be compressed\n" % number for number in range(50_000))
+LINES = 50_000
+
+
+def _zstd(data: bytes) -> bytes:
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    compressed: bytes = pytest.importorskip(name).compress(data)
+    return compressed
+
+
+def _lz4(data: bytes) -> bytes:
+    compressed: bytes = pytest.importorskip("lz4.frame").compress(data)
+    return compressed
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": _zstd,
+    "lz4": _lz4,
+}
+each = pytest.mark.parametrize("name", COMPRESS)
+
+
+@pytest.fixture(params=["isal", "standard library"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "isal":
+        pytest.importorskip("isal")
+    else:
+        monkeypatch.setitem(sys.modules, "isal.igzip", None)
+
+
+@each
+def test_known_by_content(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "misleading.txt"
+    path.write_bytes(COMPRESS[name](TEXT + b"end"))
+    counts = count_lines(path)
+    assert (counts, counts.newlines, counts.bytes) == (LINES + 1, LINES, len(TEXT) + 3)
+    assert count_lines(path, raw=True).bytes == path.stat().st_size
+    assert count_lines(path, columns=["words"]).total("words") == len(TEXT.split()) + 1
+
+
+@each
+def test_several_members_and_none(tmp_path: Path, name: str) -> None:
+    compress = COMPRESS[name]
+    several, empty = tmp_path / "several", tmp_path / "empty"
+    several.write_bytes(compress(TEXT) + compress(b"") + compress(TEXT))
+    empty.write_bytes(compress(b""))
+    assert count_lines(several) == 2 * LINES
+    assert count_lines([empty, several])[empty].lines == 0
+
+
+@each
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
+def test_cut_off(tmp_path: Path, name: str, share: float) -> None:
+    whole = COMPRESS[name](TEXT)
+    path, good = tmp_path / "cut", tmp_path / "good"
+    size = max(12, int(len(whole) * share))
+    path.write_bytes(whole[:size])
+    good.write_bytes(b"1\n")
+    counts = count_lines([path, good])
+    record = counts[path]
+    assert counts.partial
+    assert record.status is Status.PARTIAL
+    assert record.lines <= LINES
+    assert f"{name} data is" in record.reason
+    assert f"of {size:,} bytes" in record.reason
+    assert counts[good].lines == 1
+
+
+@each
+def test_damaged(tmp_path: Path, name: str) -> None:
+    data = bytearray(COMPRESS[name](TEXT))
+    data[len(data) // 2 : len(data) // 2 + 8] = b"\x5a" * 8
+    path = tmp_path / "damaged"
+    path.write_bytes(data)
+    counts = count_lines(path)
+    assert counts.partial
+    assert f"{name} data is" in counts.errors[str(path)]
+
+
+def test_gzip_with_either_library(tmp_path: Path, library: None) -> None:
+    path = tmp_path / "padded"
+    path.write_bytes(gzip.compress(TEXT) + gzip.compress(TEXT) + b"\0" * 700)
+    assert count_lines(path) == 2 * LINES
+    path.write_bytes(gzip.compress(TEXT)[:-9])
+    assert "cut off" in count_lines([path, "/dev/null"]).errors[str(path)]
+    path.write_bytes(gzip.compress(TEXT) + b"rubbish")
+    assert count_lines([path, "/dev/null"]).partial
+
+
+def test_large_compressed_files_on_threads(tmp_path: Path) -> None:
+    noise = bytes(range(256)) * (12 << 12)
+    paths = [tmp_path / f"{number}.xz" for number in range(3)]
+    for path in paths:
+        path.write_bytes(lzma.compress(noise, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0}]))
+    stored = tmp_path / "stored.gz"
+    stored.write_bytes(gzip.compress(noise, compresslevel=0))
+    assert stored.stat().st_size > 8 << 20
+    counts = count_lines([*paths, stored], threads=2)
+    assert counts == 4 * (noise.count(b"\n") + 1)
+
+
+@pytest.mark.parametrize(("name", "module"), [("zstd", "backports.zstd"), ("lz4", "lz4.frame")])
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str
+) -> None:
+    marks = {"zstd": b"\x28\xb5\x2f\xfd", "lz4": b"\x04\x22\x4d\x18"}
+    (tmp_path / "file").write_bytes(marks[name] + b"0" * 20)
+    for missing in (module, "compression.zstd"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(
+        OSError, match=f"{name}-compressed: pip install {module.split('.frame')[0]}"
+    ):
+        count_lines(tmp_path / "file")
+
+
+@pytest.mark.parametrize("start", [b"BZh", b"BZh9 is no archive\n", b"PK\n", b"Q*M", b"\x1f\x8b"])
+def test_what_only_looks_like_an_archive(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(start)
+    assert count_lines(path).bytes == len(start)
+
+
+ENCODINGS = ["utf-16", "utf-16-be", "utf-32", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@settings(deadline=None)
+@given(text=st.text(st.sampled_from("a\n\r\u0a0a\u010a\U0001f600 "), max_size=40))
+def test_encodings_by_their_mark(
+    tmp_path_factory: pytest.TempPathFactory, encoding: str, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "encoded"
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    path.write_bytes((mark + text).encode(encoding))
+    counts = count_lines(path, columns=["chars"])
+    assert counts == text.count("\n") + (text != "" and not text.endswith("\n"))
+    assert counts.bytes == path.stat().st_size
+    assert counts.total("chars") == len(text)
+
+
+def test_a_large_encoded_file(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_text("a line\n" * 700_000, encoding="utf-16")
+    assert count_lines(path) == 700_000
+
+
+@settings(deadline=None)
+@given(
+    data=st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"ab"]), max_size=12).map(b"".join),
+    room=st.integers(2, 5),
+)
+def test_universal_line_ends(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, room: int
+) -> None:
+    from mpmagic.count.wholelines import UniversalReader
+
+    path = tmp_path_factory.getbasetemp() / "universal"
+    path.write_bytes(data)
+    with path.open(newline=None) as lines:
+        assert count_lines(path, universal=True) == sum(1 for _ in lines)
+    source: Any = path.open("rb", buffering=0)
+    view, parts = memoryview(bytearray(room)), []
+    with source:
+        reader = UniversalReader(source)
+        while filled := reader.readinto(view):
+            parts.append(bytes(view[:filled]))
+    assert b"".join(parts) == data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -1,0 +1,294 @@
+"""Lines that match: against `re` line by line, and against `grep -c`."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpmagic.count import CountInterrupted, Status, count_lines
+from mpmagic.count.literals import Literals
+from mpmagic.count.patterns import Pattern, portable
+from mpmagic.count.progress import Progress
+
+PIECES = [
+    "a",
+    "B",
+    "b",
+    "k",
+    "0",
+    "7",
+    "_",
+    " ",
+    "\t",
+    "-",
+    '"',
+    ".",
+    "\x1c",
+    "\x0c",
+    "\u00e9",
+    "\u212a",
+]
+LINES = st.lists(st.sampled_from([*PIECES, *PIECES, "\n", "\n", "\r\n", "\r"]), max_size=60).map(
+    "".join
+)
+ATOMS = [
+    "a",
+    "b",
+    "7",
+    " ",
+    ".",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\S",
+    r"\W",
+    r"\D",
+    "[a-k]",
+    '[^"]',
+    r"[^\s7]",
+]
+ATOMS += ["(a|b)", "(?:7|ab)", "^", "$", r"\b", r"\B", r"[\w-]", "\u00e9", "k"]
+TAILS = ["", "", "", "+", "*", "?", "{2}", "{1,2}", "+?", "*?", "??", "++"]
+REGEXES = st.lists(
+    st.builds(str.__add__, st.sampled_from(ATOMS), st.sampled_from(TAILS)), min_size=1, max_size=4
+).map("".join)
+
+
+@contextmanager
+def engine(name: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "re":
+            patch.setitem(sys.modules, "pcre2", None)
+        else:
+            pytest.importorskip("pcre2")
+        yield
+
+
+def bare_lines(text: str) -> list[str]:
+    """The lines of a text without their ends: of `\\n`, or of `\\r\\n`."""
+    return [
+        line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
+        for line in io.StringIO(text, newline="\n")
+    ]
+
+
+def compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["pcre2", "re"])
+@settings(deadline=None)
+@given(
+    text=LINES, pattern=REGEXES.filter(compiles), ignore_case=st.booleans(), invert=st.booleans()
+)
+def test_every_pattern_means_what_re_says(
+    name: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    text: str,
+    pattern: str,
+    ignore_case: bool,
+    invert: bool,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "matched"
+    path.write_bytes(text.encode())
+    search = re.compile(pattern, re.IGNORECASE if ignore_case else 0).search
+    lines = bare_lines(text)
+    expected = sum((search(line) is not None) != invert for line in lines)
+    with engine(name):
+        counts = count_lines(path, match=pattern, ignore_case=ignore_case, invert=invert)
+    assert counts == expected
+    assert counts[path].lines == len(lines)
+
+
+@settings(deadline=None)
+@given(text=LINES, pattern=REGEXES.filter(compiles))
+def test_groups_are_what_re_captures(
+    tmp_path_factory: pytest.TempPathFactory, text: str, pattern: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "grouped"
+    path.write_bytes(text.encode())
+    found = [match for line in bare_lines(text) if (match := re.search(pattern, line))]
+    expected = Counter((match[1] if match.re.groups else match[0]) or "" for match in found)
+    assert count_lines(path, by=pattern).groups == expected
+
+
+@settings(deadline=None)
+@given(
+    text=LINES,
+    literals=st.lists(
+        st.text(st.sampled_from('ab7. _k"-'), min_size=1, max_size=4), min_size=1, max_size=3
+    ),
+    ignore_case=st.booleans(),
+)
+def test_literals(
+    tmp_path_factory: pytest.TempPathFactory, text: str, literals: list[str], ignore_case: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "literal"
+    path.write_bytes(text.encode())
+    either = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE if ignore_case else 0)
+    expected = sum(either.search(line) is not None for line in bare_lines(text))
+    assert count_lines(path, match=literals, fixed=True, ignore_case=ignore_case) == expected
+
+
+@pytest.mark.parametrize("literal", [b"x", b"xy", b"yx", b"needle", b"e", b"\n"[:0] + b"zz"])
+@pytest.mark.parametrize("density", [0.0001, 0.01, 0.5])
+def test_literals_in_large_blocks(literal: bytes, density: float) -> None:
+    import random
+
+    draw = random.Random(len(literal) + int(density * 1e4))
+    data = b"".join(
+        (literal if draw.random() < density else b"other words")
+        + draw.choice((b"\n", b" ", b"xyx"))
+        for _ in range(20_000)
+    )
+    expected = sum(literal in line for line in data.split(b"\n"))
+    assert Literals((literal,)).count(memoryview(data)) == expected
+
+
+def test_patterns_that_are_put_into_another_form() -> None:
+    for source in (
+        r"(GET|POST) /api/\d+7 ",
+        "^a.*b$",
+        r"[^\"]+x",
+        r"\bword\b",
+        r"a{2,5}?b",
+        r"\s\S\w",
+    ):
+        assert portable(Pattern(source)) is not None
+    # Look-around, back references and so on; what may be empty; what names a newline; no ASCII.
+    for source in (
+        r"(a)\1",
+        "(?=a)a",
+        "a*",
+        "a++",
+        r"\Aa",
+        r"a\Z",
+        r"a\n",
+        "[\x00-\x7f]",
+        "\u00e9",
+        "(?s)a.",
+    ):
+        assert portable(Pattern(source)) is None
+    assert portable(Pattern("x(a)y"), capture=True) is not None
+    for source in ("(a)?b", "(a)+b", "(a)|b", "(?:x(a))+"):
+        assert portable(Pattern(source), capture=True) is None
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe\x00abc\n\x80abc\xe9\n\n" * 3)
+    data = path.read_bytes().decode("utf-8", "surrogateescape")
+    path.write_bytes(b"x" + path.read_bytes())
+    for pattern in ("abc", "ab.", ".abc$", "^.abc.$"):
+        expected = sum(bool(re.search(pattern, line)) for line in ("x" + data).split("\n"))
+        assert count_lines(path, match=pattern) == expected
+
+
+def test_a_pattern_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"not a regular expression: '\(': "):
+        count_lines(tmp_path, match="(")
+    assert Pattern("(", fixed=True).literal == b"("
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "access.log"
+    methods, answers = ("GET", "POST", "PUT"), (200, 404, 500)
+    lines = [
+        f"10.0.{n % 7}.{n % 250} - - [{1 + n // 9000:02}/Oct/2024:{n % 24:02}:00:{n % 60:02} +0000]"
+        f' "{methods[n * n % 3]} /api/{n * 7919 % 100_000} HTTP/1.1" {answers[n % 3]}\n'
+        for n in range(140_000)
+    ]
+    path.write_text("".join(lines))
+    assert path.stat().st_size > 9 << 20
+    return path
+
+
+def grep(*arguments: str | Path) -> int:
+    return int(subprocess.run(["grep", "-c", *arguments], capture_output=True, text=True).stdout)
+
+
+CASES = [
+    (["POST"], [], {}),
+    (["-i", "post"], ["post"], {"ignore_case": True}),
+    (["-v", "GET"], ["GET"], {"invert": True}),
+    (["-F", "/api/7 "], ["/api/7 "], {"fixed": True}),
+    (["-E", "(GET|POST) /api/[0-9]+7 "], [r"(GET|POST) /api/\d+7 "], {}),
+    (["-e", "404$", "-e", "^10.0.3"], ["404$", r"^10\.0\.3"], {}),
+    (["-P", r"([0-9])\1 HTTP"], [r"([0-9])\1 HTTP"], {}),
+]
+
+
+@pytest.mark.parametrize(("flags", "patterns", "options"), CASES)
+def test_against_grep(
+    log: Path, flags: list[str], patterns: list[str], options: dict[str, bool]
+) -> None:
+    counts = count_lines(log, match=patterns or flags, threads=2, **options)  # type: ignore[arg-type]
+    assert counts == grep(*flags, log)
+    assert counts[log].lines == 140_000
+
+
+def test_groups_on_processes_and_on_any_executor(log: Path) -> None:
+    expected = Counter(re.findall(r'" (\d+)$', log.read_text(), re.MULTILINE))
+    groups = count_lines(log, by=r'" (\d+)$', threads=2).groups
+    assert groups == expected
+    assert list(groups.values()) == sorted(groups.values(), reverse=True)
+    with ThreadPoolExecutor(3) as executor:
+        assert (
+            count_lines([log, log.parent / "*"], by=r'" (\d+)$', executor=executor).groups
+            == expected
+        )
+
+
+def test_grouping_only_what_matches(log: Path) -> None:
+    counts = count_lines(log, match="POST", by=r'" (\d+)$')
+    assert sum(counts.groups.values()) == counts == grep("POST", log)
+    others = count_lines(log, match="POST", invert=True, by=r'" (\d+)$')
+    assert sum(others.groups.values()) == others == 140_000 - counts
+
+
+class _Failing(ThreadPoolExecutor):
+    """An executor whose tasks end in an error of the operating system, but for the first."""
+
+    calls = 0
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        self.calls += 1
+        if self.calls == 1:
+            return super().submit(fn, *args, **kwargs)
+        return super().submit(open, "/nowhere/at/all")
+
+
+def test_an_executor_that_fails_costs_its_stretches(log: Path) -> None:
+    with _Failing(2) as executor:
+        counts = count_lines(log, match=r"4\d4", executor=executor)
+    assert counts[log].status is Status.PARTIAL
+    assert "no such file" in counts[log].reason
+    assert 0 < counts[log].bytes < log.stat().st_size
+
+
+class _Interrupting(Progress):
+    def show(self, done: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_on_processes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpmagic.count.dispatch._PATIENCE", 0.0)
+    with pytest.raises(CountInterrupted) as caught:
+        count_lines(log, match=r"(\d)\1\1\1", progress=_Interrupting(), threads=2)
+    assert caught.value.counts.partial

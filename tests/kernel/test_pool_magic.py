@@ -1,0 +1,103 @@
+"""``%mppool``, ``-n``, start methods, ``%mpcount``: the line magics in a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.kernel.session import KernelSession, gone, kernel
+
+PIDS = (
+    "%%parallel -q --chunk 1 {options}\nimport os, time\npids = set()\nfor x in range(24):\n"
+    "    time.sleep(0.03)\n    pids.add(os.getpid())"
+)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[KernelSession]:
+    with kernel() as running:
+        yield running
+
+
+def pids(session: KernelSession, options: str = "-n 2") -> list[int]:
+    """Who did the work of a cell."""
+    reply = session.execute(PIDS.format(options=options))
+    assert reply.status == "ok", reply.traceback
+    return list(session.value("sorted(pids)"))
+
+
+def test_n_grows_the_pool(session: KernelSession) -> None:
+    assert len(pids(session, "-n 2")) == 2
+    assert len(pids(session, "-n 4")) == 4
+
+
+def test_processes_persist(session: KernelSession) -> None:
+    first, second = pids(session), pids(session)
+    assert set(first) & set(second)
+
+
+def test_mppool_shows_the_workers(session: KernelSession) -> None:
+    ids = pids(session)
+    shown = session.execute("%mppool").shown
+    assert any(str(pid) in shown for pid in ids), shown
+
+
+def test_mppool_stop_and_start_again(session: KernelSession) -> None:
+    old = [psutil.Process(pid) for pid in pids(session)]
+    assert session.execute("%mppool stop").status == "ok"
+    assert gone(old)
+    new = pids(session)
+    assert not {p.pid for p in old} & set(new)
+
+
+def test_mppool_restart_gives_new_workers(session: KernelSession) -> None:
+    old = [psutil.Process(pid) for pid in pids(session)]
+    assert session.execute("%mppool restart").status == "ok"
+    assert gone(old)
+    assert not {p.pid for p in old} & set(pids(session))
+
+
+def test_mppool_sets_the_size(session: KernelSession) -> None:
+    session.execute("%mppool restart")
+    assert session.execute("%mppool -n 3").status == "ok"
+    assert len(pids(session, "")) == 3
+
+
+def test_mppool_with_a_bad_word_gives_usage(session: KernelSession) -> None:
+    reply = session.execute("%mppool nonsense")
+    assert "nonsense" in reply.shown
+    assert "Traceback" not in reply.shown
+
+
+def test_spawn(tmp_path: Path) -> None:
+    with kernel(env={"MPMAGIC_START_METHOD": "spawn"}) as session:
+        session.execute("def twice(x):\n    return 2 * x")
+        reply = session.execute("%%parallel -q -n 2\nout = [twice(x) for x in range(5)]")
+        assert reply.status == "ok", reply.traceback
+        assert session.value("out") == [0, 2, 4, 6, 8]
+
+
+def test_mpcount_gives_a_number(session: KernelSession, tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("one\ntwo\nlast without newline")
+    reply = session.execute(f"n = %mpcount {path}")
+    assert reply.status == "ok", reply.traceback
+    assert session.value("int(n)") == 3
+    assert session.value("n + 1") == 4
+
+
+def test_mpcount_shows_files_and_total(session: KernelSession, tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / f"f{i}.txt").write_text("x\n" * (i + 1))
+    shown = session.execute(f"%mpcount {tmp_path}/*.txt").shown
+    for i in range(3):
+        assert f"f{i}.txt" in shown
+    assert "6" in shown
+
+
+def test_mpcount_of_a_missing_file_names_it(session: KernelSession, tmp_path: Path) -> None:
+    reply = session.execute(f"%mpcount {tmp_path}/missing.txt")
+    assert "missing.txt" in reply.shown

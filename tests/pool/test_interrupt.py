@@ -1,0 +1,111 @@
+"""Stopping tasks: soon, only those that are meant, and the pool is usable at once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mpmagic.errors import WorkerDied
+from mpmagic.pool import Pool
+from tests.pool import tasks
+from tests.pool.waiting import text_of, wait_until_gone
+
+
+@pytest.mark.parametrize("work", [tasks.touch_and_sleep, tasks.touch_and_spin])
+def test_running_work_is_interrupted(
+    new_pool: Callable[..., Pool], method: str, tmp_path: Path, work: Callable[..., object]
+) -> None:
+    pool = new_pool(1, mp_context=method)
+    running = pool.submit(work, str(tmp_path / "x"))
+    waiting = pool.submit(tasks.square, 1)
+    pid = int(text_of(tmp_path / "x"))
+    pool.interrupt([running, waiting])
+    assert isinstance(running.exception(30), KeyboardInterrupt)
+    with pytest.raises(concurrent.futures.CancelledError):
+        waiting.result(30)
+    assert pool.submit(tasks.pid).result(30) == pid  # the worker has survived
+
+
+@pytest.mark.parametrize("work", [tasks.ignore_interrupts, tasks.hold_the_gil])
+def test_work_that_ignores_it_is_killed(
+    new_pool: Callable[..., Pool], tmp_path: Path, work: Callable[..., object]
+) -> None:
+    pool = new_pool(1)
+    running = pool.submit(work, str(tmp_path / "x"))
+    while not (tmp_path / "x").exists():
+        time.sleep(0)
+    pool.interrupt([running], grace=0.2)
+    with pytest.raises(WorkerDied):
+        running.result(30)
+    assert pool.submit(tasks.square, 5).result(30) == 25
+
+
+def test_children_of_the_task_are_gone_too(pool: Pool, tmp_path: Path) -> None:
+    running = pool.submit(tasks.start_child_and_sleep, str(tmp_path / "x"))
+    _, child = map(int, text_of(tmp_path / "x").split())
+    pool.interrupt([running])
+    assert isinstance(running.exception(30), KeyboardInterrupt)
+    assert wait_until_gone(child, seconds=5) == []
+
+
+def test_other_tasks_go_on(pool: Pool, tmp_path: Path) -> None:
+    stopped = pool.submit(tasks.touch_and_sleep, str(tmp_path / "x"))
+    other = pool.submit(tasks.touch_and_sleep, str(tmp_path / "y"), 0.5)
+    text_of(tmp_path / "x")
+    text_of(tmp_path / "y")
+    pool.interrupt([stopped])
+    assert isinstance(stopped.exception(30), KeyboardInterrupt)
+    assert other.result(30) == str(tmp_path / "y")
+
+
+def test_an_interrupt_on_the_way_hits_its_task_or_nobody(pool: Pool) -> None:
+    """Interrupts at any moment of short tasks' lives; the next tasks never see one."""
+    outcomes = set()
+    for i in range(300):
+        short = pool.submit(tasks.sleep, (i % 10) / 5000)
+        if i % 3:
+            concurrent.futures.wait([short], timeout=(i % 7) / 5000)
+        pool.interrupt([short])
+        follower = pool.submit(tasks.square, i)
+        try:
+            outcomes.add(type(short.exception(30)))
+        except concurrent.futures.CancelledError:
+            outcomes.add(concurrent.futures.CancelledError)
+        assert follower.result(30) == i * i
+    assert outcomes <= {type(None), KeyboardInterrupt, concurrent.futures.CancelledError}
+    assert len(outcomes) > 1
+
+
+def test_a_stray_signal_is_ignored(pool: Pool, tmp_path: Path) -> None:
+    """SIGINT to the worker that nobody meant for its task, idle or busy."""
+    pid = pool.submit(tasks.pid).result(30)
+    os.kill(pid, signal.SIGINT)
+    assert pool.submit(tasks.square, 5).result(30) == 25
+    running = pool.submit(tasks.touch_and_sleep, str(tmp_path / "x"), 0.3)
+    os.kill(int(text_of(tmp_path / "x")), signal.SIGINT)
+    assert running.result(30) == str(tmp_path / "x")
+    assert pid in {w.pid for w in pool.workers()}
+
+
+def test_a_stopped_worker_is_replaced(new_pool: Callable[..., Pool], tmp_path: Path) -> None:
+    pool = new_pool(1)
+    running = pool.submit(tasks.touch_and_spin, str(tmp_path / "x"))
+    os.kill(int(text_of(tmp_path / "x")), signal.SIGSTOP)
+    pool.interrupt([running], grace=0.2)
+    with pytest.raises(WorkerDied):
+        running.result(30)
+    assert pool.submit(tasks.square, 5).result(30) == 25
+
+
+def test_an_idle_worker_that_is_stopped_costs_no_task(new_pool: Callable[..., Pool]) -> None:
+    pool = new_pool(1)
+    pid = pool.submit(tasks.pid).result(30)
+    os.kill(pid, signal.SIGSTOP)
+    assert pool.submit(tasks.square, 5).result(30) == 25
+    assert wait_until_gone(pid, seconds=5) == []

@@ -1,0 +1,507 @@
+"""Makes up cells: loops over shared state, aliases, temporaries, control flow and exceptions.
+
+The grammar leans towards cells that can be split, since a refusal proves little, and mixes in the
+shapes that look harmless and aren't: aliases, hidden writes, names that one iteration leaves to the
+next. All randomness comes from one `random.Random`, so that hypothesis can steer and shrink it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+SETUP = """
+import collections, contextlib, io
+import numpy as np
+def f(x):
+    return (x * 7 + 3) % 11
+def g(x):
+    return x / 3 + 0.1
+def h(x):
+    if x % 5 == 4:
+        raise ValueError("h", x)
+    return x + 1
+def loud(x):
+    print("loud", x)
+    return x * 2
+def two(x):
+    return f(f(x)) + 1
+def grow(t, x):
+    t.append(x)
+    return len(t)
+def bump(x):
+    global calls
+    calls += 1
+    return x + calls
+def peek():
+    return len(out)
+def rate(x):
+    return x * factor
+def tagged(x):
+    return {"n": x, "l": [x]}
+def gen(n):
+    for i in range(n):
+        yield (i * 5) % 7
+class Box:
+    def __init__(self, v):
+        self.v = v
+        self.items = []
+    def add(self, x):
+        self.v += x
+        self.items.append(x)
+    def get(self, x):
+        return self.v + x
+    def tick(self, x):
+        self.v += 1
+        return x + self.v
+xs = [3, 1, 4, 1, 5, 9, 2, 6]
+ys = [2, 7, 1, 8]
+rows = [{"n": 3, "l": [1]}, {"n": 1, "l": []}, {"n": 4, "l": [2, 5]}]
+names = {"a": 4, "b": 2, "c": 7}
+boxes = [Box(1), Box(5), Box(2)]
+out, other, seen, d, e = [], [7], set(), {}, {1: 2}
+counts, groups = collections.Counter(), collections.defaultdict(list)
+acc, total, best, arg, prev, calls, factor, text = 0, 0.5, -1, None, 0, 0, 3, ""
+box, arr, slots = Box(10), np.zeros(8), [1, 2, 3, 4, 5, 6, 7, 8]
+nested = {"a": [1], "b": {"c": [2]}}
+it = iter(range(200))
+buf = io.StringIO()
+"""
+
+ALIASES = (
+    "same = out",
+    "nested['a'] = out",
+    "nested['b']['c'] = other",
+    "other = out",
+    "box.items = out",
+    "rows[1] = rows[0]",
+    "rows[2]['l'] = rows[0]['l']",
+    "boxes[2] = boxes[0]",
+    "boxes[1] = box",
+    "view = arr[2:5]",
+    "view = arr[::-1]",
+    "mirror = slots",
+    "e = d",
+    "names = d = {'a': 1, 'b': 5}",
+    "ys = xs",
+    "pair = (out, 1)",
+    "hook = out.append",
+    "reader = lambda: len(out)",
+    "part = box.add",
+)
+"""Statements of the setup by which two names share something; a cell has at most two."""
+
+COMMITS = (
+    "out.append({e})",
+    "out.append({e})",
+    "out.append(({e}, {e}))",
+    "out.append({{'n': {e}, 'l': [{e}]}})",
+    "out.extend([{e}, {e}])",
+    "out += [{e}]",
+    "other.append({e})",
+    "other.insert(0, {e})",
+    "acc += {e}",
+    "acc += {e}",
+    "acc = acc + {e}",
+    "acc -= {e}",
+    "acc = (acc * 31 + {e}) % 1009",
+    "total += {e} / 7",
+    "total = total + g({e})",
+    "total *= 1 + {e} / 100",
+    'text += f"{{{e}}},"',
+    "best = max(best, {e})",
+    "d[{e}] = {e}",
+    "d[{e}] = d.get({e}, 0) + 1",
+    "d.setdefault({e}, []).append({e})",
+    "counts[{e}] += 1",
+    "counts[{e}] += {e}",
+    "groups[{e}].append({e})",
+    "seen.add({e})",
+    "box.v += {e}",
+    "box.add({e})",
+    "box.items.append({e})",
+    "arr[{i}] = {e}",
+    "arr[{i}] += {e}",
+    "slots[{i}] = {e}",
+    "nested['a'].append({e})",
+    "nested['b']['c'].append({e})",
+    "buf.write(str({e}))",
+    "lo, hi = min(best, {e}), max(best, {e})",
+    "best, arg = {e}, {e}",
+    "prev = {e}",
+    "factor = {e} % 5",
+    "seen.discard({e})",
+    "e.update({{{e}: {e}}})",
+)
+
+RARE_COMMITS = (
+    "slots[{i}] = f(slots[{i}])",
+    "arr[{i}] = f(arr[{i}])",
+    "c = out\n    c.append({e})",
+    "c = nested['a']\n    c.append({e})",
+    "c = box\n    c.v = {e}",
+    "c = nested['b']\n    c['c'].append({e})",
+    "part_ = tagged({e})\n    out.append(part_)\n    part_['l'].append({e})",
+    "part_ = tagged({e})\n    part_['n'] = {e}\n    out.append(part_)",
+    "part_ = tagged({e})\n    acc += part_['n']\n    part_['n'] = acc\n    out.append(str(part_))",
+    "out.append(lambda: {e})",
+    "out.append([{e} for k in range(3)])",
+    "out.append(sum(f(k) for k in range({e} % 5)))",
+    "other.pop()",
+    "del d[{e}]",
+    "grow(out, {e})",
+    "setattr(box, 'w', {e})",
+    "out.sort(key=str)",
+    "d, e = e, d",
+    "if len(xs) < 12:\n        xs.append({e})",
+    "for q in (out, other):\n        q.append({e})",
+    "row_ = rows[{e} % 3]\n    row_['n'] = {e}",
+    "rows[{e} % 3]['l'].append({e})",
+    "boxes[{e} % 3].v = {e}",
+    "box_ = boxes[{e} % 3]\n    box_.add({e})",
+    "(out if {e} % 2 else other).append({e})",
+    "buf_ = [{e}]\n    out.append(buf_)\n    buf_ += [{e}]",
+)
+
+SHARED_READS = (
+    "acc",
+    "len(out)",
+    "best",
+    "prev",
+    "d.get({e}, 0)",
+    "sum(other)",
+    "box.v",
+    "box.get({e})",
+    "len(nested['a'])",
+    "peek()",
+    "arr[{i}]",
+    "slots[{i}]",
+    "len(seen)",
+    "rows[{e} % 3]['n']",
+    "boxes[0].v",
+    "rate({e})",
+    "rate({e})",
+    "sum(slots)",
+    "len(text)",
+    "names.get('a', 0)",
+    "factor",
+)
+
+HIDDEN_WRITES = (
+    "grow(other, {e})",
+    "bump({e})",
+    "box.tick({e})",
+    "next(it)",
+    "slots.pop()",
+    "d.pop({e}, 1)",
+    "(other.append({e}) or {e})",
+    "len(groups[{e}])",
+    "(seen.add({e}) or {e})",
+)
+
+ITERABLES = (
+    ("x", "xs"),
+    ("x", "xs"),
+    ("x", "xs"),
+    ("x", "ys"),
+    ("x", "range(7)"),
+    ("x", "range(len(slots))"),
+    ("x", "range(6, 0, -2)"),
+    ("x", "[]"),
+    ("x", "[3]"),
+    ("j, x", "enumerate(xs)"),
+    ("x, y", "zip(xs, ys)"),
+    ("k, x", "names.items()"),
+    ("x", "names.values()"),
+    ("x", "sorted(xs)"),
+    ("x", "gen(6)"),
+    ("x", "(v + 1 for v in xs)"),
+    ("x", "iter(ys)"),
+    ("x", "xs[2:]"),
+    ("x", "set(ys)"),
+    ("x", "tuple(xs)"),
+    ("x", "map(f, xs)"),
+    ("x", "np.arange(5)"),
+    ("x", "list(out) + ys"),
+    ("x", "range(len(out) + 3)"),
+    ("x", "slots"),
+)
+
+OBJECT_ITEMS = (
+    (
+        "r",
+        "rows",
+        ("r['n']", "len(r['l'])"),
+        ("r['n'] = {e}", "r['l'].append({e})", "r['m'] = {e}"),
+    ),
+    ("r", "boxes", ("r.v", "r.get({e})"), ("r.v = {e}", "r.add({e})", "r.v += {e}")),
+    ("i, r", "enumerate(rows)", ("r['n']", "i"), ("out.append(r)", "rows[i]['n'] = {e}")),
+)
+"""Loops over objects: how their items are read, and how they are changed."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """A made-up cell, the aliases of its setup, and what options it needs."""
+
+    source: str
+    setup: str
+    options: str = ""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What the body that is being written can use."""
+
+    reads: list[str]
+    changes: tuple[str, ...] = ()
+    temporaries: list[str] = field(default_factory=list)
+    depth: int = 0
+    inner: bool = False
+
+
+def make_cell(source: random.Random) -> Cell:
+    """A cell from the choices of `source`."""
+    return _Writer(source).cell()
+
+
+class _Writer:
+    """Writes one cell. Rarities have their own odds per cell, so that most cells are tame."""
+
+    def __init__(self, source: random.Random) -> None:
+        self._random = source
+        self._shared = self._odds(0.05, 0.0, 0.25)
+        self._hidden = self._odds(0.0, 0.0, 0.1)
+        self._rare = self._odds(0.05, 0.0, 0.5)
+        self._raises = self._odds(0.0, 0.15)
+        self._breaks = False
+        self._counter = 0
+
+    def cell(self) -> Cell:
+        parts = [self._prologue(), self._looping(), self._between(), self._epilogue()]
+        source = "\n".join(part for part in parts if part) + "\n"
+        ahead = self._chance(0.85) if self._breaks else self._chance(0.15)
+        aliases = [self._pick(ALIASES) for _ in range(self._pick((0, 0, 0, 1, 1, 2)))]
+        setup = SETUP + "\n".join(aliases) + "\n"
+        return Cell(source, setup, "--ahead" if ahead else "")
+
+    def _prologue(self) -> str:
+        return self._pick(("", "", "", "z = f(3)", "out = []", "print('start')", "acc = 5"))
+
+    def _between(self) -> str:
+        return self._looping() if self._chance(0.15) else ""
+
+    def _epilogue(self) -> str:
+        endings = ("", "", "", "out", "acc;", "print(acc, len(out))", "out.append(acc)", "last = x")
+        return self._pick((*endings, "out and out[-1]", "n = len(d)", "total"))
+
+    def _looping(self) -> str:
+        if self._chance(0.12):
+            return self._comprehension()
+        loop = self._loop()
+        wrap = self._random.randrange(16)
+        if wrap == 0:
+            handler = "except (ValueError, KeyError) as err:\n    msg = str(err)"
+            return f"try:\n{_indented(loop)}\n{handler}"
+        if wrap == 1:
+            return f"if {self._expression(Scope(['acc']))} >= 0:\n{_indented(loop)}"
+        if wrap == 2:
+            return f"for epoch in range(2):\n{_indented(loop)}\n    factor = acc % 7"
+        if wrap == 3:
+            return f"with contextlib.suppress(KeyError):\n{_indented(loop)}"
+        if wrap == 4:
+            return f"todo = 2\nwhile todo:\n{_indented(loop)}\n    todo -= 1"
+        return loop
+
+    def _loop(self) -> str:
+        if self._chance(0.15):
+            target, iterable, reads, changes = self._pick(OBJECT_ITEMS)
+            changes = changes if self._chance(0.5) else ()
+            scope = Scope(list(reads), changes)
+        else:
+            target, iterable = self._pick(ITERABLES)
+            numbers = [n for n in target.split(", ") if n != "k"]
+            scope = Scope(numbers)
+        body = self._body(scope, self._random.randrange(1, 6))
+        text = f"for {target} in {iterable}:\n{body}"
+        if self._chance(0.1):
+            text += "\nelse:\n    out.append('else')"
+        return text
+
+    def _comprehension(self) -> str:
+        scope = Scope(["x"])
+        target, iterable = "x", self._pick(("xs", "ys", "range(6)", "gen(4)", "slots"))
+        test = f" if {self._expression(scope)} % 3" if self._chance(0.3) else ""
+        inside = f"{self._expression(scope)} for {target} in {iterable}{test}"
+        forms = ("v = [{}]", "v = sum({})", "v = {{{}}}", "out.extend({})", "acc += sum([{}])")
+        more = ("v = max({})", "v = sorted({})", "print([{}])", "v = tuple({})", "v = any({})")
+        if self._chance(0.2):
+            key = self._expression(scope)
+            return f"v = {{{key}: {inside}}}"
+        return self._pick((*forms, *more)).format(inside)
+
+    def _body(self, scope: Scope, size: int) -> str:
+        lines = [self._statement(scope) for _ in range(size)]
+        return _indented("\n".join(lines))
+
+    def _statement(self, scope: Scope) -> str:
+        if scope.changes and self._chance(0.3):
+            return self._filled(self._pick(scope.changes), scope)
+        kinds: list[tuple[int, Callable[[Scope], str]]] = [
+            (30, self._temporary),
+            (34, self._commit),
+            (6, self._print),
+            (8 if scope.depth < 3 else 0, self._if),
+            (3 if scope.depth < 2 else 0, self._try),
+            (3 if scope.depth < 2 else 0, self._inner_loop),
+            (2 if scope.depth < 2 else 0, self._suppress),
+            (4, self._jump),
+            (2, self._oddity),
+        ]
+        weights = [weight for weight, _ in kinds]
+        return self._random.choices([kind for _, kind in kinds], weights)[0](scope)
+
+    def _temporary(self, scope: Scope) -> str:
+        name = self._pick(("t", "u", "v", "w"))
+        if name in scope.temporaries and self._chance(0.2):
+            return f"{name} += {self._expression(scope)}"
+        text = f"{name} = {self._expression(scope)}"
+        if name not in scope.temporaries:
+            scope.temporaries.append(name)
+        return text
+
+    def _commit(self, scope: Scope) -> str:
+        rare = self._chance(self._rare)
+        text = self._filled(self._pick(RARE_COMMITS if rare else COMMITS), scope)
+        return "\n".join(line.removeprefix("    ") for line in text.split("\n"))
+
+    def _print(self, scope: Scope) -> str:
+        return f"print({self._expression(scope)}, {self._expression(scope)})"
+
+    def _if(self, scope: Scope) -> str:
+        test = f"{self._expression(scope)} {self._pick(('> 3', '% 2', '< 5', '== 1'))}"
+        text = f"if {test}:\n{self._block(scope)}"
+        if self._chance(0.3):
+            text += f"\nelif {self._expression(scope)} > 6:\n{self._block(scope)}"
+        if self._chance(0.4):
+            text += f"\nelse:\n{self._block(scope)}"
+        return text
+
+    def _try(self, scope: Scope) -> str:
+        error = self._pick(("ValueError", "KeyError", "Exception"))
+        tail = self._pick(("", " as err"))
+        text = f"try:\n{self._block(scope)}\nexcept {error}{tail}:\n{self._block(scope)}"
+        if self._chance(0.2):
+            text += f"\nelse:\n{self._block(scope)}"
+        if self._chance(0.2):
+            text += f"\nfinally:\n{self._block(scope)}"
+        return text
+
+    def _suppress(self, scope: Scope) -> str:
+        return f"with contextlib.suppress(ValueError):\n{self._block(scope)}"
+
+    def _inner_loop(self, scope: Scope) -> str:
+        self._counter += 1
+        if self._chance(0.2):
+            name = f"w{self._counter}"
+            inside = self._block(scope, inner=True)
+            return f"{name} = 2\nwhile {name} > 0:\n    {name} -= 1\n{inside}"
+        name = f"k{self._counter}"
+        reads = [*scope.reads, name]
+        inner = Scope(reads, scope.changes, list(scope.temporaries), scope.depth + 1, True)
+        body = self._body(inner, self._random.randrange(1, 3))
+        return f"for {name} in range(int({self._expression(scope)}) % 4):\n{body}"
+
+    def _block(self, scope: Scope, *, inner: bool = False) -> str:
+        deeper = Scope(
+            scope.reads,
+            scope.changes,
+            list(scope.temporaries),
+            scope.depth + 1,
+            inner or scope.inner,
+        )
+        text = self._body(deeper, self._random.randrange(1, 3))
+        if self._chance(0.5):  # a name bound in a branch only may be read after it
+            scope.temporaries[:] = deeper.temporaries
+        return text
+
+    def _jump(self, scope: Scope) -> str:
+        test = f"if {self._expression(scope)} == {self._random.randrange(6)}:"
+        if self._chance(self._raises):
+            return f"{test}\n    raise ValueError('jump', {self._expression(scope)})"
+        if scope.inner and self._chance(0.5):
+            return f"{test}\n    break"
+        if self._chance(0.25):
+            self._breaks = True
+            return f"{test}\n    break"
+        return f"{test}\n    continue"
+
+    def _oddity(self, scope: Scope) -> str:
+        e = self._expression
+        choices = (
+            f"t = lambda q: q + {e(scope)}\nu = t(2)",
+            f"t, *v = [{e(scope)}, {e(scope)}]\nv = len(v)",
+            f"t = u = {e(scope)}",
+            f"if (w := {e(scope)}) > 4:\n    out.append(w)",
+            f"def local(q):\n    return q + {e(scope)}\nt = local(1)",
+            f"match {e(scope)} % 3:\n    case 0:\n        t = 1\n    case _:\n        t = 2",
+            f"t = {e(scope)}\ndel t",
+            f"assert {e(scope)} != 5, 'five'",
+            f"t = [{e(scope)}]\nt.append({e(scope)})\nout.append(t)\nt = 0",
+            f"t: int = {e(scope)}",
+        )
+        return self._pick(choices)
+
+    def _expression(self, scope: Scope, depth: int = 0) -> str:
+        if self._chance(self._hidden):
+            return self._filled(self._pick(HIDDEN_WRITES), scope, depth + 1)
+        if self._chance(self._shared):
+            return self._filled(self._pick(SHARED_READS), scope, depth + 1)
+        if depth >= 2 or self._chance(0.3):
+            return self._leaf(scope)
+        inside = self._expression(scope, depth + 1)
+        call = self._pick(("f", "f", "f", "two", "two", "loud", "h" if self._chance(0.3) else "f"))
+        forms = (
+            f"{call}({inside})",
+            f"{call}({inside})",
+            f"{call}({inside})",
+            f"({inside} + {self._leaf(scope)})",
+            f"({inside} if {self._leaf(scope)} > 2 else {self._leaf(scope)})",
+            f"({inside} and {self._leaf(scope)})",
+            f"sum([f(q) for q in range(int({inside}) % 4)])",
+            f"(lambda q: q * 2)({inside})",
+            f"abs({inside})",
+            f"max({inside}, {self._leaf(scope)})",
+        )
+        return self._pick(forms)
+
+    def _leaf(self, scope: Scope) -> str:
+        if scope.temporaries and self._chance(0.4):
+            return self._pick(tuple(scope.temporaries))
+        if self._chance(0.8):
+            return self._filled(self._pick(tuple(scope.reads)), Scope(["2"]), 2)
+        return str(self._random.randrange(6))
+
+    def _filled(self, template: str, scope: Scope, depth: int = 1) -> str:
+        while "{e}" in template:
+            template = template.replace("{e}", self._expression(scope, depth), 1)
+        index = self._pick((f"{self._leaf(scope)} % 8", "j" if "j" in scope.reads else "x"))
+        index = index if "x" in scope.reads or "%" in index else "3"
+        return template.replace("{i}", index).replace("{{", "{").replace("}}", "}")
+
+    def _pick(self, options: Sequence[_T]) -> _T:
+        return options[self._random.randrange(len(options))]
+
+    def _chance(self, share: float) -> bool:
+        return share > 0 and self._random.random() < share
+
+    def _odds(self, *shares: float) -> float:
+        return shares[self._random.randrange(len(shares))]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.split("\n"))

@@ -1,0 +1,1 @@
+"""The extension in IPython in a real terminal."""

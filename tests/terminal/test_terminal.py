@@ -1,0 +1,69 @@
+"""IPython in a pseudo terminal: a cell, Ctrl-C, the next cell, the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import psutil
+import pytest
+
+from tests.kernel.session import gone
+
+DEADLINE = 60
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[pexpect.spawn]:
+    arguments = ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner"]
+    env = {**os.environ, "IPYTHONDIR": str(tmp_path), "TERM": "dumb"}
+    child = pexpect.spawn(
+        sys.executable, arguments, env=env, encoding="utf-8", timeout=DEADLINE, echo=False
+    )
+    child.expect_exact("In [1]: ")
+    child.sendline("%load_ext mpmagic")
+    child.expect_exact("In [2]: ")
+    yield child
+    child.close(force=True)
+
+
+def cell(child: pexpect.spawn, source: str) -> None:
+    """Type a cell, and the empty lines that end it."""
+    for line in [*source.splitlines(), "", ""]:
+        child.sendline(line)
+
+
+def test_a_cell_an_interrupt_and_the_end(terminal: pexpect.spawn) -> None:
+    cell(terminal, "%%parallel -q -n 2\nout = [x ** 2 for x in range(5)]\nout")
+    terminal.expect_exact("[0, 1, 4, 9, 16]")
+    terminal.expect(r"In \[3\]: ")
+
+    loop = (
+        "%%parallel -q -n 2\nimport time\nfor x in range(1000):\n    time.sleep(0.05)\n"
+        "    print('item', x, flush=True)"
+    )
+    cell(terminal, loop)
+    terminal.expect_exact("item 3")
+    terminal.sendintr()
+    terminal.expect_exact("KeyboardInterrupt")
+    terminal.expect(r"In \[4\]: ")
+
+    cell(terminal, "%%parallel -q -n 2\nout = [x + 1 for x in range(5)]\nout")
+    terminal.expect_exact("[1, 2, 3, 4, 5]")
+    terminal.expect(r"In \[5\]: ")
+
+    children = psutil.Process(terminal.pid).children(recursive=True)
+    assert children, "there is a pool to leave behind"
+    terminal.sendline("exit")
+    terminal.expect(pexpect.EOF)
+    assert gone(children), [p for p in children if p.is_running()]
+
+
+def test_refusal_is_readable(terminal: pexpect.spawn) -> None:
+    cell(terminal, "%%parallel\nstate = 1\nfor x in range(5):\n    state = hash((state, x))")
+    terminal.expect_exact("NotParallel")
+    terminal.expect_exact("state")
+    terminal.expect(r"In \[3\]: ")
