@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
+from mpmagic.pool.codeobject import DISPATCH_TABLE
 from mpmagic.pool.parcel import Parcel
 
 __all__ = ["Pickled", "pickle_payload", "pickle_result", "pickle_task"]
@@ -56,6 +57,8 @@ def _pickle(pickler: Callable[[Any], _Pickler], value: Any) -> Pickled:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle with out-of-band buffers, of those that are worth it."""
+
+    dispatch_table = DISPATCH_TABLE
 
     def __init__(self, file: io.BytesIO) -> None:
         self.buffers: list[memoryview] = []

@@ -24,6 +24,8 @@ from typing import Any, Final
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
+from mpmagic.pool.codeobject import DISPATCH_TABLE
+
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
 _IN_BAND_BELOW: Final = 4096
@@ -105,6 +107,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
     functions
         Functions of the notebook that were met, whose globals the other side will need.
     """
+
+    dispatch_table = DISPATCH_TABLE
 
     def __init__(self, side: Side, *, by_reference: bool) -> None:
         self._file = io.BytesIO()
