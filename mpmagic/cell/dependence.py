@@ -29,7 +29,7 @@ from mpmagic.cell.guard import hash_checked, infallible, may_suppress, raises_pa
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.unit import Stage, Unit, cut
 
-__all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of"]
+__all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of", "jumps"]
 
 
 _WRITING: Final = frozenset(
@@ -338,7 +338,7 @@ class Dependence:
             if why and unit.stage is Stage.WORK:
                 self.commit(unit, why)
             if unit.stage is Stage.COMMIT:
-                if _escapes(unit.node):
+                if jumps(unit.node):
                     why = why or self._guard_reason(unit)
                 continue
             inner = ""
@@ -455,7 +455,7 @@ def _leaks(units: list[Unit]) -> bool:
     """Whether a commit among the units leaves the loop around them, or its iteration."""
     for unit in units:
         if unit.stage is Stage.COMMIT:
-            if _escapes(unit.node):
+            if jumps(unit.node):
                 return True
         elif isinstance(unit.node, ast.For | ast.While):
             if _leaks(unit.blocks[1]):
@@ -465,15 +465,14 @@ def _leaks(units: list[Unit]) -> bool:
     return False
 
 
-def _escapes(node: ast.AST) -> bool:
-    """Whether running `node` may break or continue a loop around it."""
-    if isinstance(node, ast.Break | ast.Continue):
+def jumps(node: ast.AST, *kinds: type[ast.stmt]) -> bool:
+    """Whether running `node` may break or continue a loop around it; of `kinds`, if any."""
+    if isinstance(node, kinds or (ast.Break, ast.Continue)):
         return True
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
         return False
-    if isinstance(node, ast.For | ast.While):
-        return any(_escapes(child) for child in node.orelse)
-    return any(_escapes(child) for child in ast.iter_child_nodes(node))
+    children = node.orelse if isinstance(node, ast.For | ast.While) else ast.iter_child_nodes(node)
+    return any(jumps(child, *kinds) for child in children)
 
 
 def breaks_of(statements: list[ast.stmt]) -> list[int]:

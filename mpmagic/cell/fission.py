@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mpmagic.cell.ahead import skips
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import slot_keys
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister
+from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.syntax import locate_new, set_blocks
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
@@ -37,8 +39,10 @@ _EVENTS: Final = ".events"
 _SITE: Final = ".site"
 _KEY: Final = ".key"
 _SLOT: Final = ".slot"
+_BOUND: Final = ".bound"
+_FAILED: Final = ".failed"
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT]
+_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED]
 _COMMIT: Final = [_EVENTS, REPLAY]
 
 
@@ -51,7 +55,7 @@ class SplitLoop:
     line
         The line of the loop in the cell.
     work
-        Code of the worker's function ``(log, items, drain, key, slot)``.
+        Code of the worker's function ``(log, items, drain, key, slot, bound, failed)``.
     commit
         Code of the kernel's function ``(events, replay)``; None for a comprehension.
     captured
@@ -71,11 +75,9 @@ class SplitLoop:
     operands
         What the worker sends, as dumped syntax trees: two splits that send the same are the same.
     sites
-        For each commit its operands, by line and source.
-    bound_before
-        For each commit the private names that the work binds before it and not after it.
-    unsure
-        For each commit those that the work binds before and after it.
+        The commits' sites.
+    speculates
+        Whether a commit may end an iteration whose work has run on, perhaps to an exception.
     """
 
     line: int
@@ -89,9 +91,8 @@ class SplitLoop:
     kernel_reads: frozenset[str]
     deleted: frozenset[str]
     operands: tuple[str, ...]
-    sites: tuple[tuple[tuple[int, str], ...], ...]
-    bound_before: tuple[frozenset[str], ...]
-    unsure: tuple[frozenset[str], ...]
+    sites: tuple[Site, ...]
+    speculates: bool
 
 
 class Fission:
@@ -115,8 +116,8 @@ class Fission:
         self._filename = filename
         self._sites: list[ast.stmt] = []
         self._operands: list[ast.expr] = []
-        self._site_texts: list[tuple[tuple[int, str], ...]] = []
-        self._site_units: list[Unit] = []
+        self._described_sites: list[Site] = []
+        self._speculates = skips(dependence)
         self._substantial = False
 
     def split(self, loop: ast.For) -> SplitLoop:
@@ -143,6 +144,10 @@ class Fission:
         return self._described(loop, work, None), element
 
     def _worker_loop(self, loop: ast.For, body: list[ast.stmt]) -> ast.stmt:
+        if self._speculates:
+            failed = ast.Expr(value=ast.Call(func=_name(_FAILED, loop), args=[], keywords=[]))
+            handler = ast.ExceptHandler(type=None, name=None, body=[failed])
+            body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
         return ast.For(target=loop.target, iter=_name(_ITEMS, loop), body=body, orelse=[])
 
     def _described(
@@ -163,45 +168,9 @@ class Fission:
             kernel_reads=frozenset(self._kernel_reads()),
             deleted=frozenset(_deleted(dependence, end) & private),
             operands=tuple(ast.dump(operand) for operand in self._operands),
-            sites=tuple(self._site_texts),
-            bound_before=tuple(self._bound_before()),
-            unsure=tuple(self._unsure()),
+            sites=tuple(self._described_sites),
+            speculates=self._speculates,
         )
-
-    def _bound_before(self) -> list[frozenset[str]]:
-        order = list(self.dependence.every_unit())
-        place = {id(unit): i for i, unit in enumerate(order)}
-        private = self.dependence.private
-        found = []
-        for site in self._site_units:
-            at = place[id(site)]
-            before = {n for u in order[:at] for n in u.header.binds}
-            after = {n for u in order[at:] for n in u.header.binds}
-            found.append(frozenset((before - after - self._bound_around(site)) & private))
-        return found
-
-    def _unsure(self) -> list[frozenset[str]]:
-        """For each commit the private names whose value at that point isn't known afterwards."""
-        order = list(self.dependence.every_unit())
-        found = []
-        for site in self._site_units:
-            at = next(i for i, unit in enumerate(order) if unit is site)
-            before = {n for u in order[:at] for n in u.header.binds}
-            after = {n for u in order[at:] for n in u.header.binds}
-            mixed = (before & after) | self._bound_around(site)
-            found.append(frozenset(mixed & self.dependence.private))
-        return found
-
-    def _bound_around(self, site: Unit) -> set[str]:
-        """Names that a loop inside the body, around the commit, binds again and again."""
-        loops = (
-            unit
-            for unit in self.dependence.every_unit()
-            if isinstance(unit.node, ast.For | ast.While)
-            and any(inner is site for inner in unit.walk())
-            and unit is not site
-        )
-        return {n for unit in loops for n in unit.whole().binds}
 
     def _captured(self) -> set[str]:
         """Names that the work reads and doesn't bind first."""
@@ -248,7 +217,12 @@ class Fission:
     def _simple(self, node: ast.stmt, *, inner: bool) -> list[ast.stmt]:
         match node:
             case ast.Break() if not inner:
-                event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
+                parts: list[ast.expr] = [ast.Constant(BREAK)]
+                if self._speculates:
+                    # The kernel may pass over it: then the next iteration follows.
+                    parts.append(_bound_now(sorted(self.dependence.private)))
+                    node = ast.copy_location(ast.Continue(), node)
+                event = ast.Tuple(elts=parts, ctx=ast.Load())
                 return [ast.copy_location(_call(_LOG, event), node), node]
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]
@@ -268,8 +242,8 @@ class Fission:
             site = without_annotation(site)
         self._sites.append(hoister.statement(site))
         self._operands += hoister.operands
-        self._site_units.append(unit)
-        self._site_texts.append(tuple((o.lineno, ast.unparse(o)) for o in hoister.operands))
+        described = site_of(unit, hoister.operands, self.dependence)
+        self._described_sites.append(described)
         for operand in hoister.operands:
             self._substantial |= self.dependence.scanner.scan([operand]).substantial
         slots = [ast.dump(key) for key in slot_keys(unit.node)]
@@ -284,6 +258,8 @@ class Fission:
         rest = [
             self._checked(k) for k in checked if ast.dump(k) not in map(ast.dump, hoister.operands)
         ]
+        if described.state:
+            operands.append(_bound_now(described.unsure))
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
@@ -376,6 +352,12 @@ class Fission:
         if "lets the iteration go on" in unit.why or isinstance(unit.node, ast.If):
             return "`--ahead` lets work run that the serial cell might have skipped"
         return ""
+
+
+def _bound_now(names: Iterable[str]) -> ast.expr:
+    """In the worker: the present values of private names."""
+    constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
+    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
 
 
 def without_annotation(node: ast.AnnAssign) -> ast.stmt:

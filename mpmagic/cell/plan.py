@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.comprehension import Comprehension, as_loop, collected, outermost
 from mpmagic.cell.constants import method_call
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
@@ -122,6 +123,8 @@ def split_loop(
     """
     drawn = _iterable_effects(loop.iter, knowledge)
     dependence = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
+    while allowances.ahead and (body := unguarded(dependence)) is not None:
+        dependence = Dependence(loop.target, body, knowledge, allowances, element, drawn)
     refusal = check_read_ahead(loop.iter, dependence)
     if refusal is not None:
         raise Unsplittable(refusal, "", dependence.units)

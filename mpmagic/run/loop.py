@@ -118,6 +118,8 @@ class LoopRun:
     def skip(self) -> None:
         """A commit said ``continue``."""
         self._skipping = True
+        assert self._event is not None
+        self._skipped[self._index] = self._event
 
     def stop(self) -> None:
         """A commit said ``break``."""
@@ -130,12 +132,14 @@ class LoopRun:
         self._broken = self._skipping = False
         self._log: Log | None = None
         self._index = 0
-        self._site: int | None = None
+        # The commit that is under way, or what ended the loop; None between iterations.
+        self._event: tuple[Any, ...] | None = None
+        self._skipped: dict[int, tuple[Any, ...]] = {}
         # Raised when the generator that replays is over: in it a StopIteration would be lost.
         self._failure: BaseException | None = None
         split = self._admitted.split
         names = () if self._planned.element is not None else tuple(sorted(split.private))
-        self._temporaries = Temporaries(names, split.deleted)
+        self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
@@ -145,17 +149,18 @@ class LoopRun:
             self._flight, log = flight, flight.log
             self._log = log
             self._check(flight)
-            self._index, self._site = -1, None
+            self._index, self._event = -1, None
+            self._skipped.clear()
             inbox.enter_user_code()
             yield from self._events(log, flight)
             inbox.leave_user_code()
-            if self._failure is not None:
+            if self._failure is not None or (self._broken and self._admitted.split.speculates):
                 return
             self._log = None
             self._report.iterations += self._index + 1
             self._report.chunks += 1
             self._report.work += log.seconds
-            self._temporaries.chunk_done(log, self._own(flight))
+            self._temporaries.chunk_done(log, self._own(flight), self._skipped)
             if self._broken:
                 return
         play(self._source.ended_with)
@@ -178,18 +183,18 @@ class LoopRun:
             code = event[0]
             if code >= 0:
                 if not self._skipping:
-                    self._site = code
+                    self._event = event
                     yield event
                     if self._broken:
                         return
             elif code == START:
                 self._skipping = False
-                self._site = None
+                self._event = None
                 self._index += 1
                 if self._index in preludes:
                     play(preludes[self._index])
                 yield (START, items[self._index])
-            elif self._skipping:
+            elif self._skipping and code != UNSENDABLE:
                 continue
             elif code == TEXT:
                 play([event])
@@ -197,9 +202,10 @@ class LoopRun:
                 warn_again(event, self._cell.namespace)
             elif code == BREAK:
                 self._broken = True
-                self._site = None
+                self._event = event
+                return
             elif code == RAISE:
-                self._site = None
+                self._event = event
                 self._failure = self._remote(event[1])
                 return
             elif code == UNSENDABLE:
@@ -220,7 +226,7 @@ class LoopRun:
 
     def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
         _, site, position, kind, reason = event
-        operands = self._admitted.split.sites[site] if site >= 0 else ()
+        operands = self._admitted.split.sites[site].operands if site >= 0 else ()
         line, text = operands[position] if position < len(operands) else (0, "a value")
         iteration = flight.first + self._index
         return UnsendableValue(
@@ -265,14 +271,12 @@ class LoopRun:
     def _stop_within(self, log: Log, own: Callable[[Any], Any]) -> None:
         """The loop ended inside a chunk: by a commit, or where its log ends."""
         self._report.iterations += max(self._index, 0)
-        if self._site is None and log.events and log.events[-1][0] == RAISE:
-            self._temporaries.chunk_done(log, own)
-            return
-        before = self._admitted.split.bound_before
-        bound = before[self._site] if self._site is not None else frozenset()
-        self._temporaries.stopped(log, max(self._index, 0), bound, own)
-        if self._site is not None and self._planned.element is None:
-            self._temporaries.forget(self._admitted.split.unsure[self._site])
+        ended = self._event is not None and self._event[0] < 0
+        if ended and not self._admitted.split.speculates:
+            self._temporaries.chunk_done(log, own, self._skipped)
+        else:
+            finished = max(self._index, 0)
+            self._temporaries.stopped(log, finished, self._event, own, self._skipped)
 
     def _check_captured(self) -> None:
         changed = self._dispatch.changed_in_workers()

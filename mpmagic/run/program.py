@@ -45,6 +45,8 @@ class ProgramSource:
         Classes of the notebook among what was captured.
     seed
         Of iterations' random streams, None for none.
+    speculates
+        Whether the work goes on after what the kernel may skip.
     """
 
     work: types.CodeType
@@ -57,6 +59,7 @@ class ProgramSource:
     state: ProcessState | None = None
     class_ids: frozenset[str] = frozenset()
     seed: int | None = None
+    speculates: bool = False
 
 
 class Program:
@@ -87,7 +90,13 @@ class Program:
 
     def begin_chunk(self) -> None:
         """Forget what the chunk before has bound."""
-        for name in (*self.source.private, *self.source.targets):
+        self.forget_temporaries()
+        for name in self.source.targets:
+            self.side.namespace.pop(name, None)
+
+    def forget_temporaries(self) -> None:
+        """Forget what the work has bound."""
+        for name in self.source.private:
             self.side.namespace.pop(name, None)
 
     def rebound(self) -> Iterable[str]:

@@ -26,6 +26,7 @@ _INERT_TYPES: Final = frozenset(
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
 
+_READABLE_AGAIN: Final = (list, tuple, str, bytes, dict, set, frozenset)
 _TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
                        itertools.combinations, itertools.permutations)  # fmt: skip
 
@@ -74,6 +75,7 @@ class ItemSource:
     """
 
     def __init__(self, iterable: Any) -> None:
+        self._iterable = iterable
         self.iterator: Iterator[Any] = iter(iterable)
         self.remaining = _length(iterable)
         self.failure: BaseException | None = None
@@ -130,16 +132,27 @@ class ItemSource:
         """Globals of the notebook's functions among the items that can be seen already."""
         if self._range is not None:
             return set()
-        self._look_ahead(_SEEN if self.inert else 1)
         encoder = Encoder(self.side, by_reference=False)
-        encoder.encode([item for item, _, _ in self._waiting if not is_inert(item)])
+        encoder.encode([item for item in self._sample() if not is_inert(item)])
         return globals_of(encoder.functions)
 
     def probe(self) -> None:
-        """Look at the first item: whether it can be packed shows before the loop begins."""
+        """Look at the first items: whether they can be packed shows before the loop begins."""
         if self._range is None:
-            for item, _, _ in self._waiting:
+            for item in self._sample():
                 Encoder(self.side, by_reference=True).encode(item)
+
+    def _sample(self) -> list[Any]:
+        """Some of the first items, and parts of them.
+
+        An iterator that has said that it is at its end would say so again, though its list grew
+        meanwhile: while the loop may still stay in the kernel, only the first item is pulled.
+        """
+        containers = list(_containers(self._iterable)) if self.inert else []
+        if not containers or containers[0] is not self._iterable:
+            self._look_ahead(1)
+        pulled = [item for item, _, _ in self._waiting]
+        return pulled + [i for c in containers for i in itertools.islice(c, _SEEN)]
 
     def _check_globals(self, encoder: Encoder) -> None:
         for name in globals_of(encoder.functions) & self.side.namespace.keys():
@@ -231,6 +244,16 @@ def _is_inert_iterable(iterable: Any) -> bool:
             if not is_inert(inner) and inner is not kind
         )
     return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
+
+
+def _containers(iterable: Any) -> Iterator[Any]:
+    """The containers from which an inert iterable takes its items."""
+    if type(iterable) in _READABLE_AGAIN:
+        yield iterable
+    elif hasattr(iterable, "__next__") or isinstance(iterable, _TRANSPARENT):
+        for inner in gc.get_referents(iterable):
+            if not is_inert(inner) or type(inner) in _READABLE_AGAIN:
+                yield from _containers(inner)
 
 
 def _holder(value: Any) -> Callable[[], Any]:

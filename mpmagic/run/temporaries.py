@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from mpmagic.cell.fission import SplitLoop
 from mpmagic.run.log import LOST, UNBOUND, Log
 from mpmagic.run.placeholder import Placeholder
 
 __all__ = ["Temporaries"]
 
+_Event = tuple[Any, ...]
+_Own = Callable[[Any], Any]
+
 
 class Temporaries:
     """Follows the private names of a loop along its committed iterations.
+
+    Where commits may skip the rest of an iteration whose work has run on, the worker forgets the
+    names at each iteration's begin, so that a snapshot holds what that iteration has bound, and
+    the snapshots count one after the other.
 
     Parameters
     ----------
     names
         The private names, in the order of snapshots.
-    deleted
-        Those of them that the body unbinds.
+    split
+        The loop.
     """
 
-    def __init__(self, names: tuple[str, ...], deleted: frozenset[str]) -> None:
+    def __init__(self, names: tuple[str, ...], split: SplitLoop) -> None:
         self._names = names
-        self._deleted = deleted
+        self._deleted = split.deleted
+        self._sites = split.sites
+        self._speculates = split.speculates
         self._values: dict[str, Any] = {}
 
-    def chunk_done(self, log: Log, own: Callable[[Any], Any]) -> None:
+    def chunk_done(self, log: Log, own: _Own, skipped: Mapping[int, _Event]) -> None:
         """All iterations of a chunk have been committed, or all up to where its log ends.
 
         Parameters
@@ -36,42 +46,31 @@ class Temporaries:
             The chunk's log.
         own
             Gives the kernel's own object for what the worker had a copy of.
+        skipped
+            For each iteration whose rest a commit has skipped, that commit's event.
         """
-        if log.snapshots:
-            self._take(log.snapshots[-1], self._names, own)
-        self._values |= {name: own(value) for name, value in log.finals.items()}
+        last = len(log.snapshots)
+        self._finish(log, last, own, skipped)
+        if last - 1 not in skipped:
+            self._values |= {name: own(value) for name, value in log.finals.items()}
 
     def stopped(
-        self, log: Log, finished: int, bound_by: frozenset[str], own: Callable[[Any], Any]
+        self, log: Log, finished: int, event: _Event | None, own: _Own, skipped: Mapping[int, _Event]
     ) -> None:
-        """The loop ended in a chunk's iteration `finished`, in a commit.
+        """The loop ended in a chunk's iteration `finished`, at the commit of `event`.
 
-        Parameters
-        ----------
-        log
-            The chunk's log.
-        finished
-            How many of its iterations had been committed.
-        bound_by
-            Names that the work has bound before the commit in question; those that it binds
-            both before and after are unknown.
-        own
-            As above.
+        An event that isn't a commit's holds the values of all names; without one the iteration
+        hadn't begun its work.
         """
         if not self._names:
             return
-        if finished:
-            self._take(log.snapshots[finished - 1], self._names, own)
-        if finished < len(log.snapshots):
-            self._take(log.snapshots[finished], bound_by, own)
+        self._finish(log, finished, own, skipped)
+        if event is None:
+            return
+        if event[0] < 0:
+            self._take(zip(self._names, event[-1], strict=True), self._names, own)
         else:
-            # The chunk's last iteration: what it left are the finals.
-            for name in bound_by & log.finals.keys():
-                self._values[name] = own(log.finals[name])
-
-    def forget(self, names: Iterable[str]) -> None:
-        """The values of these names when the loop ended stayed in the worker."""
-        self._values |= dict.fromkeys(names, LOST)
+            self._take_at_site(log, finished, event, own)
 
     def write(self, namespace: dict[str, Any]) -> None:
         """Bind the names in the notebook."""
@@ -81,9 +80,36 @@ class Temporaries:
         for name in self._deleted - self._values.keys():
             namespace.pop(name, None)
 
+    def _finish(self, log: Log, count: int, own: _Own, skipped: Mapping[int, _Event]) -> None:
+        """Take the values that a chunk's first `count` iterations have left."""
+        if not self._names:
+            return
+        for index in range(0 if self._speculates else max(count - 1, 0), count):
+            if index in skipped:
+                self._take_at_site(log, index, skipped[index], own)
+            else:
+                self._take_snapshot(log, index, self._names, own)
+
+    def _take_at_site(self, log: Log, index: int, event: _Event, own: _Own) -> None:
+        """Take what iteration `index` has bound before a commit."""
+        site = self._sites[event[0]]
+        if index < len(log.snapshots):
+            self._take_snapshot(log, index, site.before, own)
+        else:
+            # The chunk's last iteration: what it left are the finals.
+            for name in site.before & log.finals.keys():
+                self._values[name] = own(log.finals[name])
+        if site.state:
+            self._take(zip(site.unsure, event[site.state], strict=True), site.unsure, own)
+        else:
+            self._values |= dict.fromkeys(site.unsure, LOST)
+
+    def _take_snapshot(self, log: Log, index: int, wanted: Collection[str], own: _Own) -> None:
+        self._take(zip(self._names, log.snapshots[index], strict=True), wanted, own)
+
     def _take(
-        self, snapshot: tuple[Any, ...], wanted: Collection[str], own: Callable[[Any], Any]
+        self, values: Iterable[tuple[str, Any]], wanted: Collection[str], own: _Own
     ) -> None:
-        for name, value in zip(self._names, snapshot, strict=True):
+        for name, value in values:
             if name in wanted and value is not UNBOUND:
                 self._values[name] = own(value)

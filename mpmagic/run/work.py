@@ -6,10 +6,17 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
+import pathlib
+import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Any, Final
+
+import numpy as np
 
 from mpmagic.cell.fission import BREAK, START
 from mpmagic.errors import UnsendableValue
@@ -26,6 +33,10 @@ from mpmagic.run.watch import DrawWatch, changed_items, fingerprint, is_inert
 __all__ = ["Drained", "check_program", "run_chunk"]
 
 _SMALL_ATOMS: Final = (int, float, complex, bool, type(None))
+_SMALL_KINDS: Final = (
+    np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
+    decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
+)  # fmt: skip
 _SMALL_LENGTH: Final = 1000
 _SMALL_COUNT: Final = 32
 
@@ -110,7 +121,9 @@ class _Recorder:
     def _work(self) -> None:
         log = self._log.events.append
         try:
-            self._program.work(log, self._iterations(), self._drain, _hashed, _slot)
+            self._program.work(
+                log, self._iterations(), self._drain, _hashed, _slot, self._bound, self._failed_on
+            )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -120,8 +133,11 @@ class _Recorder:
     def _iterations(self) -> Iterator[Any]:
         log, names = self._log.events.append, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
+        speculates = self._program.source.speculates
         for index, item in enumerate(self._items, self._chunk.first):
             log(begin)
+            if speculates:
+                self._program.forget_temporaries()
             if seed is not None:
                 seed_iteration(seed, index, self._program.side.captured)
             yield item
@@ -129,10 +145,20 @@ class _Recorder:
                 self._log.snapshots.append(self._snapshot())
 
     def _snapshot(self) -> tuple[Any, ...]:
+        return self._bound(self._program.source.private)
+
+    def _bound(self, names: Iterable[str]) -> tuple[Any, ...]:
+        """The present values of private names, those that are small."""
         namespace = self._program.side.namespace
-        return tuple(
-            self._if_small(namespace.get(name, UNBOUND)) for name in self._program.source.private
-        )
+        return tuple(self._if_small(namespace.get(name, UNBOUND)) for name in names)
+
+    def _failed_on(self) -> None:
+        """Note an exception that the kernel may pass over; the next iteration follows."""
+        error = sys.exception()
+        assert error is not None
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        self._log.events.append((RAISE, pack_failure(error, self._program), self._snapshot()))
 
     def _if_small(self, value: Any) -> Any:
         return value if is_inert(value) and _if_small(value) is value else self._own(value)
@@ -168,7 +194,7 @@ class _Recorder:
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace
         events = self._log.events
-        stopped = bool(events) and events[-1][0] in (BREAK, RAISE)
+        stopped = bool(events) and events[-1][0] in (BREAK, RAISE) and not source.speculates
         everything = self._chunk.last or stopped
         wanted = [n for n in source.private if everything or n not in source.certain]
         if stopped:
@@ -219,10 +245,12 @@ class _Recorder:
 
 def _if_small(value: Any) -> Any:
     kind = type(value)
-    if kind in _SMALL_ATOMS or value is UNBOUND:
+    if kind in _SMALL_ATOMS or value is UNBOUND or isinstance(value, _SMALL_KINDS):
         return value
     if kind in (str, bytes):
         return value if len(value) <= _SMALL_LENGTH else LOST
+    if kind is np.ndarray and not value.dtype.hasobject:
+        return value if value.nbytes <= _SMALL_LENGTH else LOST
     if kind in (list, tuple, set, frozenset) and len(value) <= _SMALL_COUNT:
         return value if all(_if_small(v) is v for v in value) else LOST
     if kind is dict and len(value) <= _SMALL_COUNT:

@@ -22,11 +22,11 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "work that shared state guards isn't hoisted with --ahead": (
         "flow/guarded-work",
-        "flow/guarded-work-allowed",
+        
         "flow/guarded-work-by-continue",
-        "flow/guarded-work-that-raises-only-if-it-runs",
+        
         "spec/guarded-work",
-        "spec/guarded-work-ahead",
+        
     ),
     "refused or run in the kernel needlessly": (
         "functions/cached-property-is-benign",

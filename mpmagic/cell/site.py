@@ -1,0 +1,74 @@
+"""A commit's site: what the kernel knows of the temporaries when the loop ends there.
+
+A commit may raise, break or skip the rest of its iteration. The serial loop would then leave
+each private name with its last value up to that point. Names that the work binds only before the
+site have it at the iteration's end too; names that it binds before and after (or again and again,
+in a loop around the site) have it only there, so that the worker notes them at the site.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mpmagic.cell.dependence import Dependence, jumps
+from mpmagic.cell.guard import infallible
+from mpmagic.cell.unit import Unit
+
+__all__ = ["Site", "site_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One commit of a split loop.
+
+    Attributes
+    ----------
+    operands
+        What the worker sends for it, by line and source.
+    before
+        Private names that the work binds before it and not after it.
+    unsure
+        Those that it binds before and after it.
+    state
+        Position in the event of their values at the site; 0 where they aren't noted.
+    """
+
+    operands: tuple[tuple[int, str], ...]
+    before: frozenset[str]
+    unsure: tuple[str, ...]
+    state: int = 0
+
+
+def site_of(unit: Unit, operands: Iterable[ast.expr], dependence: Dependence) -> Site:
+    """Describe the site of a commit."""
+    order = list(dependence.every_unit())
+    at = next(i for i, other in enumerate(order) if other is unit)
+    before = {n for u in order[:at] for n in u.header.binds}
+    after = {n for u in order[at:] for n in u.header.binds}
+    around = _bound_around(unit, dependence)
+    private = dependence.private
+    unsure = tuple(sorted(((before & after) | around) & private))
+    texts = tuple((o.lineno, ast.unparse(o)) for o in operands)
+    noted = bool(unsure) and (
+        jumps(unit.node) or not infallible(unit.node, dependence.knowledge)
+    )
+    return Site(
+        operands=texts,
+        before=frozenset((before - after - around) & private),
+        unsure=unsure,
+        state=len(texts) + 1 if noted else 0,
+    )
+
+
+def _bound_around(unit: Unit, dependence: Dependence) -> set[str]:
+    """Names that a loop inside the body, around the commit, binds again and again."""
+    loops = (
+        other
+        for other in dependence.every_unit()
+        if isinstance(other.node, ast.For | ast.While)
+        and other is not unit
+        and any(inner is unit for inner in other.walk())
+    )
+    return {n for loop in loops for n in loop.whole().binds}
