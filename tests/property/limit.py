@@ -7,20 +7,21 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-AGAIN = 0.5
-"""Seconds between interrupts: what catches the first meets another."""
+AGAIN = 1.0
+"""Seconds between interrupts: what catches the first meets another. A pool needs half of one."""
 
 
-class OutOfTime(Exception):
+class OutOfTime(KeyboardInterrupt):
     """The limit is over."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Interrupt the main thread after `seconds`, as an impatient user does.
+    """Interrupt the main thread after `seconds`, as an impatient user does, then by force.
 
-    The shell catches an interrupt of its cell, and what ran the cell goes on with what that left:
-    so the end of the block says it once more.
+    A loop that runs answers the interrupt once its workers are free again; work that runs in this
+    very thread never lets it. The shell catches what its cell raises, and whoever ran the cell
+    goes on with what it left: so the end of the block says it once more.
 
     Raises
     ------
@@ -31,8 +32,10 @@ def limited(seconds: float) -> Iterator[None]:
 
     def interrupt(*_: Any) -> None:
         nonlocal over
+        if over:
+            raise OutOfTime
         over = True
-        signal.raise_signal(signal.SIGINT)  # a cell that runs has a handler of its own for it
+        signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)

@@ -12,7 +12,10 @@ from tests.property.minimise import minimised
 from tests.property.trial import is_different
 
 COUNTDOWN = "todo = 2\nwhile todo:\n    for x in xs:\n        out.append(x)\n    todo -= 1\n"
-ENDLESS = COUNTDOWN.replace("todo -= 1", "pass")
+ENDLESS = (
+    COUNTDOWN.replace("todo -= 1", "pass"),
+    "for x in xs:\n    while x < 9:\n        y = x + 1\n    out.append(y)\n",
+)
 SETUP = "xs, out = [1, 2], []\nbuf = io.StringIO()\n"
 
 
@@ -41,11 +44,12 @@ def test_limit_lets_what_is_quick_be() -> None:
     assert done
 
 
+@pytest.mark.parametrize("source", ENDLESS, ids=["around the loop", "in the work"])
 def test_endless_candidate_is_no_counterexample(
-    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+    source: str, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "LIMIT", 0.2)
-    cell = Cell(ENDLESS, "import io\n" + SETUP)
+    cell = Cell(source, "import io\n" + SETUP)
     assert not is_different(notebook, cell)
     assert notebook.run("", "1 + 1").outputs == {1: 2}, "the notebook is still usable"
 
