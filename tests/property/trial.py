@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from tests.compare import Judgement, Verdict, against, with_magic
 from tests.notebook import Notebook
 from tests.property.grammar import SETUP, Cell
+from tests.property.limit import OutOfTime, limited
 from tests.property.minimise import minimised
 
 CHUNKS = ("--chunk 1", "--chunk 2", "")
+LIMIT = 2.0
+"""Seconds for a candidate; a trial takes hundredths of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,10 @@ def try_cell(notebook: Notebook, cell: Cell, chunks: tuple[str, ...] = CHUNKS) -
 def is_different(notebook: Notebook, cell: Cell, chunks: tuple[str, ...] = CHUNKS) -> bool:
     """Whether the promise is broken for the cell."""
     try:
-        return try_cell(notebook, cell, chunks).verdict is Verdict.DIFFERENT
-    except AssertionError:
-        return False  # the setup itself fails, cut too far
+        with limited(LIMIT):
+            return try_cell(notebook, cell, chunks).verdict is Verdict.DIFFERENT
+    except (AssertionError, OutOfTime):
+        return False  # cut too far: the setup itself fails, or nothing ends a loop any more
 
 
 def smallest(notebook: Notebook, cell: Cell, trial: Trial) -> str:
