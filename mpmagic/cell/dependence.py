@@ -27,6 +27,7 @@ from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.guard import hash_checked, infallible, may_suppress, raises_past
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
+from mpmagic.cell.slices import Slice, find_slices
 from mpmagic.cell.unit import Stage, Unit, cut
 
 __all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of", "jumps"]
@@ -105,6 +106,7 @@ class Dependence:
     whole: Effects = field(init=False)
     flow: Flow = field(init=False)
     kernel: dict[str, str] = field(init=False, default_factory=dict)
+    slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,6 +119,7 @@ class Dependence:
         self._refuse_at_once()
         self._walk_flow()
         self._seed_carried()
+        self._seed_sliced()
         self._seed_mutated()
         if self.element is not None:
             self._seed_element()
@@ -200,8 +203,23 @@ class Dependence:
                     f"line {bound_at} carries its value from one iteration to the next"
                 )
 
+    def _seed_sliced(self) -> None:
+        if self.element is not None or not self.knowledge.slicing:
+            return
+        units = list(self.every_unit())
+        found = find_slices(units, self.targets, self.whole, self.scanner)
+        apart = self.kernel.keys() | self.allowances.local
+        self.slices = {n: s for n, s in found.items() if n not in apart}
+        for unit in units:
+            names = [n for n in unit.header.mutates if n in self.slices]
+            if names:
+                unit.mirrored = any(self.slices[n].mirrored for n in names)
+                self.commit(unit, f"it stores into `{names[0]}` where no other iteration does")
+
     def _seed_mutated(self) -> None:
         for name, mutation in self.whole.mutates.items():
+            if name in self.slices:
+                continue
             reached = self.alias_roots(name)
             shared = {n for n in reached if self._is_outside(n)} - self.allowances.local
             why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
@@ -258,6 +276,7 @@ class Dependence:
                 self._guard(self.units, "")
             self._keep_order()
             self._keep_outside_order()
+            self._keep_sliced()
 
     def _commits(self) -> int:
         return sum(unit.stage is Stage.COMMIT for unit in self.every_unit())
@@ -313,6 +332,8 @@ class Dependence:
     def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:
         """An exception of a commit under ``try`` or ``with`` would change what follows."""
         for inner in _commits_in(blocks):
+            if inner.mirrored:
+                continue  # the worker's own store raises first, where the handlers are
             if isinstance(unit.node, ast.Try) and self._past_handlers(unit.node, inner):
                 continue
             if not infallible(inner.node, self.knowledge):
@@ -330,12 +351,49 @@ class Dependence:
         known = len(types) == len(node.handlers)
         return known and all(isinstance(t, type) and not issubclass(TypeError, t) for t in types)
 
+    # -- sliced state --------------------------------------------------------------------------
+
+    def _keep_sliced(self) -> None:
+        """Give up what the kernel alone can know the slots' content of."""
+        order = list(self.every_unit())
+        covered = {id(i) for u in order if u.blocks and u.stage is Stage.COMMIT for i in u.walk()}
+        for at, unit in enumerate(order):
+            touched = self._reached_slices(unit)
+            if not touched:
+                continue
+            why = ""
+            if unit.mirrored:
+                why = self._touches_kernel(unit.header) or (unit.why if id(unit) in covered else "")
+            elif unit.stage is Stage.COMMIT and self._stored_later(order, at, touched):
+                why = f"line {unit.node.lineno}, a commit, reads it before it is stored"
+            if why:
+                self._give_up_slices(unit, why)
+
+    def _reached_slices(self, unit: Unit) -> set[str]:
+        """Sliced names that a unit touches, by themselves or through what is taken from them."""
+        names = unit.header.touched()
+        return self.slices.keys() & {root for n in names for root in self.alias_roots(n)}
+
+    def _give_up_slices(self, unit: Unit, why: str) -> None:
+        """What `unit` touches is shared state after all."""
+        for name in self._reached_slices(unit):
+            del self.slices[name]
+            self.kernel[name] = why
+        for other in self.every_unit():
+            other.mirrored = other.mirrored and any(n in self.slices for n in other.header.mutates)
+
+    def _stored_later(self, order: list[Unit], at: int, names: set[str]) -> bool:
+        """Whether a mirrored store to one of `names` may follow unit `at` in its iteration."""
+        later = [u for u in self._following(order, at) if u.mirrored]
+        return any(n in u.header.mutates for u in later for n in names)
+
     # -- order within an iteration -------------------------------------------------------------
 
     def _guard(self, units: list[Unit], why: str) -> str:
         """Make a commit of whatever runs only if a commit before it lets the iteration go on."""
         for unit in units:
-            if why and unit.stage is Stage.WORK:
+            if why and (unit.stage is Stage.WORK or unit.mirrored):
+                self._give_up_slices(unit, why)
                 self.commit(unit, why)
             if unit.stage is Stage.COMMIT:
                 if jumps(unit.node):
@@ -380,6 +438,10 @@ class Dependence:
 
     def _after(self, order: list[Unit], i: int) -> list[Unit]:
         """Work that may run after unit `i` in the same iteration."""
+        return [u for u in self._following(order, i) if u.stage is Stage.WORK]
+
+    def _following(self, order: list[Unit], i: int) -> list[Unit]:
+        """Units that may run after unit `i` in the same iteration."""
         inner_loop = next(
             (
                 u
@@ -391,7 +453,7 @@ class Dependence:
             None,
         )
         again = list(inner_loop.walk()) if inner_loop is not None else []
-        return [u for u in (*order[i + 1 :], *again) if u.stage is Stage.WORK]
+        return [*order[i + 1 :], *again]
 
     def _conflicts(self, unit: Unit, name: str, *, storing: bool) -> bool:
         aliases = {n for n in (*self.whole.binds, *self.targets) if name in self.alias_roots(n)}

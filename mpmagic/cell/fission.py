@@ -22,6 +22,7 @@ from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import slot_keys
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister
 from mpmagic.cell.site import Site, site_of
+from mpmagic.cell.slices import Slice, store_targets
 from mpmagic.cell.syntax import locate_new, set_blocks
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
@@ -41,8 +42,9 @@ _KEY: Final = ".key"
 _SLOT: Final = ".slot"
 _BOUND: Final = ".bound"
 _FAILED: Final = ".failed"
+_KEEP: Final = ".keep"
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED]
+_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP]
 _COMMIT: Final = [_EVENTS, REPLAY]
 
 
@@ -55,7 +57,7 @@ class SplitLoop:
     line
         The line of the loop in the cell.
     work
-        Code of the worker's function ``(log, items, drain, key, slot, bound, failed)``.
+        Code of the worker's function ``(log, items, drain, key, slot, bound, failed, keep)``.
     commit
         Code of the kernel's function ``(events, replay)``; None for a comprehension.
     captured
@@ -78,6 +80,8 @@ class SplitLoop:
         The commits' sites.
     speculates
         Whether a commit may end an iteration whose work has run on, perhaps to an exception.
+    slices
+        State that each iteration reads and writes in a slot of its own.
     """
 
     line: int
@@ -93,6 +97,7 @@ class SplitLoop:
     operands: tuple[str, ...]
     sites: tuple[Site, ...]
     speculates: bool
+    slices: tuple[Slice, ...]
 
 
 class Fission:
@@ -170,6 +175,7 @@ class Fission:
             operands=tuple(ast.dump(operand) for operand in self._operands),
             sites=tuple(self._described_sites),
             speculates=self._speculates,
+            slices=tuple(dependence.slices.values()),
         )
 
     def _captured(self) -> set[str]:
@@ -177,7 +183,7 @@ class Fission:
         dependence = self.dependence
         reads: set[str] = set()
         for unit in dependence.every_unit():
-            if unit.stage is Stage.WORK:
+            if unit.stage is Stage.WORK or unit.mirrored:
                 reads |= unit.header.reads.keys()
         for operand in self._operands:
             reads |= dependence.scanner.scan([operand]).reads.keys()
@@ -195,7 +201,7 @@ class Fission:
         statements: list[ast.stmt] = []
         for unit in units:
             if unit.stage is Stage.COMMIT:
-                statements.append(self._site(unit))
+                statements += self._site(unit)
             elif unit.blocks:
                 statements.append(self._compound(unit, inner=inner))
             else:
@@ -231,11 +237,10 @@ class Fission:
             case _:
                 return [node]
 
-    def _site(self, unit: Unit) -> ast.stmt:
-        """The line in the log that stands for a commit."""
+    def _site(self, unit: Unit) -> list[ast.stmt]:
+        """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self._sites)
         hoister = Hoister(self.dependence, _operand)
-        keys = [ast.dump(key) for key in self.dependence.checked_keys.get(unit, ())]
         checked = [copy.deepcopy(key) for key in self.dependence.checked_keys.get(unit, ())]
         site = copy.deepcopy(unit.node)
         if isinstance(site, ast.AnnAssign) and isinstance(site.target, ast.Name):
@@ -246,20 +251,14 @@ class Fission:
         self._described_sites.append(described)
         for operand in hoister.operands:
             self._substantial |= self.dependence.scanner.scan([operand]).substantial
-        slots = [ast.dump(key) for key in slot_keys(unit.node)]
-        operands = [
-            self._checked(o)
-            if (text := ast.dump(o)) in keys
-            else self._checked(o, by=_SLOT)
-            if text in slots
-            else o
-            for o in hoister.operands
-        ]
-        rest = [
-            self._checked(k) for k in checked if ast.dump(k) not in map(ast.dump, hoister.operands)
-        ]
+        operands = self._sent(unit, hoister.operands, checked)
+        before = self._mirror(unit, number, operands) if unit.mirrored else []
+        if unit.mirrored:
+            operands = [_local(number, k) for k in range(len(operands))]
         if described.state:
             operands.append(_bound_now(described.unsure))
+        sent = map(ast.dump, hoister.operands)
+        rest = [self._checked(k) for k in checked if ast.dump(k) not in sent]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
@@ -267,7 +266,35 @@ class Fission:
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
-        return ast.copy_location(_call(_LOG, event), unit.node)
+        return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+
+    def _sent(
+        self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
+    ) -> list[ast.expr]:
+        """The operands as the worker evaluates them, keys with a look at what they are."""
+        keys = [ast.dump(key) for key in checked]
+        slots = [ast.dump(key) for key in slot_keys(unit.node)]
+        return [
+            self._checked(o)
+            if (text := ast.dump(o)) in keys
+            else self._checked(o, by=_SLOT)
+            if text in slots
+            else o
+            for o in operands
+        ]
+
+    def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
+        """The store as the worker makes it: what was there is kept, to be put back."""
+        store = copy.deepcopy(unit.node)
+        Hoister(self.dependence, lambda k: _local(number, k)).statement(store)
+        made: list[ast.stmt] = [
+            ast.Assign(targets=[_local(number, k, ast.Store())], value=operand)
+            for k, operand in enumerate(operands)
+        ]
+        for place in store_targets(store):
+            augmented = ast.Constant(isinstance(store, ast.AugAssign))
+            made.append(_call(_KEEP, *_kept(place), augmented))
+        return [*(ast.copy_location(s, unit.node) for s in made), store]
 
     def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
         return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
@@ -388,9 +415,26 @@ def _name(identifier: str, at: ast.AST) -> ast.expr:
     return ast.copy_location(ast.Name(id=identifier, ctx=ast.Load()), at)
 
 
-def _call(function: str, argument: ast.expr) -> ast.Expr:
+def _call(function: str, *arguments: ast.expr) -> ast.Expr:
     name = ast.Name(id=function, ctx=ast.Load())
-    return ast.Expr(value=ast.Call(func=name, args=[argument], keywords=[]))
+    return ast.Expr(value=ast.Call(func=name, args=list(arguments), keywords=[]))
+
+
+def _local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
+    """In the worker: the variable that holds an operand of a mirrored store."""
+    return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
+
+
+def _kept(place: ast.expr) -> list[ast.expr]:
+    """The object that a mirrored store changes, and the key or attribute under which it does."""
+    assert isinstance(place, ast.Attribute | ast.Subscript)
+    owner = copy.deepcopy(place.value)
+    if isinstance(place, ast.Attribute):
+        return [owner, ast.Constant(place.attr), ast.Constant(True)]
+    key = copy.deepcopy(place.slice)
+    if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
+        key = key.elts[0]  # the slot as a whole
+    return [owner, key, ast.Constant(False)]
 
 
 def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:

@@ -9,13 +9,15 @@ expression, the body of a lambda), and leaves to the kernel what the kernel has 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
+from mpmagic.cell.slices import SliceKind, store_targets
 from mpmagic.cell.syntax import locate_new
 from mpmagic.cell.tables import is_immutable_type
+from mpmagic.cell.unit import Unit
 
 __all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister"]
 
@@ -333,7 +335,10 @@ def _mutates_deeply(dependence: Dependence) -> bool:
     """
     kernel = dependence.kernel.keys()
     mutated = {n for u in dependence.every_unit() for n in u.header.mutates} & kernel
-    nodes = [node for unit in dependence.units for node in ast.walk(unit.node)]
+    shallow = {
+        id(u.node) for u in dependence.every_unit() if u.mirrored and _into_slot(u, dependence)
+    }
+    nodes = [n for u in dependence.units for n in _walk_but(u.node, shallow)]
     bound = {
         name
         for node in nodes
@@ -341,6 +346,27 @@ def _mutates_deeply(dependence: Dependence) -> bool:
         for name in bound_names(node)
     }
     return bool(mutated & bound) or any(_is_deep(node) for node in nodes)
+
+
+def _into_slot(unit: Unit, dependence: Dependence) -> bool:
+    """Whether a mirrored store replaces slots, or goes into the very objects that they hold."""
+    for place in store_targets(unit.node):
+        assert isinstance(place, ast.Attribute | ast.Subscript)
+        owner = place.value
+        if isinstance(owner, ast.Subscript) and isinstance(owner.value, ast.Name):
+            slot = dependence.slices.get(owner.value.id)
+            if slot is not None and slot.kind is SliceKind.SLOT:
+                continue
+        if not isinstance(owner, ast.Name):
+            return False
+    return True
+
+
+def _walk_but(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:
+    if id(node) not in left_out:
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _walk_but(child, left_out)
 
 
 def _is_deep(node: ast.AST) -> bool:

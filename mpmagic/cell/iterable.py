@@ -12,7 +12,7 @@ from typing import Final
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
 
-__all__ = ["check_read_ahead"]
+__all__ = ["check_read_ahead", "only_past_slots"]
 
 # Callables that are done with their arguments when they return.
 _EAGER: Final = frozenset(
@@ -20,15 +20,18 @@ _EAGER: Final = frozenset(
      "str", "int", "fromkeys", "copy", "deepcopy", "itertuples", "iterrows", "groupby", "split",
      "splitlines", "tolist", "unique", "array", "arange", "glob", "listdir"}
 )  # fmt: skip
+# Attributes of frames that are replaced rather than changed.
+_FIXED: Final = frozenset({"columns", "index", "shape"})
 _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 
 
 def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | None:
     """The reason why the iterable can't be read ahead of the commits, if there is one."""
-    for name in sorted(_lazy_reads(iterable) & dependence.kernel.keys()):
-        if _only_past_slots(name, iterable, dependence):
+    changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
+    for name in sorted(_lazy_reads(iterable) & changed.keys()):
+        if only_past_slots(name, iterable, dependence):
             continue
-        reason = f"the iterable reads `{name}` while the loop changes it: {dependence.kernel[name]}"
+        reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
     return None
 
@@ -36,6 +39,8 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
 def _lazy_reads(node: ast.expr) -> set[str]:
     """Names that iterating over the value of `node` may look at later."""
     if isinstance(node, ast.Call) and _callee_name(node) in _EAGER:
+        return set()
+    if isinstance(node, ast.Attribute) and node.attr in _FIXED:
         return set()
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp):
         return set()
@@ -50,7 +55,7 @@ def _callee_name(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-def _only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
     """Whether the loop stores only into the slot that the iteration was given."""
     slotwise = isinstance(iterable, ast.Name) or (
         isinstance(iterable, ast.Call) and _callee_name(iterable) in _SLOTWISE

@@ -80,6 +80,8 @@ class Knowledge:
         self._hidden: dict[str, type | None] = dict.fromkeys(hidden)
         # Whether all items of the loop are immutable: taken for granted until they can be seen.
         self.items_immutable = True
+        # Whether state may be sliced: until the slots can be seen to meet.
+        self.slicing = True
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 

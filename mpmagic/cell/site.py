@@ -51,9 +51,9 @@ def site_of(unit: Unit, operands: Iterable[ast.expr], dependence: Dependence) ->
     private = dependence.private
     unsure = tuple(sorted(((before & after) | around) & private))
     texts = tuple((o.lineno, ast.unparse(o)) for o in operands)
-    noted = bool(unsure) and (
-        jumps(unit.node) or not infallible(unit.node, dependence.knowledge)
-    )
+    # A mirrored store has been made in the worker: it can't fail.
+    can_end = jumps(unit.node) or not infallible(unit.node, dependence.knowledge)
+    noted = bool(unsure) and can_end and not unit.mirrored
     return Site(
         operands=texts,
         before=frozenset((before - after - around) & private),

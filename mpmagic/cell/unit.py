@@ -35,6 +35,8 @@ class Unit:
         Where it runs: a compound statement that is a commit is one as a whole.
     why
         What made it a commit, in words.
+    mirrored
+        Whether the worker does it too, on its copies of sliced state.
     """
 
     node: ast.stmt
@@ -42,6 +44,7 @@ class Unit:
     blocks: list[list[Unit]] = field(default_factory=list)
     stage: Stage = Stage.WORK
     why: str = ""
+    mirrored: bool = False
 
     def walk(self) -> Iterator[Unit]:
         """This unit and those inside it."""

@@ -14,13 +14,15 @@ from typing import Any
 from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.fission import SplitLoop
+from mpmagic.cell.iterable import only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.context import CellContext
-from mpmagic.run.source import ItemSource
+from mpmagic.run.slots import why_not_sliced
+from mpmagic.run.source import PLAIN_ITERATORS, ItemSource, behind, containers_of
 from mpmagic.run.watch import is_inert
 
 __all__ = ["Admitted", "StaysInKernel", "admit"]
@@ -28,6 +30,10 @@ __all__ = ["Admitted", "StaysInKernel", "admit"]
 
 class StaysInKernel(Exception):
     """The loop has to run in the kernel; the message says why."""
+
+
+class _SlotsMeet(StaysInKernel):
+    """What the source takes for sliced isn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,19 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     StaysInKernel
         If it can't be.
     """
-    dependence, split = _split_again(planned, iterable, cell)
+    try:
+        return _admit(planned, iterable, source, cell, slicing=True)
+    except _SlotsMeet as reason:
+        try:
+            return _admit(planned, iterable, source, cell, slicing=False)
+        except StaysInKernel:
+            raise reason from None
+
+
+def _admit(
+    planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, *, slicing: bool
+) -> Admitted:
+    dependence, split = _split_again(planned, iterable, cell, slicing=slicing)
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
     _check_iterator(planned.loop, cell.namespace)
@@ -79,15 +97,17 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     except Exception as error:
         reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
         raise StaysInKernel(reason) from error
-    verify = _check_aliases(dependence, split, captured, iterable, cell)
+    _check_slices(split, planned.loop.target, iterable, captured)
+    verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
     return Admitted(dependence, split, captured, verify)
 
 
 def _split_again(
-    planned: PlannedLoop, iterable: Any, cell: CellContext
+    planned: PlannedLoop, iterable: Any, cell: CellContext, *, slicing: bool
 ) -> tuple[Dependence, SplitLoop]:
     knowledge = Knowledge(cell.namespace)
     knowledge.items_immutable = _items_immutable(iterable)
+    knowledge.slicing = slicing
     try:
         dependence, split, _ = split_loop(
             planned.loop, knowledge, cell.options.allowances, cell.filename, element=planned.element
@@ -104,6 +124,10 @@ def _items_immutable(iterable: Any) -> bool:
         return True
     if type(iterable) in (list, tuple, set, frozenset, dict):
         return all(is_inert(item) for item in iterable)
+    if type(iterable) in (enumerate, zip):
+        inner = iterable.__reduce__()[1]
+        parts = inner[:1] if isinstance(iterable, enumerate) else inner
+        return all(type(p) in PLAIN_ITERATORS and _items_immutable(behind(p)) for p in parts)
     return False
 
 
@@ -139,25 +163,50 @@ def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, A
                     raise StaysInKernel(f"`{name}` has no `{node.func.attr}`")
 
 
+def _check_slices(split: SplitLoop, target: ast.expr, iterable: Any, captured: Captured) -> None:
+    sent = {n: v for n, v in captured.values.items() if n not in captured.own}
+    for slice_ in split.slices:
+        if slice_.name in captured.read_by_functions:
+            raise _SlotsMeet(f"a function reads `{slice_.name}`, into which the loop stores")
+        if why := why_not_sliced(slice_, target, iterable, sent):
+            raise _SlotsMeet(f"it stores into `{slice_.name}`: {why}")
+
+
 def _check_aliases(
     dependence: Dependence,
     split: SplitLoop,
     captured: Captured,
-    iterable: Any,
+    items: tuple[ast.For, Any],
     cell: CellContext,
 ) -> bool:
+    loop, iterable = items
+    sliced = {s.name for s in split.slices}
     mutated = {n: cell.namespace[n] for n in split.shared & cell.namespace.keys()}
     mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
     if not mutated:
-        return bool(split.kernel_reads & captured.values.keys() - split.shared)
+        return bool((split.kernel_reads & captured.values.keys()) - split.shared - sliced)
     sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
     aliases = Aliases(sent, iterable)
     for name, value in mutated.items():
+        if _stores_past(name, value, dependence, loop.iter, iterable):
+            continue
         other = aliases.shared_with(value, deep=_changed_deeply(name, value, dependence))
         if other:
             why = dependence.kernel[name]
             raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
     return not aliases.complete
+
+
+def _stores_past(
+    name: str, value: Any, dependence: Dependence, node: ast.expr, iterable: Any
+) -> bool:
+    """Whether commits store into slots of the iterable that it has given already."""
+    if not any(container is value for container in containers_of(iterable)):
+        return False
+    if name in dependence.slices or not only_past_slots(name, node, dependence):
+        return False
+    augmented = any(isinstance(s, ast.AugAssign) for b in dependence.body for s in ast.walk(b))
+    return not augmented or all(is_inert(item) for item in value)
 
 
 def _changed_deeply(name: str, value: Any, dependence: Dependence) -> bool:

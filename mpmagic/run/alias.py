@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.run.watch import is_inert
 
-__all__ = ["Aliases"]
+__all__ = ["Aliases", "Reach"]
 
 _BUDGET: Final = 50_000
 """Objects that are looked at: some 20 ms. What lies beyond is checked when the loop is over."""
@@ -78,20 +78,54 @@ class Aliases:
         return ""
 
     def _walk(self, value: Any) -> Iterator[Any]:
-        """The mutable objects that can be reached from a value."""
-        seen: set[int] = set()
-        open_: list[Any] = [value]
-        while open_:
-            if len(seen) >= _BUDGET:
+        for number, inner in enumerate(_reachable(value)):
+            if number >= _BUDGET:
                 self.complete = False
                 return
-            item = open_.pop()
-            if is_inert(item) or id(item) in seen:
-                continue
-            seen.add(id(item))
-            if not isinstance(item, tuple | frozenset):
-                yield item
-            open_.extend(_parts(item))
+            yield inner
+
+
+class Reach:
+    """The mutable objects that some values lead to, each value to its own.
+
+    Attributes
+    ----------
+    complete
+        Whether all of them could be looked at.
+    """
+
+    def __init__(self) -> None:
+        self.complete = True
+        self._met: set[int] = set()
+
+    def add(self, value: Any) -> bool:
+        """Whether the value leads to nothing that an earlier one leads to."""
+        own: set[int] = set()
+        for inner in _reachable(value):
+            if len(own) + len(self._met) >= _BUDGET:
+                self.complete = False
+                return True
+            while _is_array(inner) and inner.base is not None:
+                inner = inner.base  # the owner of the memory
+            own.add(id(inner))
+        if own & self._met:
+            return False
+        self._met |= own
+        return True
+
+
+def _reachable(value: Any) -> Iterator[Any]:
+    """The mutable objects that can be reached from a value."""
+    seen: set[int] = set()
+    open_: list[Any] = [value]
+    while open_:
+        item = open_.pop()
+        if is_inert(item) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if not isinstance(item, tuple | frozenset):
+            yield item
+        open_.extend(_parts(item))
 
 
 def _parts(item: Any) -> Iterable[Any]:

@@ -32,12 +32,15 @@ class Captured:
         Those of which each worker keeps its own.
     class_ids
         Classes of the notebook among them.
+    read_by_functions
+        Globals that functions among them read.
     """
 
     values: dict[str, Any]
     packed: Packed
     own: dict[str, Any]
     class_ids: frozenset[str]
+    read_by_functions: frozenset[str]
 
 
 def capture(
@@ -61,10 +64,11 @@ def capture(
             packed = encoder.encode({n: v for n, v in values.items() if n not in local})
         except Exception as error:
             raise _named(values, namespace, error) from error
-        missing = globals_of(encoder.functions) - values.keys()
+        read = globals_of(encoder.functions)
+        missing = read - values.keys()
         found = {n: namespace[n] for n in sorted(missing) if n in namespace}
         if not found:
-            return Captured(values, packed, own, frozenset(side.class_ids))
+            return Captured(values, packed, own, frozenset(side.class_ids), frozenset(read))
         values |= found
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mpmagic.cell.slices import SliceKind
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
@@ -101,6 +102,7 @@ class Dispatch:
             class_ids=admitted.captured.class_ids,
             seed=cell.options.seed,
             speculates=split.speculates,
+            sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         )
         packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
         return Parcel(digest(packed), packed)

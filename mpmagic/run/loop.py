@@ -21,7 +21,7 @@ from mpmagic.cell.fission import BREAK, START
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import in_worker
-from mpmagic.run.admission import Admitted, StaysInKernel, admit
+from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
@@ -141,6 +141,9 @@ class LoopRun:
         names = () if self._planned.element is not None else tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
+        self._sent_as = self._dispatch.key
+        if self._admitted.verify and split.slices:
+            self._sent_as = self._digest_of_sent()
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
@@ -282,7 +285,7 @@ class LoopRun:
         changed = self._dispatch.changed_in_workers()
         if changed:
             raise self._lost_write(f"changed `{changed[0]}`", "seen when the loop was over")
-        if self._admitted.verify and _digest(self._admitted, self._cell) != self._dispatch.key:
+        if self._admitted.verify and self._digest_of_sent() != self._sent_as:
             line = self._planned.loop.lineno
             raise LostWrite(
                 f"the commits of the loop in line {line} changed what its work was reading in the "
@@ -290,8 +293,10 @@ class LoopRun:
                 f"loop, or run the cell without %%parallel"
             )
 
-
-def _digest(admitted: Admitted, cell: CellContext) -> bytes:
-    values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
-    sent = {n: v for n, v in values if n not in admitted.captured.own}
-    return digest(Encoder(Side(cell.namespace), by_reference=False).encode(sent))
+    def _digest_of_sent(self) -> bytes:
+        """A digest of what the work was sent, sliced state apart, as it is in the kernel now."""
+        admitted, namespace = self._admitted, self._cell.namespace
+        values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
+        apart = admitted.captured.own.keys() | {s.name for s in admitted.split.slices}
+        sent = {n: v for n, v in values if n not in apart}
+        return digest(Encoder(Side(namespace), by_reference=False).encode(sent))

@@ -47,6 +47,8 @@ class ProgramSource:
         Of iterations' random streams, None for none.
     speculates
         Whether the work goes on after what the kernel may skip.
+    sliced
+        Captured names into whose slots the work stores.
     """
 
     work: types.CodeType
@@ -60,6 +62,7 @@ class ProgramSource:
     class_ids: frozenset[str] = frozenset()
     seed: int | None = None
     speculates: bool = False
+    sliced: tuple[str, ...] = ()
 
 
 class Program:

@@ -15,7 +15,7 @@ from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
-__all__ = ["Batch", "ItemSource"]
+__all__ = ["PLAIN_ITERATORS", "Batch", "ItemSource", "behind", "containers_of"]
 
 _INERT_TYPES: Final = frozenset(
     {list, tuple, range, str, bytes, dict, set, frozenset, type({}.keys()), type({}.values()),
@@ -25,6 +25,9 @@ _INERT_TYPES: Final = frozenset(
 )  # fmt: skip
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
+
+PLAIN_ITERATORS: Final = tuple(type(iter(c)) for c in ([], (), range(0), ""))
+"""Types of iterators over sequences; several of them may be over one."""
 
 _READABLE_AGAIN: Final = (list, tuple, str, bytes, dict, set, frozenset)
 _TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
@@ -148,7 +151,7 @@ class ItemSource:
         An iterator that has said that it is at its end would say so again, though its list grew
         meanwhile: while the loop may still stay in the kernel, only the first item is pulled.
         """
-        containers = list(_containers(self._iterable)) if self.inert else []
+        containers = list(containers_of(self._iterable)) if self.inert else []
         if not containers or containers[0] is not self._iterable:
             self._look_ahead(1)
         pulled = [item for item, _, _ in self._waiting]
@@ -246,14 +249,19 @@ def _is_inert_iterable(iterable: Any) -> bool:
     return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
 
 
-def _containers(iterable: Any) -> Iterator[Any]:
-    """The containers from which an inert iterable takes its items."""
+def containers_of(iterable: Any) -> Iterator[Any]:
+    """The containers from which an inert iterable takes its items, or parts of them."""
     if type(iterable) in _READABLE_AGAIN:
         yield iterable
-    elif hasattr(iterable, "__next__") or isinstance(iterable, _TRANSPARENT):
+    elif type(iterable) in _INERT_TYPES or isinstance(iterable, _TRANSPARENT):
         for inner in gc.get_referents(iterable):
             if not is_inert(inner) or type(inner) in _READABLE_AGAIN:
-                yield from _containers(inner)
+                yield from containers_of(inner)
+
+
+def behind(iterator: Any) -> Any:
+    """The sequence that a plain iterator is over; an empty one when it is exhausted."""
+    return iterator.__reduce__()[1][0]
 
 
 def _holder(value: Any) -> Callable[[], Any]:

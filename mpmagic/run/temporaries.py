@@ -55,7 +55,12 @@ class Temporaries:
             self._values |= {name: own(value) for name, value in log.finals.items()}
 
     def stopped(
-        self, log: Log, finished: int, event: _Event | None, own: _Own, skipped: Mapping[int, _Event]
+        self,
+        log: Log,
+        finished: int,
+        event: _Event | None,
+        own: _Own,
+        skipped: Mapping[int, _Event],
     ) -> None:
         """The loop ended in a chunk's iteration `finished`, at the commit of `event`.
 
@@ -107,9 +112,7 @@ class Temporaries:
     def _take_snapshot(self, log: Log, index: int, wanted: Collection[str], own: _Own) -> None:
         self._take(zip(self._names, log.snapshots[index], strict=True), wanted, own)
 
-    def _take(
-        self, values: Iterable[tuple[str, Any]], wanted: Collection[str], own: _Own
-    ) -> None:
+    def _take(self, values: Iterable[tuple[str, Any]], wanted: Collection[str], own: _Own) -> None:
         for name, value in values:
             if name in wanted and value is not UNBOUND:
                 self._values[name] = own(value)

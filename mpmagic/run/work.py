@@ -23,6 +23,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
+from mpmagic.run.journal import Journal
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
@@ -95,6 +96,7 @@ class _Recorder:
         self._items = items
         self._log = Log()
         self._failed: BaseException | None = None
+        self._journal = Journal()
         self._originals = {id(v): Same(name=n) for n, v in program.side.captured.items()}
         if not isinstance(items, range):
             self._originals |= {id(v): Same(index=i) for i, v in enumerate(items)}
@@ -102,6 +104,8 @@ class _Recorder:
     def run(self) -> Packed:
         program, log = self._program, self._log
         program.begin_chunk()
+        for name in program.source.sliced:
+            self._journal.lend(program.side.namespace, name)
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = [fingerprint(item, program.side) for item in watched]
         draws = DrawWatch() if program.source.seed is None else None
@@ -109,21 +113,36 @@ class _Recorder:
         with taped(log.events), warnings_taped(log.events):
             self._work()
         log.seconds = perf_counter() - start
-        if draws is not None and (module := draws.moved()):
-            log.lost_write = f"drew from the global stream of `{module}`"
-        elif changed := changed_items(watched, before, program.side):
-            log.lost_write = f"changed the item of iteration {self._chunk.first + changed[0]}"
-        else:
-            self._look_for_lost_writes()
         self._keep_finals()
-        return self._pack()
+        packed = self._pack()  # before the stores into sliced state are undone
+        self._journal.undo()
+        lost = self._lost_write(draws, watched, before)
+        return packed if not lost else self._pack_lost(lost)
+
+    def _lost_write(self, draws: DrawWatch | None, watched: Any, before: list[bytes]) -> str:
+        """What the work changed behind the kernel's back, in words."""
+        program = self._program
+        if draws is not None and (module := draws.moved()):
+            return f"drew from the global stream of `{module}`"
+        if changed := changed_items(watched, before, program.side):
+            return f"changed the item of iteration {self._chunk.first + changed[0]}"
+        if (rebound := next(iter(program.rebound()), None)) is not None:
+            return f"bound the notebook's `{rebound}`"
+        if self._chunk.check and (names := program.watch.changed()):
+            return f"changed `{names[0]}`"
+        return ""
+
+    def _pack_lost(self, what: str) -> Packed:
+        log = Log(lost_write=what, seconds=self._log.seconds)
+        return Encoder(self._program.side, by_reference=True).encode(log)
 
     def _work(self) -> None:
         log = self._log.events.append
         try:
             self._program.work(
-                log, self._iterations(), self._drain, _hashed, _slot, self._bound, self._failed_on
-            )
+                log, self._iterations(), self._drain, _hashed, _slot,
+                self._bound, self._failed_on, self._journal.keep,
+            )  # fmt: skip
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -181,15 +200,6 @@ class _Recorder:
         return Drained(elements, None)
 
     # -- what the kernel needs to know at the end ------------------------------------------------
-
-    def _look_for_lost_writes(self) -> None:
-        rebound = next(iter(self._program.rebound()), None)
-        if rebound is not None:
-            self._log.lost_write = f"bound the notebook's `{rebound}`"
-        elif self._chunk.check:
-            changed = self._program.watch.changed()
-            if changed:
-                self._log.lost_write = f"changed `{changed[0]}`"
 
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace

@@ -10,23 +10,10 @@ from typing import Final
 __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "refused, though state that is sliced by the loop variable could be split": (
-        "arrays/cell-of-a-frame-by-at-own-row",
-        "arrays/column-of-a-frame",
-        "arrays/columns-rewritten-from-themselves",
-        "arrays/own-slot-of-a-dict-rewritten",
-        "arrays/own-slot-of-a-list-rewritten",
-        "arrays/own-slot-rewritten",
-        "arrays/structured-array-field",
-        "spec/sliced",
-    ),
     "work that shared state guards isn't hoisted with --ahead": (
         "flow/guarded-work",
-        
         "flow/guarded-work-by-continue",
-        
         "spec/guarded-work",
-        
     ),
     "refused or run in the kernel needlessly": (
         "functions/cached-property-is-benign",

@@ -1,0 +1,279 @@
+"""Sliced state: what each iteration reads and writes in a slot of its own alone.
+
+In ``a[i] = f(a[i])`` every access to `a` goes through the loop variable, so that iterations with
+distinct items never meet. The same holds for an item that the body stores into
+(``row["n"] = len(row["text"])``). Such a store is mirrored: the worker makes it on its copy, so that
+the rest of the iteration sees it, and the kernel makes it as a commit, with the operands that the
+worker computed. Whether the items are distinct, and their objects disjoint, is looked at when the
+loop is reached.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
+from mpmagic.cell.knowledge import bound_names, root_of
+from mpmagic.cell.unit import Unit
+
+__all__ = ["Slice", "SliceKind", "find_slices", "store_targets"]
+
+_CELL_INDEXERS: Final = frozenset({"at", "loc"})
+_DEFERRED: Final = (
+    ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.GeneratorExp
+)  # fmt: skip
+
+
+class SliceKind(enum.Enum):
+    """How an iteration finds its slot."""
+
+    SLOT = "a[i]"
+    CELL = "frame.at[i, 'column'], read and stored in different columns"
+    ITEM = "the loop's item itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Sliced state.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    kind
+        How an iteration finds its slot.
+    variable
+        The loop variable that is the slot's key; for an item its own name.
+    deep
+        Whether stores reach into the objects that slots hold.
+    attributes
+        Names of attributes that are stored.
+    """
+
+    name: str
+    kind: SliceKind
+    variable: str
+    deep: bool
+    attributes: frozenset[str]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the worker makes the stores too."""
+        return self.kind is not SliceKind.CELL
+
+
+def store_targets(node: ast.AST) -> list[ast.expr]:
+    """The places that a simple statement stores into; empty if it does anything else too."""
+    match node:
+        case ast.Assign(targets=targets):
+            places = [p for t in targets for p in _flat(t)]
+        case ast.AugAssign(target=target):
+            places = [target]
+        case ast.AnnAssign(target=target, value=ast.expr()):
+            places = [target]
+        case _:
+            return []
+    plain = all(isinstance(p, ast.Attribute | ast.Subscript) for p in places)
+    return places if plain else []
+
+
+def _flat(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            yield from _flat(element)
+    else:
+        yield target
+
+
+def find_slices(
+    units: list[Unit], targets: set[str], whole: Effects, scanner: Scanner
+) -> dict[str, Slice]:
+    """The names of a loop's body that are sliced as far as the source tells.
+
+    Parameters
+    ----------
+    units
+        All units of the body.
+    targets
+        Names of the loop's target.
+    whole
+        What the body does.
+    scanner
+        Tells what an expression does.
+    """
+    variables = targets - whole.binds.keys()
+    hidden = _hidden_touches(units, scanner)
+    found = {}
+    for name in whole.mutates.keys() - whole.binds.keys() - hidden:
+        stores = _stores(name, units, scanner)
+        if not stores or _is_aliased(name, whole):
+            continue
+        slice_ = _slice(name, units, variables, stores)
+        if slice_ is not None:
+            found[name] = slice_
+    return found
+
+
+def _hidden_touches(units: list[Unit], scanner: Scanner) -> set[str]:
+    """Names that functions of the notebook touch which the body calls."""
+    hidden: set[str] = set()
+
+    def noted(callee: Any) -> FunctionSummary | None:
+        summary = scanner.summarise(callee)
+        if summary is not None:
+            hidden.update(summary.effects.touched())
+        return summary
+
+    Scanner(scanner.knowledge, noted).scan(part for unit in units for part in _own_parts(unit))
+    return hidden
+
+
+def _stores(name: str, units: list[Unit], scanner: Scanner) -> list[ast.expr]:
+    """The places of `name` that are stored into; empty if it's changed in any other way."""
+    places = []
+    for unit in units:
+        if name not in unit.header.mutates:
+            continue
+        targets = [t for t in store_targets(unit.node) if root_of(t) == name]
+        value = getattr(unit.node, "value", None)
+        inside = [*(t.slice for t in targets if isinstance(t, ast.Subscript)), value]
+        parts = [part for part in inside if part is not None]
+        if not targets or name in scanner.scan(parts).mutates:
+            return []
+        places += targets
+    return places
+
+
+def _is_aliased(name: str, whole: Effects) -> bool:
+    """Whether it is changed through another name."""
+    return any(
+        name in roots and other in whole.mutates for other, roots in whole.aliases.items()
+    ) or bool(whole.aliases.get(name))
+
+
+def _slice(
+    name: str, units: list[Unit], variables: set[str], stores: list[ast.expr]
+) -> Slice | None:
+    attributes = frozenset(t.attr for t in stores if isinstance(t, ast.Attribute))
+    accesses = list(_accesses(name, units))
+    if not any(_is_read(path) for path in accesses):
+        return None  # what is stored only is a commit, whatever the slots
+    if name in variables:
+        if any(_holds_slice(t) for t in stores):
+            return None
+        return Slice(name, SliceKind.ITEM, name, True, attributes)
+    leads = {_lead(a) for a in accesses}
+    if len(leads) != 1 or None in leads:
+        return None
+    ((variable, indexer),) = (lead for lead in leads if lead is not None)
+    if variable not in variables:
+        return None
+    if indexer:
+        if indexer not in _CELL_INDEXERS or not _apart(accesses):
+            return None
+        return Slice(name, SliceKind.CELL, variable, False, attributes)
+    deep = any(not _is_slot(t) for t in stores)
+    augmented = any(isinstance(u.node, ast.AugAssign) and name in u.header.mutates for u in units)
+    if deep and any(_holds_slice(t) for t in stores):
+        return None
+    return Slice(name, SliceKind.SLOT, variable, deep or augmented, attributes)
+
+
+def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
+    """Each occurrence of a name, followed by the nodes around it, innermost first."""
+    for root in (part for unit in units for part in _own_parts(unit)):
+        stack: list[list[ast.AST]] = [[root]]
+        while stack:
+            path = stack.pop()
+            if isinstance(path[0], ast.Name) and path[0].id == name:
+                yield path
+            stack.extend([child, *path] for child in ast.iter_child_nodes(path[0]))
+
+
+def _own_parts(unit: Unit) -> Iterator[ast.AST]:
+    """What of a unit isn't in a block of it."""
+    if not unit.blocks:
+        yield unit.node
+    else:
+        yield from _header_parts(unit.node)
+
+
+def _header_parts(node: ast.stmt) -> Iterator[ast.AST]:
+    for field, value in ast.iter_fields(node):
+        if field in ("body", "orelse", "finalbody"):
+            continue
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, ast.ExceptHandler):
+                yield from (p for p in (part.type,) if p is not None)
+            elif isinstance(part, ast.match_case):
+                yield part.pattern
+                yield from (p for p in (part.guard,) if p is not None)
+            elif isinstance(part, ast.AST):
+                yield part
+
+
+def _is_read(path: list[ast.AST]) -> bool:
+    """Whether the place that a name leads to is loaded, rather than stored into."""
+    inner = path[0]
+    for node in path[1:]:
+        if not isinstance(node, ast.Attribute | ast.Subscript) or node.value is not inner:
+            break
+        inner = node
+    return isinstance(getattr(inner, "ctx", None), ast.Load)
+
+
+def _lead(path: list[ast.AST]) -> tuple[str, str] | None:
+    """The variable and the indexer through which a name is accessed."""
+    place = path[1] if len(path) > 1 else None
+    indexer = ""
+    if isinstance(place, ast.Attribute) and place.attr in _CELL_INDEXERS and len(path) > 2:
+        indexer = place.attr
+        place = path[2]
+    inner = path[1] if indexer else path[0]
+    if not isinstance(place, ast.Subscript) or place.value is not inner:
+        return None
+    key = place.slice
+    if isinstance(key, ast.Tuple) and key.elts:
+        key = key.elts[0]
+    if not isinstance(key, ast.Name) or _rebinds(key.id, path):
+        return None
+    return key.id, indexer
+
+
+def _rebinds(variable: str, path: list[ast.AST]) -> bool:
+    """Whether a scope around an access may give the loop variable another value."""
+    for node in path:
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+            if any(variable in bound_names(g.target) for g in node.generators):
+                return True
+        elif isinstance(node, _DEFERRED):
+            return True
+    return False
+
+
+def _apart(accesses: list[list[ast.AST]]) -> bool:
+    """Whether no column of a frame is both read and stored."""
+    read, stored = set(), set()
+    for _, _, place, *around in accesses:
+        assert isinstance(place, ast.Subscript)
+        key = place.slice
+        column = key.elts[1] if isinstance(key, ast.Tuple) and len(key.elts) == 2 else None
+        if not isinstance(column, ast.Constant):
+            return False
+        (read if isinstance(place.ctx, ast.Load) else stored).add(column.value)
+        if around and isinstance(around[0], ast.AugAssign) and around[0].target is place:
+            return False
+    return not read & stored
+
+
+def _is_slot(place: ast.expr) -> bool:
+    """Whether a store replaces (a part of) the slot itself: ``a[i]``, ``a[i, j]``."""
+    return isinstance(place, ast.Subscript) and isinstance(place.value, ast.Name)
+
+
+def _holds_slice(place: ast.expr) -> bool:
+    return any(isinstance(n, ast.Slice) for n in ast.walk(place))
