@@ -20,6 +20,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.context import CellContext
+from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
 
@@ -79,6 +80,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     except Exception as error:
         reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
         raise StaysInKernel(reason) from error
+    _check_handlers(captured)
     verify = _check_aliases(dependence, split, captured, iterable, cell)
     return Admitted(dependence, split, captured, verify)
 
@@ -137,6 +139,14 @@ def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, A
             if plain and name in namespace and name not in dependence.whole.binds:
                 if not hasattr(namespace[name], node.func.attr):
                     raise StaysInKernel(f"`{name}` has no `{node.func.attr}`")
+
+
+def _check_handlers(captured: Captured) -> None:
+    """Records of the work are written by the kernel's handlers: the work can't read them."""
+    written = written_by_handlers()
+    for name, value in captured.values.items():
+        if id(value) in written:
+            raise StaysInKernel(f"the work reads `{name}`, to which a handler of `logging` writes")
 
 
 def _check_aliases(

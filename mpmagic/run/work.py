@@ -17,6 +17,7 @@ from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
+from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.tape import taped
@@ -95,7 +96,7 @@ class _Recorder:
         before = [fingerprint(item, program.side) for item in watched]
         draws = DrawWatch() if program.source.seed is None else None
         start = perf_counter()
-        with taped(log.events), warnings_taped(log.events):
+        with taped(log.events), warnings_taped(log.events), records_taped(log.events):
             self._work()
         log.seconds = perf_counter() - start
         if draws is not None and (module := draws.moved()):

@@ -55,7 +55,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {
-    "workers don't follow the configuration of logging": ("output/logging-to-stderr",),
     "the refusal or error isn't the one that the table names": (
         "process/draws-hidden-in-a-library",
     ),
