@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.logged import written_by_handlers
+from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
 
@@ -43,12 +45,15 @@ class Admitted:
         What the work reads.
     verify
         Whether what was captured has to be looked at again when the loop is over.
+    modules
+        The modules that the work may look into.
     """
 
     dependence: Dependence
     split: SplitLoop
     captured: Captured
     verify: bool
+    modules: tuple[ModuleState, ...] = ()
 
 
 def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
@@ -82,7 +87,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
         raise StaysInKernel(reason) from error
     _check_handlers(captured)
     verify = _check_aliases(dependence, split, captured, iterable, cell)
-    return Admitted(dependence, split, captured, verify)
+    return Admitted(dependence, split, captured, verify, _modules(split, captured, source, cell))
 
 
 def _split_again(
@@ -139,6 +144,26 @@ def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, A
             if plain and name in namespace and name not in dependence.whole.binds:
                 if not hasattr(namespace[name], node.func.attr):
                     raise StaysInKernel(f"`{name}` has no `{node.func.attr}`")
+
+
+def _modules(
+    split: SplitLoop, captured: Captured, source: ItemSource, cell: CellContext
+) -> tuple[ModuleState, ...]:
+    """The modules that the work may look into; none of them may be changed by commits."""
+    codes = (split.work, *(f.__code__ for f in captured.functions))
+    names = {name for code in codes for name in names_in(code)}
+    reached = captured.modules | source.modules
+    try:
+        states = states_of(captured.values.values(), reached, names, cell.options.local)
+    except UnsendableValue as error:
+        raise StaysInKernel(str(error)) from error
+    changed = [cell.namespace[n] for n in split.shared & cell.namespace.keys()]
+    for module in [m for m in changed if isinstance(m, types.ModuleType) and is_users(m)]:
+        if any(state.name == module.__name__ for state in states):
+            raise StaysInKernel(
+                f"the work may read the module `{module.__name__}`, which it changes"
+            )
+    return states
 
 
 def _check_handlers(captured: Captured) -> None:

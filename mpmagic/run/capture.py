@@ -32,12 +32,18 @@ class Captured:
         Those of which each worker keeps its own.
     class_ids
         Classes of the notebook among them.
+    modules
+        Names of modules whose functions and classes are among them.
+    functions
+        The notebook's functions among them.
     """
 
     values: dict[str, Any]
     packed: Packed
     own: dict[str, Any]
     class_ids: frozenset[str]
+    modules: frozenset[str]
+    functions: tuple[types.FunctionType, ...]
 
 
 def capture(
@@ -64,7 +70,8 @@ def capture(
         missing = globals_of(encoder.functions) - values.keys()
         found = {n: namespace[n] for n in sorted(missing) if n in namespace}
         if not found:
-            return Captured(values, packed, own, frozenset(side.class_ids))
+            modules, functions = frozenset(encoder.modules), tuple(encoder.functions)
+            return Captured(values, packed, own, frozenset(side.class_ids), modules, functions)
         values |= found
 
 

@@ -100,6 +100,7 @@ class Dispatch:
             state=ProcessState.of_this_process(),
             class_ids=admitted.captured.class_ids,
             seed=cell.options.seed,
+            modules=admitted.modules,
         )
         packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
         return Parcel(digest(packed), packed)

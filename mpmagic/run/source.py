@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.modules import is_users
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
@@ -25,6 +27,9 @@ _INERT_TYPES: Final = frozenset(
 )  # fmt: skip
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
+
+_LISTED: Final = 10_000
+"""Items of a list whose types are looked at."""
 
 _TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
                        itertools.combinations, itertools.permutations)  # fmt: skip
@@ -71,6 +76,10 @@ class ItemSource:
         How many items are left, None if that can't be known.
     failure
         The exception that the iterable raised, when it has been reached.
+    modules
+        Names of modules whose functions and classes are among the items that were seen.
+    known
+        Those modules of the user's that the workers have as the kernel has them.
     """
 
     def __init__(self, iterable: Any) -> None:
@@ -85,6 +94,8 @@ class ItemSource:
         self._done = False
         self._recent: dict[int, Callable[[], Any]] = {}
         self.side = Side({})
+        self.modules = _modules_of(iterable)
+        self.known: frozenset[str] | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -132,7 +143,8 @@ class ItemSource:
             return set()
         self._look_ahead(_SEEN if self.inert else 1)
         encoder = Encoder(self.side, by_reference=False)
-        encoder.encode([item for item, _, _ in self._waiting if not is_inert(item)])
+        encoder.encode([item for item, _, _ in self._waiting])
+        self.modules |= encoder.modules
         return globals_of(encoder.functions)
 
     def probe(self) -> None:
@@ -142,11 +154,20 @@ class ItemSource:
                 Encoder(self.side, by_reference=True).encode(item)
 
     def _check_globals(self, encoder: Encoder) -> None:
+        self._check_modules(encoder)
         for name in globals_of(encoder.functions) & self.side.namespace.keys():
             if name not in self.side.captured:
                 raise UnsendableValue(
                     f"a function among the items reads the notebook's `{name}`, which was not "
                     f"sent to the workers; name it in the loop's body"
+                )
+
+    def _check_modules(self, encoder: Encoder) -> None:
+        for name in encoder.modules - (self.known or set()) if self.known is not None else ():
+            if is_users(sys.modules.get(name)):
+                raise UnsendableValue(
+                    f"an item has to do with the module `{name}`, about which the workers weren't "
+                    f"told when the loop began; name it in the loop's body"
                 )
 
     def _pull_range(self, size: int) -> Batch | None:
@@ -190,7 +211,9 @@ class ItemSource:
         with taped(prelude):
             item = next(self.iterator)
         # At once: the iterable may change it when it goes on, one buffer that it yields again.
-        packed = Encoder(self.side, by_reference=True).encode([item])
+        encoder = Encoder(self.side, by_reference=True)
+        packed = encoder.encode([item])
+        self._check_modules(encoder)
         if not is_inert(item):
             self._check_new(item)
         return item, prelude, packed
@@ -218,6 +241,12 @@ def _length(iterable: Any) -> int | None:
     except TypeError:
         hint = operator.length_hint(iterable, -1)
         return None if hint < 0 else hint
+
+
+def _modules_of(iterable: Any) -> set[str]:
+    if type(iterable) not in (list, tuple) or len(iterable) > _LISTED:
+        return set()
+    return {str(type(item).__module__) for item in iterable}
 
 
 def _is_inert_iterable(iterable: Any) -> bool:

@@ -42,8 +42,7 @@ def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
         Its iterations.
     """
     program = load_program(source, captured)
-    if program.source.state is not None:
-        program.source.state.apply()
+    program.enter()
     return _Recorder(program, chunk, _items_of(chunk, program)).run()
 
 
@@ -165,6 +164,8 @@ class _Recorder:
             changed = self._program.watch.changed()
             if changed:
                 self._log.lost_write = f"changed `{changed[0]}`"
+        if not self._log.lost_write and (attribute := self._program.module_watch.changed()):
+            self._log.lost_write = f"changed `{attribute}`"
 
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace

@@ -12,7 +12,6 @@ __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused, though state that is sliced by the loop variable could be split": (
         "arrays/cell-of-a-frame-by-at-own-row",
-        "arrays/column-of-a-frame",
         "arrays/columns-rewritten-from-themselves",
         "arrays/own-slot-of-a-dict-rewritten",
         "arrays/own-slot-of-a-list-rewritten",
@@ -54,14 +53,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-ON_POOL: Final[dict[str, tuple[str, ...]]] = {
-    "the refusal or error isn't the one that the table names": (
-        "process/draws-hidden-in-a-library",
-    ),
-    "attributes of modules that were rebound aren't sent": (
-        "soundness/5-module-attribute-rebound",
-    ),
-}
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""
