@@ -2,10 +2,10 @@
 
 In ``a[i] = f(a[i])`` every access to `a` goes through the loop variable, so that iterations with
 distinct items never meet. The same holds for an item that the body stores into
-(``row["n"] = len(row["text"])``). Such a store is mirrored: the worker makes it on its copy, so that
-the rest of the iteration sees it, and the kernel makes it as a commit, with the operands that the
-worker computed. Whether the items are distinct, and their objects disjoint, is looked at when the
-loop is reached.
+(``row["n"] = len(row["text"])``). Such a store is mirrored: the worker makes it on its copy, so
+that the rest of the iteration sees it, and the kernel makes it as a commit, with the operands that
+the worker computed. Whether the items are distinct, and their objects disjoint, is looked at when
+the loop is reached.
 """
 
 from __future__ import annotations
@@ -257,7 +257,8 @@ def _rebinds(variable: str, path: list[ast.AST]) -> bool:
 
 def _apart(accesses: list[list[ast.AST]]) -> bool:
     """Whether no column of a frame is both read and stored."""
-    read, stored = set(), set()
+    read: set[Any] = set()
+    stored: set[Any] = set()
     for _, _, place, *around in accesses:
         assert isinstance(place, ast.Subscript)
         key = place.slice

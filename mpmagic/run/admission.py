@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ from mpmagic.cell.knowledge import Knowledge, root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
-from mpmagic.run.capture import Captured, capture
+from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
+from mpmagic.run.logged import written_by_handlers
+from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import PLAIN_ITERATORS, ItemSource, behind, containers_of
 from mpmagic.run.watch import is_inert
@@ -48,12 +51,15 @@ class Admitted:
         What the work reads.
     verify
         Whether what was captured has to be looked at again when the loop is over.
+    modules
+        The modules that the work may look into.
     """
 
     dependence: Dependence
     split: SplitLoop
     captured: Captured
     verify: bool
+    modules: tuple[ModuleState, ...] = ()
 
 
 def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
@@ -99,7 +105,8 @@ def _admit(
         raise StaysInKernel(reason) from error
     _check_slices(split, planned.loop.target, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
-    return Admitted(dependence, split, captured, verify)
+    _check_handlers(captured)
+    return Admitted(dependence, split, captured, verify, _modules(split, captured, source, cell))
 
 
 def _split_again(
@@ -165,11 +172,40 @@ def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, A
 
 def _check_slices(split: SplitLoop, target: ast.expr, iterable: Any, captured: Captured) -> None:
     sent = {n: v for n, v in captured.values.items() if n not in captured.own}
+    read = globals_of(captured.functions)
     for slice_ in split.slices:
-        if slice_.name in captured.read_by_functions:
+        if slice_.name in read:
             raise _SlotsMeet(f"a function reads `{slice_.name}`, into which the loop stores")
         if why := why_not_sliced(slice_, target, iterable, sent):
             raise _SlotsMeet(f"it stores into `{slice_.name}`: {why}")
+
+
+def _modules(
+    split: SplitLoop, captured: Captured, source: ItemSource, cell: CellContext
+) -> tuple[ModuleState, ...]:
+    """The modules that the work may look into; none of them may be changed by commits."""
+    codes = (split.work, *(f.__code__ for f in captured.functions))
+    names = {name for code in codes for name in names_in(code)}
+    reached = captured.modules | source.modules
+    try:
+        states = states_of(captured.values.values(), reached, names, cell.options.local)
+    except UnsendableValue as error:
+        raise StaysInKernel(str(error)) from error
+    changed = [cell.namespace[n] for n in split.shared & cell.namespace.keys()]
+    for module in [m for m in changed if isinstance(m, types.ModuleType) and is_users(m)]:
+        if any(state.name == module.__name__ for state in states):
+            raise StaysInKernel(
+                f"the work may read the module `{module.__name__}`, which it changes"
+            )
+    return states
+
+
+def _check_handlers(captured: Captured) -> None:
+    """Records of the work are written by the kernel's handlers: the work can't read them."""
+    written = written_by_handlers()
+    for name, value in captured.values.items():
+        if id(value) in written:
+            raise StaysInKernel(f"the work reads `{name}`, to which a handler of `logging` writes")
 
 
 def _check_aliases(

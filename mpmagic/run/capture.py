@@ -32,15 +32,18 @@ class Captured:
         Those of which each worker keeps its own.
     class_ids
         Classes of the notebook among them.
-    read_by_functions
-        Globals that functions among them read.
+    modules
+        Names of modules whose functions and classes are among them.
+    functions
+        The notebook's functions among them.
     """
 
     values: dict[str, Any]
     packed: Packed
     own: dict[str, Any]
     class_ids: frozenset[str]
-    read_by_functions: frozenset[str]
+    modules: frozenset[str]
+    functions: tuple[types.FunctionType, ...]
 
 
 def capture(
@@ -64,11 +67,11 @@ def capture(
             packed = encoder.encode({n: v for n, v in values.items() if n not in local})
         except Exception as error:
             raise _named(values, namespace, error) from error
-        read = globals_of(encoder.functions)
-        missing = read - values.keys()
+        missing = globals_of(encoder.functions) - values.keys()
         found = {n: namespace[n] for n in sorted(missing) if n in namespace}
         if not found:
-            return Captured(values, packed, own, frozenset(side.class_ids), frozenset(read))
+            modules, functions = frozenset(encoder.modules), tuple(encoder.functions)
+            return Captured(values, packed, own, frozenset(side.class_ids), modules, functions)
         values |= found
 
 

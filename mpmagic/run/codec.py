@@ -106,6 +106,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
     ----------
     functions
         Functions of the notebook that were met, whose globals the other side will need.
+    modules
+        Names of modules whose functions and classes were met.
     """
 
     dispatch_table = DISPATCH_TABLE
@@ -118,6 +120,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._by_reference = by_reference
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
+        self.modules: set[str] = set()
 
     def encode(self, value: Any) -> Packed:
         """Pickle one value; an encoder is used once.
@@ -147,6 +150,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._side.namespace:
             self.functions.append(obj)
             return _reduce_function(obj)
+        if isinstance(obj, types.FunctionType | type):
+            self.modules.add(str(obj.__module__))
+        elif isinstance(obj, types.ModuleType):
+            self.modules.add(obj.__name__)
         if isinstance(obj, functools._lru_cache_wrapper):
             inner = obj.__wrapped__
             if getattr(inner, "__globals__", None) is self._side.namespace:

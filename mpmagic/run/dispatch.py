@@ -103,6 +103,7 @@ class Dispatch:
             seed=cell.options.seed,
             speculates=split.speculates,
             sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
+            modules=admitted.modules,
         )
         packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
         return Parcel(digest(packed), packed)

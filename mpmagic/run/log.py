@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["LOST", "RAISE", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log", "Lost", "Same"]
+__all__ = ["LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log",
+           "Lost", "Same"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -19,6 +20,9 @@ UNSENDABLE: Final = -5
 
 WARN: Final = -6
 """The event of a warning: the warning, its class, file name and line."""
+
+RECORD: Final = -7
+"""The event of a record of `logging`: its logger's name, the record, whether it was shown."""
 
 
 class Lost:

@@ -26,7 +26,8 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, WARN, Log, Same
+from mpmagic.run.log import RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
+from mpmagic.run.logged import log_again
 from mpmagic.run.options import LoopReport
 from mpmagic.run.source import ItemSource
 from mpmagic.run.tape import play
@@ -203,6 +204,8 @@ class LoopRun:
                 play([event])
             elif code == WARN:
                 warn_again(event, self._cell.namespace)
+            elif code == RECORD:
+                log_again(event)
             elif code == BREAK:
                 self._broken = True
                 self._event = event

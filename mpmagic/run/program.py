@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Packed, Side, decode
+from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
+from mpmagic.run.modules import ModuleState
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
@@ -49,6 +51,8 @@ class ProgramSource:
         Whether the work goes on after what the kernel may skip.
     sliced
         Captured names into whose slots the work stores.
+    modules
+        The modules that the work may look into, as the kernel has them.
     """
 
     work: types.CodeType
@@ -63,6 +67,7 @@ class ProgramSource:
     seed: int | None = None
     speculates: bool = False
     sliced: tuple[str, ...] = ()
+    modules: tuple[ModuleState, ...] = ()
 
 
 class Program:
@@ -82,6 +87,9 @@ class Program:
         self.source: ProgramSource = decode(source, self.side)
         if self.source.state is not None:
             self.source.state.apply()  # modules of the notebook are imported by its paths
+        if import_as_sent(self.source.modules):
+            _programs.clear()  # they hold what came from the modules' old selves
+        self.enter()
         values = decode(captured, self.side)
         self.side.captured = {**values, **self.source.own}
         self.side.class_ids = set(self.source.class_ids)
@@ -90,6 +98,16 @@ class Program:
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self.watch = Watch(self.side, values)
         _keep_source(self.source.filename, self.source.text)
+
+    def enter(self) -> None:
+        """Bring this process into the state that the loop began in."""
+        global _entered
+        if self.source.state is not None:
+            self.source.state.apply()
+        if _entered is not self:
+            adopt(self.source.modules)
+            self.module_watch = ModuleWatch(self.source.modules)
+            _entered = self
 
     def begin_chunk(self) -> None:
         """Forget what the chunk before has bound."""
@@ -116,6 +134,9 @@ def _keep_source(filename: str, text: str) -> None:
     if text:
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
+
+_entered: Program | None = None
+"""The program whose state the modules have."""
 
 _programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
 

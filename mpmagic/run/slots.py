@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 import collections
-import copy
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from mpmagic.cell.slices import Slice, SliceKind
 from mpmagic.run.alias import Aliases, Reach
-from mpmagic.run.source import PLAIN_ITERATORS, containers_of
+from mpmagic.run.leads import Counting, Leads, leads_of
+from mpmagic.run.source import containers_of
 from mpmagic.run.watch import is_inert
 
 __all__ = ["why_not_sliced"]
@@ -40,8 +40,8 @@ def why_not_sliced(slice_: Slice, target: ast.expr, iterable: Any, sent: Mapping
     """
     if slice_.kind is SliceKind.ITEM:
         return _items(slice_, iterable, sent)
-    value = sent.get(slice_.name)
-    leads = _leads(slice_.variable, target, iterable)
+    value: Any = sent.get(slice_.name)
+    leads = leads_of(slice_.variable, target, iterable)
     if leads is None:
         return f"it can't be seen whether `{slice_.variable}` is another one in each iteration"
     why = _cells(value, leads) if slice_.kind is SliceKind.CELL else _slots(value, leads)
@@ -54,7 +54,7 @@ def why_not_sliced(slice_: Slice, target: ast.expr, iterable: Any, sent: Mapping
         return f"`{slice_.name}` can be reached through `{other}` too"
     if not slice_.deep or _is_array(value):
         return ""
-    if isinstance(leads, _Counting):
+    if isinstance(leads, Counting):
         return _objects(slice_, list(value))
     return _objects(slice_, [value[k] for k in leads if _holds(value, k)])
 
@@ -91,17 +91,18 @@ def _objects(slice_: Slice, objects: list[Any]) -> str:
 
 
 def _plain_attribute(kind: type, name: str) -> bool:
-    if kind.__setattr__ is not object.__setattr__ or not kind.__dictoffset__:
+    setter: Any = kind.__setattr__
+    if setter is not object.__setattr__ or not kind.__dictoffset__:
         return kind in (list, *_DICTS)  # no attribute of theirs is stored
     member = next((vars(b)[name] for b in kind.__mro__ if name in vars(b)), None)
     return not hasattr(type(member), "__set__")
 
 
-def _slots(value: Any, leads: _Leads) -> str:
+def _slots(value: Any, leads: Leads) -> str:
     if type(value) is list or _is_array(value):
         if _is_array(value) and 0 in value.strides and value.size > 1:
             return "its slots share memory"
-        if not isinstance(leads, _Counting) and any(type(k) is not int or k < 0 for k in leads):
+        if not isinstance(leads, Counting) and any(type(k) is not int or k < 0 for k in leads):
             return "its slots aren't numbered by plain non-negative numbers"
         return ""
     if type(value) in _DICTS:
@@ -111,15 +112,15 @@ def _slots(value: Any, leads: _Leads) -> str:
     return f"a {type(value).__name__} may do more than keep what is stored"
 
 
-def _columns(frame: Any, leads: _Leads) -> str:
-    named = not isinstance(leads, _Counting) and all(type(k) is str for k in leads)
+def _columns(frame: Any, leads: Leads) -> str:
+    named = not isinstance(leads, Counting) and all(type(k) is str for k in leads)
     return "" if named and frame.columns.is_unique else "its columns aren't plain unique names"
 
 
-def _cells(value: Any, leads: _Leads) -> str:
+def _cells(value: Any, leads: Leads) -> str:
     if not _is_frame(value) or not value.columns.is_unique or not value.index.is_unique:
         return "it isn't a frame with unique rows and columns"
-    if isinstance(leads, _Counting) or not all(k in value.index for k in leads):
+    if isinstance(leads, Counting) or not all(k in value.index for k in leads):
         return "the loop may add rows to it"
     return ""
 
@@ -143,57 +144,7 @@ def _holds(value: Any, key: Any) -> bool:
     return key in value if isinstance(value, dict) else key < len(value)
 
 
-def _are_keys(leads: _Leads) -> bool:
-    return not isinstance(leads, _Counting) and all(
+def _are_keys(leads: Leads) -> bool:
+    return not isinstance(leads, Counting) and all(
         type(k) in _KEYS or (type(k) is tuple and _are_keys(list(k))) for k in leads
     )
-
-
-class _Counting:
-    """The numbers that `enumerate` gives: distinct and not negative by themselves."""
-
-
-_Leads = list[Any] | range | _Counting
-
-
-def _leads(variable: str, target: ast.expr, iterable: Any) -> _Leads | None:
-    """The loop variable's values; None if they can't be seen, or aren't distinct."""
-    if isinstance(target, ast.Name):
-        found = _values(iterable)
-    elif isinstance(target, ast.Tuple) and isinstance(target.elts[0], ast.Name):
-        names = [e.id if isinstance(e, ast.Name) else "" for e in target.elts]
-        if variable not in names:
-            return None
-        found = _column(names.index(variable), iterable)
-    else:
-        return None
-    if found is None or isinstance(found, range | _Counting):
-        return found
-    try:
-        distinct = len(set(found)) == len(found) and all(k == k for k in found)
-    except TypeError:
-        return None
-    return found if distinct else None
-
-
-def _column(position: int, iterable: Any) -> _Leads | None:
-    if type(iterable) is enumerate:
-        count = iterable.__reduce__()[1][1]  # type: ignore[index]
-        return _Counting() if position == 0 and count >= 0 else None
-    if type(iterable) is zip:
-        inner = iterable.__reduce__()[1][position]  # type: ignore[index]
-        return list(copy.copy(inner)) if type(inner) in PLAIN_ITERATORS else None
-    if type(iterable) is type({}.items()) and position == 0:
-        return list(iterable.mapping)
-    if type(iterable) in (list, tuple) and all(type(i) is tuple for i in iterable):
-        return [i[position] for i in iterable]
-    return None
-
-
-def _values(iterable: Any) -> list[Any] | range | None:
-    if type(iterable) in (range, list, tuple, dict, set, frozenset, type({}.keys())):
-        return iterable if isinstance(iterable, range) else list(iterable)
-    module = type(iterable).__module__.partition(".")[0]
-    if module in ("pandas", "numpy") and getattr(iterable, "ndim", 0) == 1:
-        return iterable.tolist()
-    return None

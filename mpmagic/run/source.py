@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.modules import is_users
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
@@ -26,10 +28,18 @@ _INERT_TYPES: Final = frozenset(
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
 
-PLAIN_ITERATORS: Final = tuple(type(iter(c)) for c in ([], (), range(0), ""))
+PLAIN_ITERATORS: Final[tuple[type, ...]] = (
+    type(iter([])),
+    type(iter(())),
+    type(iter(range(0))),
+    type(iter("")),
+)
 """Types of iterators over sequences; several of them may be over one."""
 
 _READABLE_AGAIN: Final = (list, tuple, str, bytes, dict, set, frozenset)
+_LISTED: Final = 10_000
+"""Items of a list whose types are looked at."""
+
 _TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
                        itertools.combinations, itertools.permutations)  # fmt: skip
 
@@ -75,6 +85,10 @@ class ItemSource:
         How many items are left, None if that can't be known.
     failure
         The exception that the iterable raised, when it has been reached.
+    modules
+        Names of modules whose functions and classes are among the items that were seen.
+    known
+        Those modules of the user's that the workers have as the kernel has them.
     """
 
     def __init__(self, iterable: Any) -> None:
@@ -90,6 +104,8 @@ class ItemSource:
         self._done = False
         self._recent: dict[int, Callable[[], Any]] = {}
         self.side = Side({})
+        self.modules = _modules_of(iterable)
+        self.known: frozenset[str] | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -136,7 +152,8 @@ class ItemSource:
         if self._range is not None:
             return set()
         encoder = Encoder(self.side, by_reference=False)
-        encoder.encode([item for item in self._sample() if not is_inert(item)])
+        encoder.encode(self._sample())
+        self.modules |= encoder.modules
         return globals_of(encoder.functions)
 
     def probe(self) -> None:
@@ -158,11 +175,20 @@ class ItemSource:
         return pulled + [i for c in containers for i in itertools.islice(c, _SEEN)]
 
     def _check_globals(self, encoder: Encoder) -> None:
+        self._check_modules(encoder)
         for name in globals_of(encoder.functions) & self.side.namespace.keys():
             if name not in self.side.captured:
                 raise UnsendableValue(
                     f"a function among the items reads the notebook's `{name}`, which was not "
                     f"sent to the workers; name it in the loop's body"
+                )
+
+    def _check_modules(self, encoder: Encoder) -> None:
+        for name in encoder.modules - (self.known or set()) if self.known is not None else ():
+            if is_users(sys.modules.get(name)):
+                raise UnsendableValue(
+                    f"an item has to do with the module `{name}`, about which the workers weren't "
+                    f"told when the loop began; name it in the loop's body"
                 )
 
     def _pull_range(self, size: int) -> Batch | None:
@@ -206,7 +232,9 @@ class ItemSource:
         with taped(prelude):
             item = next(self.iterator)
         # At once: the iterable may change it when it goes on, one buffer that it yields again.
-        packed = Encoder(self.side, by_reference=True).encode([item])
+        encoder = Encoder(self.side, by_reference=True)
+        packed = encoder.encode([item])
+        self._check_modules(encoder)
         if not is_inert(item):
             self._check_new(item)
         return item, prelude, packed
@@ -234,6 +262,12 @@ def _length(iterable: Any) -> int | None:
     except TypeError:
         hint = operator.length_hint(iterable, -1)
         return None if hint < 0 else hint
+
+
+def _modules_of(iterable: Any) -> set[str]:
+    if type(iterable) not in (list, tuple) or len(iterable) > _LISTED:
+        return set()
+    return {str(type(item).__module__) for item in iterable}
 
 
 def _is_inert_iterable(iterable: Any) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mpmagic.run.settings import SETTINGS
+
 __all__ = ["ProcessState"]
 
 # Of the kernel alone: figures are drawn without a screen in workers, and thread caps are theirs.
@@ -41,6 +43,8 @@ class ProcessState:
         The decimal context.
     floats
         What numpy does on floating-point errors.
+    settings
+        The value of each of `mpmagic.run.settings.SETTINGS`.
     """
 
     directory: str
@@ -50,6 +54,7 @@ class ProcessState:
     filters: tuple[Any, ...] = ()
     decimals: decimal.Context | None = field(default=None, compare=False)
     floats: tuple[tuple[str, str], ...] = ()
+    settings: tuple[Any, ...] = field(default=(), compare=False)
 
     @classmethod
     def of_this_process(cls) -> ProcessState:
@@ -58,6 +63,7 @@ class ProcessState:
         return cls(
             _directory(), tuple(sys.path), tuple(environment), sys.getrecursionlimit(),
             tuple(warnings.filters), decimal.getcontext().copy(), _float_errors(),
+            tuple(setting.read() for setting in SETTINGS),
         )  # fmt: skip
 
     def apply(self) -> None:
@@ -70,8 +76,14 @@ class ProcessState:
         """
         if self.decimals is not None:
             decimal.setcontext(self.decimals.copy())
-        if self == ProcessState.of_this_process():
-            return
+        now = ProcessState.of_this_process()
+        if self != now:
+            self._take_over()
+        for setting, old, wanted in zip(SETTINGS, now.settings, self.settings, strict=True):
+            if old != wanted:
+                setting.change(old, wanted)
+
+    def _take_over(self) -> None:
         warnings.filters[:] = self.filters  # type: ignore[index]
         _filters_changed()
         if self.floats:

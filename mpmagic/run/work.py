@@ -25,6 +25,7 @@ from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
+from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.tape import taped
@@ -53,8 +54,7 @@ def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
         Its iterations.
     """
     program = load_program(source, captured)
-    if program.source.state is not None:
-        program.source.state.apply()
+    program.enter()
     return _Recorder(program, chunk, _items_of(chunk, program)).run()
 
 
@@ -110,7 +110,7 @@ class _Recorder:
         before = [fingerprint(item, program.side) for item in watched]
         draws = DrawWatch() if program.source.seed is None else None
         start = perf_counter()
-        with taped(log.events), warnings_taped(log.events):
+        with taped(log.events), warnings_taped(log.events), records_taped(log.events):
             self._work()
         log.seconds = perf_counter() - start
         self._keep_finals()
@@ -130,6 +130,8 @@ class _Recorder:
             return f"bound the notebook's `{rebound}`"
         if self._chunk.check and (names := program.watch.changed()):
             return f"changed `{names[0]}`"
+        if attribute := program.module_watch.changed():
+            return f"changed `{attribute}`"
         return ""
 
     def _pack_lost(self, what: str) -> Packed:

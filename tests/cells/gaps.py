@@ -41,15 +41,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-ON_POOL: Final[dict[str, tuple[str, ...]]] = {
-    "workers don't follow the configuration of logging": ("output/logging-to-stderr",),
-    "the refusal or error isn't the one that the table names": (
-        "process/draws-hidden-in-a-library",
-    ),
-    "attributes of modules that were rebound aren't sent": (
-        "soundness/5-module-attribute-rebound",
-    ),
-}
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mpmagic.errors import MpmagicError
-from tests.cells.gaps import RACES, reason_of
+from tests.cells.gaps import EVERYWHERE, ON_POOL, RACES, reason_of
 from tests.cells.table import Case, load_cases
 from tests.compare import (
     Judgement,
@@ -36,6 +36,11 @@ def marks(case: str, *, pool: bool) -> list[pytest.MarkDecorator]:
     """An expected failure, if the cell is one."""
     reason = reason_of(case, pool=pool)
     return [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
+
+
+def test_gaps_name_cells_of_the_table() -> None:
+    listed = {id for table in (EVERYWHERE, ON_POOL) for cases in table.values() for id in cases}
+    assert {*listed, *RACES} <= {case.id for case in CASES}
 
 
 @pytest.mark.parametrize("case", on("inline", gaps=False))

@@ -1,0 +1,117 @@
+"""Records of `logging` that the work makes, handled by the kernel.
+
+A worker's loggers have the levels of the kernel's. A record that passes them becomes an event of
+the log, and the kernel's filters and handlers see it in its place among the commits.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from mpmagic.run.log import RECORD
+from mpmagic.run.watch import is_inert
+
+__all__ = ["log_again", "records_taped", "written_by_handlers"]
+
+_BY_THE_WORK: Final[weakref.WeakSet[logging.Handler]] = weakref.WeakSet()
+"""Handlers that work has added here: the kernel hasn't got them."""
+
+
+_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+
+
+@contextmanager
+def records_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
+    """While open, records that pass their logger's level go into `events`."""
+    handle, add = logging.Logger.handle, logging.Logger.addHandler
+    configure = logging.basicConfig
+
+    def keep(logger: logging.Logger, record: logging.LogRecord) -> None:
+        if not logger.disabled:
+            shown = _show(logger, record)
+            events.append((RECORD, logger.name, _portable(record), shown))
+
+    def note(logger: logging.Logger, handler: logging.Handler) -> None:
+        _BY_THE_WORK.add(handler)
+        add(logger, handler)
+
+    def configured(**options: Any) -> None:
+        if options:
+            configure(**options)
+        else:  # `logging.warning` and its like call it: it is the kernel that has to show records
+            events.append((RECORD, "", None, False))
+
+    patched: Any = logging.Logger
+    patched.handle, patched.addHandler = keep, note
+    logging.basicConfig = configured
+    try:
+        yield
+    finally:
+        patched.handle, patched.addHandler = handle, add
+        logging.basicConfig = configure
+
+
+def log_again(event: tuple[Any, ...]) -> None:
+    """Handle a worker's record as if the kernel had made it."""
+    _, name, record, shown = event
+    if record is None:
+        logging.basicConfig()
+        return
+    logger = logging.getLogger(name)
+    record.levelname = logging.getLevelName(record.levelno)
+    record.process = os.getpid() if record.process is not None else None
+    record.thread = threading.get_ident() if record.thread is not None else None
+    # Without handlers logging's last resort would show it once more.
+    if logger.hasHandlers() or not shown:
+        logger.handle(record)
+
+
+def written_by_handlers() -> set[int]:
+    """Ids of the handlers of this process and of what they hold: streams, lists of records."""
+    handlers = [reference() for reference in list(logging._handlerList)]  # type: ignore[attr-defined]
+    held = [h for h in handlers if h is not None and type(h) is not logging._StderrHandler]  # type: ignore[attr-defined]
+    return {id(v) for h in held for v in (h, *vars(h).values()) if not is_inert(v)}
+
+
+def _show(logger: logging.Logger, record: logging.LogRecord) -> bool:
+    """Let handlers that the work added itself have the record; whether there are any."""
+    shown = False
+    at: logging.Logger | None = logger
+    while at is not None and _BY_THE_WORK:
+        for handler in at.handlers:
+            if handler in _BY_THE_WORK:
+                shown = True
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+        at = at.parent if at.propagate else None
+    return shown
+
+
+def _portable(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy of a record as it is now: what it shows may change, or not be picklable."""
+    copied = copy.copy(record)
+    if not (is_inert(record.msg) and _are_inert(record.args)):
+        try:
+            copied.msg, copied.args = record.getMessage(), None
+        except Exception:
+            return copied  # the kernel's handlers report it, as they would have
+    if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+        copied.exc_text = logging.Formatter().formatException(record.exc_info)
+    copied.exc_info = None
+    for name in vars(record).keys() - _STANDARD:
+        if not is_inert(vars(record)[name]):
+            vars(copied)[name] = copy.deepcopy(vars(record)[name])
+    return copied
+
+
+def _are_inert(arguments: Any) -> bool:
+    if isinstance(arguments, dict):
+        return all(is_inert(value) for value in arguments.values())
+    return not arguments or (type(arguments) is tuple and all(map(is_inert, arguments)))
