@@ -42,6 +42,7 @@ def _parallel_options() -> _Parser:
     add("--chunk", type=_positive, help="iterations per chunk")
     add("--ahead", action="store_true", help="let work run that the cell might have skipped")
     add("--local", default="", help="names of which each worker may keep its own")
+    add("--private", default="", help="names of which each iteration has a copy of its own")
     add("--seed", type=int, help="give each iteration random streams of its own")
     add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
@@ -89,8 +90,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def parallel(self, line: str, cell: str) -> None:
         """Run the loops of a cell on all cores; delete the line and you get the same cell.
 
-        %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--seed N] [--or-serial]
-                   [--explain] [-q]
+        %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
+                   [--or-serial] [--explain] [-q]
         """
         given = _parse(_parallel_options(), line)
         filename, text, offset = self._place(line, cell)
@@ -144,7 +145,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             workers=given.workers,
             chunk=given.chunk,
             ahead=given.ahead,
-            local=frozenset(name for name in given.local.replace(",", " ").split()),
+            local=_names(given.local),
+            private=_names(given.private),
             seed=given.seed,
         )
         self.last_run = None
@@ -258,6 +260,10 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             if tb is not None:
                 vars(error)["_render_traceback_"] = render
             raise
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.replace(",", " ").split())
 
 
 def _parse(parser: _Parser, line: str) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from typing import Final
 
 from mpmagic.cell.hoist import EVENT
 
-__all__ = ["Comprehension", "as_loop", "collected", "outermost"]
+__all__ = ["Comprehension", "as_loop", "collected", "ending_early", "outermost"]
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -47,6 +47,16 @@ def outermost(node: ast.AST, *, ahead: bool, shadowed: set[str]) -> Iterator[Com
             yield node.args[0]
     for child in ast.iter_child_nodes(node):
         yield from outermost(child, ahead=ahead, shadowed=shadowed)
+
+
+def ending_early(node: ast.AST, shadowed: set[str]) -> Iterator[tuple[ast.Call, str]]:
+    """Calls of builtins that may stop before the end of the generator that they are handed."""
+    for call in ast.walk(node):
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        if isinstance(call.args[0], ast.GeneratorExp) and isinstance(call.func, ast.Name):
+            if call.func.id in _ENDING_EARLY - shadowed:
+                yield call, call.func.id
 
 
 def _exhausts(node: ast.Call, shadowed: set[str], *, ahead: bool) -> bool:

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.effects import FIGURE, Effects, Refusal, Scanner
+from mpmagic.cell.effects import FIGURE, Effects, Mutation, Refusal, Scanner
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.guard import hash_checked, infallible, may_suppress, raises_past
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
+from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.slices import Slice, find_slices
 from mpmagic.cell.unit import Stage, Unit, cut
 
@@ -54,12 +55,15 @@ class Allowances:
         Work may run that the serial cell would have skipped.
     local
         Names of which each worker may keep its own, changed or not.
+    private
+        Names of which each iteration has a copy of its own; the last one stays.
     seeded
         Whether iterations get random streams of their own.
     """
 
     ahead: bool = False
     local: frozenset[str] = frozenset()
+    private: frozenset[str] = frozenset()
     seeded: bool = False
 
 
@@ -142,7 +146,13 @@ class Dependence:
     def private(self) -> set[str]:
         """Names that the work binds."""
         apart = self.kernel.keys() | self.allowances.local | {FIGURE}
-        return self.whole.binds.keys() - apart
+        return (self.whole.binds.keys() - apart) | self.fresh
+
+    @property
+    def fresh(self) -> set[str]:
+        """Names that each iteration has a copy of its own of, since the user says so."""
+        shared = self.kernel.keys() | self.targets
+        return self.whole.touched() & self.allowances.private - shared
 
     def every_unit(self) -> Iterator[Unit]:
         """All units, those inside others included."""
@@ -196,7 +206,8 @@ class Dependence:
 
     def _seed_carried(self) -> None:
         for name, line in self.flow.exposed.items():
-            if name in self.whole.binds and name not in self.allowances.local:
+            apart = self.allowances.local | self.allowances.private
+            if name in self.whole.binds and name not in apart:
                 bound_at = self.whole.binds[name]
                 self.kernel[name] = (
                     f"line {line} reads `{name}` before this iteration has bound it: "
@@ -208,7 +219,7 @@ class Dependence:
             return
         units = list(self.every_unit())
         found = find_slices(units, self.targets, self.whole, self.scanner)
-        apart = self.kernel.keys() | self.allowances.local
+        apart = self.kernel.keys() | self.allowances.local | self.allowances.private
         self.slices = {n: s for n, s in found.items() if n not in apart}
         for unit in units:
             names = [n for n in unit.header.mutates if n in self.slices]
@@ -217,16 +228,10 @@ class Dependence:
                 self.commit(unit, f"it stores into `{names[0]}` where no other iteration does")
 
     def _seed_mutated(self) -> None:
-        for name, mutation in self.whole.mutates.items():
-            if name in self.slices:
-                continue
-            reached = self.alias_roots(name)
-            shared = {n for n in reached if self._is_outside(n)} - self.allowances.local
-            why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
-            for other in shared:
-                self.kernel.setdefault(other, why)
-            if shared:
-                self.kernel.setdefault(name, why)
+        for unit in self.every_unit():
+            for name, mutation in unit.header.mutates.items():
+                if name not in self.slices and not self._changes_its_own(name, unit):
+                    self._seed_shared(name, mutation)
         for name in (*self.iterable.binds, *self.iterable.mutates):
             if name in self.whole.touched():
                 line = self.whole.reads.get(name, self.target.lineno)
@@ -234,6 +239,24 @@ class Dependence:
                 raise self._unsplittable(Refusal(line, name, reason))
         if FIGURE in self.whole.binds and not self._closes_figures():
             self.kernel[FIGURE] = "figures that aren't closed are shown by the kernel"
+
+    def _seed_shared(self, name: str, mutation: Mutation) -> None:
+        apart = self.allowances.local | self.allowances.private
+        shared = {n for n in self.alias_roots(name) if self._is_outside(n)} - apart
+        why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
+        for other in (*sorted(shared), name) if shared else ():
+            self.kernel.setdefault(other, why)
+
+    def _changes_its_own(self, name: str, unit: Unit) -> bool:
+        """Whether a unit changes nothing of `name` but an object that the iteration has made."""
+        if not unit.header.mutates[name].shallow or name in self.kernel:
+            return False
+        augments = isinstance(unit.node, ast.AugAssign) and isinstance(unit.node.target, ast.Name)
+        if augments and self.knowledge.items_immutable:
+            if not {n for n in self.alias_roots(name) if self._is_outside(n)} - self.targets:
+                return True  # a new object of an immutable type
+        bound = name in self.whole.binds
+        return bound and makes_its_own(name, unit, self.units, name in self.targets, self.knowledge)
 
     def _closes_figures(self) -> bool:
         calls = [n.func for s in self.body for n in ast.walk(s) if isinstance(n, ast.Call)]
@@ -392,9 +415,12 @@ class Dependence:
     def _guard(self, units: list[Unit], why: str) -> str:
         """Make a commit of whatever runs only if a commit before it lets the iteration go on."""
         for unit in units:
-            if why and (unit.stage is Stage.WORK or unit.mirrored):
-                self._give_up_slices(unit, why)
-                self.commit(unit, why)
+            if why:
+                for inner_unit in unit.walk():
+                    inner_unit.guarded = True
+                if unit.stage is Stage.WORK or unit.mirrored:
+                    self._give_up_slices(unit, why)
+                    self.commit(unit, why)
             if unit.stage is Stage.COMMIT:
                 if jumps(unit.node):
                     why = why or self._guard_reason(unit)

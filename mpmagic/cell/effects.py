@@ -45,10 +45,19 @@ _PLOT_METHODS: Final = frozenset({"plot", "hist", "boxplot"})
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A place that may change an object that a name leads to."""
+    """A place that may change an object that a name leads to.
+
+    Attributes
+    ----------
+    line, text
+        The place.
+    shallow
+        Whether it changes no more than the very object that the name is bound to.
+    """
 
     line: int
     text: str
+    shallow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,9 @@ class Effects:
             for name, line in theirs.items():
                 mine.setdefault(name, line)
         for name, mutation in other.mutates.items():
-            self.mutates.setdefault(name, mutation)
+            known = self.mutates.get(name)
+            if known is None or (known.shallow and not mutation.shallow):
+                self.mutates[name] = mutation
         for name, roots in other.aliases.items():
             self.aliases.setdefault(name, set()).update(roots)
         self.kernel_only |= other.kernel_only
@@ -184,10 +195,12 @@ class Scanner(ast.NodeVisitor):
         if not self._own(name):
             self.effects.binds.setdefault(name, line)
 
-    def _mutate(self, name: str | None, node: ast.AST) -> None:
-        mutation = Mutation(getattr(node, "lineno", 0), _brief(node))
+    def _mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
+        mutation = Mutation(getattr(node, "lineno", 0), _brief(node), shallow)
         for outer in self._outer({name} if name is not None else set()):
-            self.effects.mutates.setdefault(outer, mutation)
+            known = self.effects.mutates.get(outer)
+            if known is None or (known.shallow and not shallow):
+                self.effects.mutates[outer] = mutation
 
     def _outer(self, names: Iterable[str]) -> set[str]:
         """The names of the cell's scope from which those of inner scopes take their values."""
@@ -231,7 +244,8 @@ class Scanner(ast.NodeVisitor):
     def _store_into(self, node: ast.expr) -> None:
         root = root_of(node)
         if root is not None:
-            self._mutate(root, node)
+            assert isinstance(node, ast.Attribute | ast.Subscript)
+            self._mutate(root, node, shallow=isinstance(node.value, ast.Name))
             return
         for name in sorted(roots_of(node)):
             self._mutate(name, node)
@@ -249,7 +263,7 @@ class Scanner(ast.NodeVisitor):
             self._read(node.target.id, node.lineno)
             self._bind(node.target.id, node.lineno)
             if not tables.is_immutable_type(self.knowledge.type_of(_loaded(node.target))):
-                self._mutate(node.target.id, node)
+                self._mutate(node.target.id, node, shallow=True)
         else:
             self.visit(node.target)
 
@@ -353,6 +367,12 @@ class Scanner(ast.NodeVisitor):
         """Nothing: at the cell's top level every name is global already."""
 
     def _alias(self, target: ast.expr, value: ast.expr) -> None:
+        if _paired(target, value):
+            assert isinstance(target, ast.Tuple | ast.List)
+            assert isinstance(value, ast.Tuple | ast.List)
+            for part, its_value in zip(target.elts, value.elts, strict=True):
+                self._alias(part, its_value)
+            return
         roots = self._outer(roots_of(value, self.knowledge))
         for name in bound_names(target) if roots else ():
             scope = next((s for s in reversed(self._scopes) if name in s), None)
@@ -483,7 +503,7 @@ class Scanner(ast.NodeVisitor):
             self.effects.draws.append(Mutation(node.lineno, _brief(node)))
         if tables.mutates(kind, func.attr, statement=statement):
             for name in roots_of(receiver, self.knowledge):
-                self._mutate(name, node)
+                self._mutate(name, node, shallow=isinstance(receiver, ast.Name))
 
     # -- pyplot --------------------------------------------------------------------------------
 
@@ -627,6 +647,15 @@ def own_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[
 
 def _declared_global(node: ast.AST) -> set[str]:
     return {n for child in ast.walk(node) if isinstance(child, ast.Global) for n in child.names}
+
+
+def _paired(target: ast.expr, value: ast.expr) -> bool:
+    """Whether each part of the target gets its own part of the value."""
+    if not isinstance(target, ast.Tuple | ast.List) or not isinstance(value, ast.Tuple | ast.List):
+        return False
+    if len(target.elts) != len(value.elts):
+        return False
+    return not any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
 
 
 def _loaded(node: ast.Name) -> ast.Name:

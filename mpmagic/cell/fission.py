@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mpmagic.cell.advice import advice_for, guarded_call
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
@@ -82,6 +83,8 @@ class SplitLoop:
         Whether a commit may end an iteration whose work has run on, perhaps to an exception.
     slices
         State that each iteration reads and writes in a slot of its own.
+    fresh
+        Names that each iteration has a copy of its own of (``--private``).
     """
 
     line: int
@@ -98,6 +101,7 @@ class SplitLoop:
     sites: tuple[Site, ...]
     speculates: bool
     slices: tuple[Slice, ...]
+    fresh: frozenset[str]
 
 
 class Fission:
@@ -167,7 +171,7 @@ class Fission:
             commit=commit,
             captured=frozenset(self._captured()),
             private=frozenset(private),
-            certain=frozenset(private & end if end is not None else ()),
+            certain=frozenset((private & end if end is not None else set()) | dependence.fresh),
             targets=frozenset(dependence.targets),
             shared=frozenset(dependence.kernel.keys() - {FIGURE}),
             kernel_reads=frozenset(self._kernel_reads()),
@@ -176,6 +180,7 @@ class Fission:
             sites=tuple(self._described_sites),
             speculates=self._speculates,
             slices=tuple(dependence.slices.values()),
+            fresh=frozenset(dependence.fresh),
         )
 
     def _captured(self) -> set[str]:
@@ -188,7 +193,7 @@ class Fission:
         for operand in self._operands:
             reads |= dependence.scanner.scan([operand]).reads.keys()
         own = dependence.private - dependence.allowances.local
-        return reads - own - dependence.targets - {FIGURE}
+        return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
     def _kernel_reads(self) -> set[str]:
         commits = [u for u in self.dependence.every_unit() if u.stage is Stage.COMMIT]
@@ -245,7 +250,7 @@ class Fission:
         site = copy.deepcopy(unit.node)
         if isinstance(site, ast.AnnAssign) and isinstance(site.target, ast.Name):
             site = without_annotation(site)
-        self._sites.append(hoister.statement(site))
+        self._sites.append(hoister.statement(site, guarded=unit.guarded))
         self._operands += hoister.operands
         described = site_of(unit, hoister.operands, self.dependence)
         self._described_sites.append(described)
@@ -351,8 +356,10 @@ class Fission:
         for unit in self.dependence.every_unit():
             if unit.stage is Stage.COMMIT and unit.whole().substantial:
                 text = ast.unparse(unit.node).partition("\n")[0]
-                refusal = Refusal(unit.node.lineno, text, unit.why)
-                raise Unsplittable(refusal, self._advice(unit), self.dependence.units)
+                refusal = guarded_call(unit, self.dependence)
+                refusal = refusal or Refusal(unit.node.lineno, text, unit.why)
+                advice = advice_for(unit, self.dependence)
+                raise Unsplittable(refusal, advice, self.dependence.units)
         refusal = Refusal(loop.lineno, "for", "there is no work in the body that is worth sending")
         raise Unsplittable(refusal, "", self.dependence.units)
 
@@ -374,11 +381,6 @@ class Fission:
             if len(calls) > own:
                 return True
         return False
-
-    def _advice(self, unit: Unit) -> str:
-        if "lets the iteration go on" in unit.why or isinstance(unit.node, ast.If):
-            return "`--ahead` lets work run that the serial cell might have skipped"
-        return ""
 
 
 def _bound_now(names: Iterable[str]) -> ast.expr:

@@ -11,13 +11,15 @@ from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.knowledge import root_of
+from mpmagic.cell.slices import store_targets
 
 __all__ = ["check_read_ahead", "only_past_slots"]
 
 # Callables that are done with their arguments when they return.
 _EAGER: Final = frozenset(
     {"range", "list", "tuple", "sorted", "set", "frozenset", "len", "dict", "sum", "min", "max",
-     "str", "int", "fromkeys", "copy", "deepcopy", "itertuples", "iterrows", "groupby", "split",
+     "str", "int", "fromkeys", "copy", "deepcopy", "iterrows", "groupby", "split",
      "splitlines", "tolist", "unique", "array", "arange", "glob", "listdir"}
 )  # fmt: skip
 # Attributes of frames that are replaced rather than changed.
@@ -28,12 +30,27 @@ _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | None:
     """The reason why the iterable can't be read ahead of the commits, if there is one."""
     changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
-    for name in sorted(_lazy_reads(iterable) & changed.keys()):
+    lazy = _lazy_reads(iterable)
+    for name in sorted((lazy | _read_by_functions(lazy, dependence)) & changed.keys()):
         if only_past_slots(name, iterable, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
     return None
+
+
+def _read_by_functions(names: set[str], dependence: Dependence) -> set[str]:
+    """What functions of the notebook read which an iterable may call while it is iterated."""
+    reads: set[str] = set()
+    for name in names:
+        node = ast.Name(id=name, ctx=ast.Load())
+        callee = (
+            name if dependence.knowledge.is_hidden(name) else dependence.knowledge.resolve(node)
+        )
+        summary = dependence.summaries(callee) if callable(callee) or callee is name else None
+        if summary is not None:
+            reads |= summary.effects.touched()
+    return reads
 
 
 def _lazy_reads(node: ast.expr) -> set[str]:
@@ -57,6 +74,8 @@ def _callee_name(node: ast.Call) -> str:
 
 def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
     """Whether the loop stores only into the slot that the iteration was given."""
+    if isinstance(iterable, ast.Call) and _callee_name(iterable) == "itertuples":
+        return _stores_own_rows(name, dependence)
     slotwise = isinstance(iterable, ast.Name) or (
         isinstance(iterable, ast.Call) and _callee_name(iterable) in _SLOTWISE
     )
@@ -66,18 +85,42 @@ def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bo
         return False
     if isinstance(iterable, ast.Name) and not _is_mapping(name, dependence):
         return False
-    stores = [
-        node
-        for statement in dependence.body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Subscript)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == name
-    ]
-    through_slot = all(isinstance(s.slice, ast.Name) and s.slice.id == first.id for s in stores)
-    mutated = [u for u in dependence.every_unit() if name in u.header.mutates]
-    return through_slot and all(isinstance(u.node, ast.Assign | ast.AugAssign) for u in mutated)
+    return all(
+        isinstance(place, ast.Subscript)
+        and isinstance(place.value, ast.Name)
+        and isinstance(place.slice, ast.Name)
+        and place.slice.id == first.id
+        for place in _stored_places(name, dependence)
+    )
+
+
+def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
+    """Whether a loop over a frame's rows stores into the row that it was given only."""
+    places = _stored_places(frame, dependence)
+    return all(_is_own_row(place, frame, dependence) for place in places)
+
+
+def _stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
+    """The places of `name` that are stored into, or the statements that change it otherwise."""
+    units = [u for u in dependence.every_unit() if name in u.header.mutates]
+    found: list[ast.AST] = []
+    for unit in units:
+        places = [p for p in store_targets(unit.node) if root_of(p) == name]
+        found += places or [unit.node]
+    return found
+
+
+def _is_own_row(place: ast.AST, frame: str, dependence: Dependence) -> bool:
+    match place:
+        case ast.Subscript(
+            value=ast.Attribute(value=ast.Name(id=name), attr="at" | "loc"),
+            slice=ast.Tuple(elts=[ast.Attribute(value=ast.Name(id=row), attr="Index"), _]),
+        ):
+            return name == frame and row in dependence.items
+        case ast.Subscript(value=ast.Name(id=name)):
+            return name == frame  # a column, which is replaced by another
+        case _:
+            return False
 
 
 def _is_mapping(name: str, dependence: Dependence) -> bool:

@@ -13,8 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from mpmagic.cell.advice import AHEAD
 from mpmagic.cell.ahead import unguarded
-from mpmagic.cell.comprehension import Comprehension, as_loop, collected, outermost
+from mpmagic.cell.comprehension import (
+    Comprehension,
+    as_loop,
+    collected,
+    ending_early,
+    outermost,
+)
 from mpmagic.cell.constants import method_call
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
 from mpmagic.cell.effects import Effects, Refusal, Scanner
@@ -233,6 +240,12 @@ class _Planner:
             value.context_expr = self._expression(value.context_expr)
         return value
 
+    def _refuse_early_ends(self, node: ast.expr, shadowed: set[str]) -> None:
+        """Generators of which perhaps not all elements are asked for."""
+        for call, name in ending_early(node, shadowed):
+            reason = "it may end before all elements are computed"
+            self._refuse(call.lineno, Unsplittable(Refusal(call.lineno, name, reason), AHEAD))
+
     def _expression(self, node: ast.expr) -> ast.expr:
         shadowed = {
             n.id
@@ -241,6 +254,8 @@ class _Planner:
             and (self._knowledge.is_hidden(n.id) or n.id in self._knowledge.namespace)
         } - {"Counter", "deque"}
         found = list(outermost(node, ahead=self._allowances.ahead, shadowed=shadowed))
+        if not self._allowances.ahead:
+            self._refuse_early_ends(node, shadowed)
         replaced = {id(c): new for c in found if (new := self._comprehension(c)) is not None}
         return _Replacer(replaced).visit(copy.deepcopy(node, _keep(found))) if replaced else node
 
@@ -249,6 +264,9 @@ class _Planner:
         try:
             if any(generator.is_async for generator in node.generators):
                 raise Unsplittable(Refusal(node.lineno, "async", "`async for` can't be split"))
+            for name in sorted(bound_names(node)):
+                reason = f"it binds `{name}` in the cell, which a worker can't"
+                raise Unsplittable(Refusal(node.lineno, name, reason), "write it as a loop")
             _, split, kernel_element = split_loop(
                 loop, self._knowledge, self._allowances, self._filename, element=element
             )

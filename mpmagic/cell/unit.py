@@ -35,6 +35,8 @@ class Unit:
         Where it runs: a compound statement that is a commit is one as a whole.
     why
         What made it a commit, in words.
+    guarded
+        Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored
         Whether the worker does it too, on its copies of sliced state.
     """
@@ -44,6 +46,7 @@ class Unit:
     blocks: list[list[Unit]] = field(default_factory=list)
     stage: Stage = Stage.WORK
     why: str = ""
+    guarded: bool = False
     mirrored: bool = False
 
     def walk(self) -> Iterator[Unit]:

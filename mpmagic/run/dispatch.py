@@ -102,6 +102,7 @@ class Dispatch:
             class_ids=admitted.captured.class_ids,
             seed=cell.options.seed,
             speculates=split.speculates,
+            fresh=tuple(sorted(split.fresh)),
             sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
             modules=admitted.modules,
         )

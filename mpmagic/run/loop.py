@@ -12,6 +12,7 @@ other and meanwhile keeps the workers supplied.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
@@ -251,7 +252,9 @@ class LoopRun:
 
     def _lost_write(self, what: str, where: str) -> LostWrite:
         line = self._planned.loop.lineno
-        remedy = "write it as a statement of the loop's body, or allow it with `--local NAME`"
+        named = re.search(r"`(\w+)", what)
+        name = named.group(1) if named is not None else "NAME"
+        remedy = f"write it as a statement of the loop's body, or allow it with `--local {name}`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
         return LostWrite(

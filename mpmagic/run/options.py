@@ -19,7 +19,7 @@ class Options:
         How many workers; None for as many as the pool has.
     chunk
         Iterations per chunk; None to adapt.
-    ahead, local, seed
+    ahead, local, private, seed
         As the magic's options of these names.
     """
 
@@ -27,12 +27,18 @@ class Options:
     chunk: int | None = None
     ahead: bool = False
     local: frozenset[str] = frozenset()
+    private: frozenset[str] = frozenset()
     seed: int | None = None
 
     @property
     def allowances(self) -> Allowances:
         """What the analysis has to know of them."""
-        return Allowances(ahead=self.ahead, local=self.local, seeded=self.seed is not None)
+        return Allowances(
+            ahead=self.ahead,
+            local=self.local,
+            private=self.private,
+            seeded=self.seed is not None,
+        )
 
 
 @dataclass(slots=True)

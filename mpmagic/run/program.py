@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mpmagic.pool import Parcel
-from mpmagic.run.codec import Packed, Side, decode
+from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.state import ProcessState
@@ -51,6 +51,8 @@ class ProgramSource:
         Whether the work goes on after what the kernel may skip.
     sliced
         Captured names into whose slots the work stores.
+    fresh
+        Captured names of which each iteration has a copy of its own.
     modules
         The modules that the work may look into, as the kernel has them.
     """
@@ -67,6 +69,7 @@ class ProgramSource:
     seed: int | None = None
     speculates: bool = False
     sliced: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
     modules: tuple[ModuleState, ...] = ()
 
 
@@ -97,6 +100,11 @@ class Program:
         self.work = types.FunctionType(self.source.work, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self.watch = Watch(self.side, values)
+        self._fresh = {
+            name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
+            for name in self.source.fresh
+            if name in self.side.captured
+        }
         _keep_source(self.source.filename, self.source.text)
 
     def enter(self) -> None:
@@ -115,6 +123,11 @@ class Program:
         for name in self.source.targets:
             self.side.namespace.pop(name, None)
 
+    def renew(self) -> None:
+        """Give the iteration that begins its own copies."""
+        for name, packed in self._fresh.items():
+            self.side.namespace[name] = decode(packed, self.side)
+
     def forget_temporaries(self) -> None:
         """Forget what the work has bound."""
         for name in self.source.private:
@@ -124,7 +137,8 @@ class Program:
         """Names of the notebook that functions have bound behind the loop's back."""
         namespace = self.side.namespace
         for name, value in self.side.captured.items():
-            if name not in self.source.own and namespace.get(name, self) is not value:
+            apart = name in self.source.own or name in self._fresh
+            if not apart and namespace.get(name, self) is not value:
                 yield name
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
 

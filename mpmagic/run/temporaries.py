@@ -33,6 +33,7 @@ class Temporaries:
     def __init__(self, names: tuple[str, ...], split: SplitLoop) -> None:
         self._names = names
         self._deleted = split.deleted
+        self._fresh = split.fresh
         self._sites = split.sites
         self._speculates = split.speculates
         self._values: dict[str, Any] = {}
@@ -81,6 +82,8 @@ class Temporaries:
         """Bind the names in the notebook."""
         for name, value in self._values.items():
             lost = value is LOST
+            if lost and name in self._fresh:
+                continue  # the loop ended early: the notebook's own is as it was
             namespace[name] = Placeholder(name, "a value") if lost else value
         for name in self._deleted - self._values.keys():
             namespace.pop(name, None)

@@ -154,11 +154,13 @@ class _Recorder:
     def _iterations(self) -> Iterator[Any]:
         log, names = self._log.events.append, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
-        speculates = self._program.source.speculates
+        speculates, fresh = self._program.source.speculates, self._program.source.fresh
         for index, item in enumerate(self._items, self._chunk.first):
             log(begin)
             if speculates:
                 self._program.forget_temporaries()
+            if fresh:
+                self._program.renew()
             if seed is not None:
                 seed_iteration(seed, index, self._program.side.captured)
             yield item

@@ -10,11 +10,6 @@ from typing import Final
 __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "work that shared state guards isn't hoisted with --ahead": (
-        "flow/guarded-work",
-        "flow/guarded-work-by-continue",
-        "spec/guarded-work",
-    ),
     "refused or run in the kernel needlessly": (
         "functions/cached-property-is-benign",
         "iterables/slice-of-what-the-loop-commits",
@@ -22,16 +17,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "soundness/15-benign-caches",
     ),
     "the traceback shows one frame of the cell too few": ("exceptions/recursion-error",),
-    "the refusal doesn't name the flag that helps": (
-        "comprehensions/any-needs-ahead",
-        "spec/function-that-writes-a-global",
-        "spec/hidden-fill",
-    ),
-    "--private isn't there, nor the refusal that names it or --local": (
-        "spec/outer-model",
-        "spec/outer-model-scored",
-        "spec/upload-without-other-work",
-    ),
     "an error where the serial cell has none": (
         "functions/slots",
         "soundness/8-file-written-by-a-commit-and-read-by-work",
