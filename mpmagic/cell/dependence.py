@@ -359,7 +359,7 @@ class Dependence:
                 continue  # the worker's own store raises first, where the handlers are
             if isinstance(unit.node, ast.Try) and self._past_handlers(unit.node, inner):
                 continue
-            if not infallible(inner.node, self.knowledge):
+            if not self.surely_commits(inner):
                 kind = type(unit.node).__name__.lower().removesuffix("star")
                 line, at = inner.node.lineno, unit.node.lineno
                 self.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
@@ -368,11 +368,17 @@ class Dependence:
 
     def _past_handlers(self, node: ast.Try, inner: Unit) -> bool:
         """Whether what the commit can raise isn't caught here."""
-        if node.finalbody or not infallible(inner.node, self.knowledge):
+        if node.finalbody or not self.surely_commits(inner):
             return False
         types = [self.knowledge.resolve(h.type) for h in node.handlers if h.type is not None]
         known = len(types) == len(node.handlers)
         return known and all(isinstance(t, type) and not issubclass(TypeError, t) for t in types)
+
+    def surely_commits(self, unit: Unit) -> bool:
+        """Whether a commit can't raise once its operands are there."""
+        shared = unit.header.reads.keys() & self.kernel.keys()
+        bound = all(self.knowledge.defined(name) for name in shared)
+        return bound and infallible(unit.node, self.knowledge)
 
     # -- sliced state --------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mpmagic.cell.dependence import Dependence, jumps
-from mpmagic.cell.guard import infallible
 from mpmagic.cell.unit import Unit
 
 __all__ = ["Site", "site_of"]
@@ -52,7 +51,7 @@ def site_of(unit: Unit, operands: Iterable[ast.expr], dependence: Dependence) ->
     unsure = tuple(sorted(((before & after) | around) & private))
     texts = tuple((o.lineno, ast.unparse(o)) for o in operands)
     # A mirrored store has been made in the worker: it can't fail.
-    can_end = jumps(unit.node) or not infallible(unit.node, dependence.knowledge)
+    can_end = jumps(unit.node) or not dependence.surely_commits(unit)
     noted = bool(unsure) and can_end and not unit.mirrored
     return Site(
         operands=texts,

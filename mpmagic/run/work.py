@@ -211,8 +211,6 @@ class _Recorder:
         stopped = bool(events) and events[-1][0] in (BREAK, RAISE) and not source.speculates
         everything = self._chunk.last or stopped
         wanted = [n for n in source.private if everything or n not in source.certain]
-        if stopped:
-            wanted += [n for n in source.targets if n not in wanted]
         for name in wanted:
             if name in namespace:
                 value = namespace[name]
