@@ -16,6 +16,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
+from mpmagic.run.live import Announcer
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
@@ -94,9 +95,13 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = [fingerprint(item, program.side) for item in watched]
         draws = DrawWatch() if program.source.seed is None else None
+        announcer = Announcer(log.events)
         start = perf_counter()
-        with taped(log.events), warnings_taped(log.events):
-            self._work()
+        try:
+            with taped(log.events, announcer.written), warnings_taped(log.events):
+                self._work()
+        finally:
+            announcer.stop()
         log.seconds = perf_counter() - start
         if draws is not None and (module := draws.moved()):
             log.lost_write = f"drew from the global stream of `{module}`"
