@@ -73,8 +73,6 @@ def judge(
         Names that aren't compared: each worker was allowed its own.
     """
     serial = notebook.run(setup, cell)
-    for name in free:
-        serial.names.pop(name, None)
     given = {"setup": setup, "options": options}
     return against(notebook, serial, cell, **given, lost=lost, free=free)
 
@@ -89,9 +87,10 @@ def against(
     lost: frozenset[str] = frozenset(),
     free: frozenset[str] = frozenset(),
 ) -> Judgement:
-    """As `judge`, with the serial outcome at hand."""
+    """As `judge`, with the serial outcome at hand; it may be compared with again."""
     parallel = notebook.run(setup, with_magic(cell, options))
     for name in free:
+        serial.names.pop(name, None)
         parallel.names.pop(name, None)
     error = parallel.error
     bad_option = isinstance(error, UsageError) and not isinstance(serial.error, UsageError)
@@ -141,6 +140,14 @@ def assert_refused(
     """
     judgement = judge(notebook, cell, setup=setup, options=options)
     assert judgement.verdict is Verdict.REFUSED, explained(judgement, cell)
+    check_refusal(judgement, line=line, name=name, says=says)
+    return judgement
+
+
+def check_refusal(
+    judgement: Judgement, *, line: int | None, name: str, says: tuple[str, ...]
+) -> None:
+    """Fail unless a refusal says what it must; takes what `assert_refused` takes."""
     message = str(judgement.parallel.error)
     if line is not None:
         assert _names_line(message, line + MAGIC_LINES), f"doesn't name line {line}+1: {message}"
@@ -148,7 +155,6 @@ def assert_refused(
         assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message), f"no {name!r}: {message}"
     for part in says:
         assert part in message, f"doesn't say {part!r}: {message}"
-    return judgement
 
 
 def compare(

@@ -142,6 +142,8 @@ class Notebook:
         with self._recorded():
             result = self.shell.run_cell(cell, store_history=True)
         outcome.error = result.error_before_exec or result.error_in_exec
+        if outcome.error is not None:
+            vars(outcome.error).pop("_render_traceback_", None)  # showing it does that
         return self._filled(outcome)
 
     def _filled(self, outcome: Outcome) -> Outcome:
@@ -208,6 +210,10 @@ class Notebook:
             kind = sys.exc_info()[0]
             events.append(Event("traceback", kind.__name__ if kind else None))
 
+        def stored(*_: Any, **__: Any) -> str:
+            return ""  # the text of a traceback takes IPython a third of a second; nobody looks
+
+        self.shell._format_exception_for_storage = stored
         self.shell.display_pub.publish = publish
         self.shell.showtraceback = shown
         self.shell.showsyntaxerror = shown

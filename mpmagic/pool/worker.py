@@ -142,6 +142,8 @@ class Worker:
             match message:
                 case Run():
                     self._run(message)
+                    if self._interrupt.has_struck_an_import:
+                        return  # modules are left half made; the kernel hires another worker
                 case Hold():
                     self.stock.hold(message, descriptors[0])
                 case HoldParcel():
@@ -287,6 +289,7 @@ class _Interrupt:
         self._is_due = False
         self._thread = threading.get_ident()
         self.task = _NO_TASK
+        self.has_struck_an_import = False
 
     def install(self) -> None:
         if signal.getsignal(signal.SIGINT) != self._handle:
@@ -300,6 +303,7 @@ class _Interrupt:
             return
         # Once: a second would strike while the first is being dealt with.
         self.task = _NO_TASK
+        self.has_struck_an_import = _is_importing(frame)
         raise KeyboardInterrupt
 
     def raise_if_early(self) -> None:
@@ -323,6 +327,14 @@ class _Interrupt:
                 if self.task != _NO_TASK:
                     self.task = _NO_TASK
                     raise KeyboardInterrupt
+
+
+def _is_importing(frame: types.FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _import_ahead(name: str) -> None:

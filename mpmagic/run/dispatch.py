@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from mpmagic.cell.slices import SliceKind
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, Pool
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
+from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
@@ -41,6 +43,8 @@ class Flight:
         Its log, packed.
     log
         Its log, once it is taken back.
+    early
+        What it wrote before its log came.
     """
 
     first: int
@@ -48,6 +52,7 @@ class Flight:
     batch: Batch
     future: Future[Any]
     log: Log
+    early: Early
     counted: bool = False
 
 
@@ -133,8 +138,11 @@ class Dispatch:
         return flight
 
     def _wait_for_change(self, oldest: Flight) -> None:
-        before = self._under_way()
-        self._cell.inbox.wait_until(lambda: oldest.future.done() or self._under_way() < before)
+        before, arrived = self._under_way(), oldest.early.arrived
+        self._cell.inbox.wait_until(
+            lambda: oldest.future.done() or self._under_way() < before or bool(arrived)
+        )
+        oldest.early.show(oldest.batch.preludes)
 
     def _opened(self, flight: Flight) -> Log:
         packed = flight.future.result()
@@ -173,10 +181,22 @@ class Dispatch:
         count = len(batch.items)
         check = batch.mutable or (self._watched and (not self._asks_each or self._next == 0))
         chunk = Chunk(self._next, batch.packed, count, batch.last, check)
-        future = self._executor.submit(run_chunk, self._program, self._captured, chunk)
-        self._flights.append(Flight(self._next, count, batch, future, Log()))
+        early = Early()
+        future = self._submit(chunk, early)
+        self._flights.append(Flight(self._next, count, batch, future, Log(), early))
         self._next += count
         self._cell.inbox.watch(future)
+
+    def _submit(self, chunk: Chunk, early: Early) -> Future[Any]:
+        args = (self._program, self._captured, chunk)
+        if not isinstance(self._executor, Pool):  # others can't tell before the end
+            return self._executor.submit(run_chunk, *args)
+        return self._executor.dispatch(run_chunk, args, on_report=partial(self._hear, early))
+
+    def _hear(self, early: Early, pieces: Any) -> None:
+        """Take a report, in the pool's thread; the main thread shows it in its turn."""
+        early.arrived.append(pieces)
+        self._cell.inbox.wake()
 
     def changed_in_workers(self) -> list[str]:
         """Names of captured values that some worker's chunks have changed."""

@@ -183,7 +183,7 @@ class LoopRun:
         return resolve
 
     def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
-        items, preludes = flight.batch.items, flight.batch.preludes
+        items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
         for event in log.events:
             code = event[0]
             if code >= 0:
@@ -196,13 +196,13 @@ class LoopRun:
                 self._skipping = False
                 self._event = None
                 self._index += 1
-                if self._index in preludes:
+                if self._index in preludes and not early.has_begun(self._index):
                     play(preludes[self._index])
                 yield (START, items[self._index])
             elif self._skipping and code != UNSENDABLE:
                 continue
             elif code == TEXT:
-                play([event])
+                play([early.rest(event)])
             elif code == WARN:
                 warn_again(event, self._cell.namespace)
             elif code == RECORD:

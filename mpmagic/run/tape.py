@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ class Tape(io.TextIOBase):
     def __init__(self, events: list[tuple[Any, ...]], stream: str) -> None:
         super().__init__()
         self.events = events
+        self.on_write: Callable[[], None] | None = None
         self._stream = stream
         self.name = f"<{stream}>"
 
@@ -41,6 +42,8 @@ class Tape(io.TextIOBase):
             last[2].append(text)
         else:
             self.events.append((TEXT, self._stream, [text]))
+        if self.on_write is not None:
+            self.on_write()
         return len(text)
 
     def writable(self) -> bool:
@@ -53,20 +56,22 @@ _tapes: Final = (Tape([], "stdout"), Tape([], "stderr"))
 
 
 @contextmanager
-def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
-    """While open, this process's Python output goes into `events`."""
+def taped(
+    events: list[tuple[Any, ...]], on_write: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """While open, this process's Python output goes into `events`, and `on_write` hears of it."""
     before = sys.stdout, sys.stderr
     tapes = _tapes
-    kept = [tape.events for tape in tapes]
+    kept = [(tape.events, tape.on_write) for tape in tapes]
     for tape in tapes:
-        tape.events = events
+        tape.events, tape.on_write = events, on_write
     sys.stdout, sys.stderr = tapes
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
         for tape, own in zip(tapes, kept, strict=True):
-            tape.events = own
+            tape.events, tape.on_write = own
 
 
 def play(events: Iterable[tuple[Any, ...]]) -> None:

@@ -54,7 +54,7 @@ class Inbox:
 
     def watch(self, future: Future[Any]) -> None:
         """Report `future` when it is done."""
-        future.add_done_callback(self._wake)
+        future.add_done_callback(self.wake)
 
     def enter_user_code(self) -> None:
         """From here on an interrupt raises at once; one that is waiting does so now."""
@@ -98,7 +98,8 @@ class Inbox:
         except BlockingIOError:
             return
 
-    def _wake(self, _future: Future[Any] | None = None) -> None:
+    def wake(self, _future: Future[Any] | None = None) -> None:
+        """Have a wait ask again; from any thread."""
         try:
             os.write(self._writer, b"\0")
         except BlockingIOError:
@@ -109,4 +110,4 @@ class Inbox:
             self._user_code = False
             raise KeyboardInterrupt
         self._interrupted = True
-        self._wake()
+        self.wake()

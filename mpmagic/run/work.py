@@ -24,6 +24,7 @@ from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
+from mpmagic.run.live import Announcer
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
@@ -109,9 +110,17 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = [fingerprint(item, program.side) for item in watched]
         draws = DrawWatch() if program.source.seed is None else None
+        announcer = Announcer(log.events)
         start = perf_counter()
-        with taped(log.events), warnings_taped(log.events), records_taped(log.events):
-            self._work()
+        try:
+            with (
+                taped(log.events, announcer.written),
+                warnings_taped(log.events),
+                records_taped(log.events),
+            ):
+                self._work()
+        finally:
+            announcer.stop()
         log.seconds = perf_counter() - start
         self._keep_finals()
         packed = self._pack()  # before the stores into sliced state are undone

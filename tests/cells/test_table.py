@@ -9,14 +9,7 @@ import pytest
 from mpmagic.errors import MpmagicError
 from tests.cells.gaps import EVERYWHERE, ON_POOL, RACES, reason_of
 from tests.cells.table import Case, load_cases
-from tests.compare import (
-    Judgement,
-    Verdict,
-    assert_equal,
-    assert_refused,
-    explained,
-    judge,
-)
+from tests.compare import Judgement, Verdict, against, check_refusal, explained
 from tests.notebook import Notebook
 
 CASES = load_cases()
@@ -51,40 +44,39 @@ def test_serial_cell_is_what_the_table_says(case: Case, notebook: Notebook) -> N
     assert raised == case.raises, f"{outcome.error!r}"
 
 
-@pytest.mark.parametrize("chunk", CHUNKS, ids=["chunk1", "chunk2", "auto"])
 @pytest.mark.parametrize("case", on("inline"))
-def test_inline(case: Case, chunk: str, notebook: Notebook) -> None:
-    check(case, notebook, f"{chunk} {case.options}".strip())
+def test_inline(case: Case, notebook: Notebook) -> None:
+    check(case, notebook, *CHUNKS)
 
 
 @pytest.mark.parametrize("case", on("pool"))
 def test_pool(case: Case, pool_notebook: Notebook) -> None:
-    check(case, pool_notebook, f"-n 2 {case.options}".strip())
+    check(case, pool_notebook, "-n 2")
 
 
-def check(case: Case, notebook: Notebook, options: str) -> None:
-    """Hold a cell against its verdict."""
+def check(case: Case, notebook: Notebook, *variants: str) -> None:
+    """Hold a cell against its verdict, under the magic with each of some options."""
+    serial = notebook.run(case.setup, case.source)
+    for variant in variants:
+        options = f"{variant} {case.options}".strip()
+        given: dict[str, Any] = {"setup": case.setup, "lost": case.lost, "free": case.free}
+        judgement = against(notebook, serial, case.source, options=options, **given)
+        check_verdict(case, judgement, options)
+
+
+def check_verdict(case: Case, judgement: Judgement, options: str) -> None:
+    """The verdict is the table's, and so is what was split or said."""
+    words = f"with {options!r}: {explained(judgement, case.source)}"
     if case.verdict == "refused":
-        assert_refused(
-            notebook,
-            case.source,
-            setup=case.setup,
-            options=options,
-            line=case.line,
-            name=case.name,
-            says=case.says,
-        )
-        return
-    given: dict[str, Any] = {"setup": case.setup, "options": options}
-    given |= {"lost": case.lost, "free": case.free}
-    if case.verdict in ("parallel", "stays"):
-        judgement = assert_equal(notebook, case.source, **given)
+        assert judgement.verdict is Verdict.REFUSED, words
+        check_refusal(judgement, line=case.line, name=case.name, says=case.says)
+    elif case.verdict in ("parallel", "stays"):
+        assert judgement.verdict is Verdict.EQUAL, words
         check_split(case, judgement)
-        return
-    judgement = judge(notebook, case.source, **given)
-    assert judgement.verdict is not Verdict.DIFFERENT, explained(judgement, case.source)
-    if case.verdict == "error":
-        check_error(case, judgement)
+    else:
+        assert judgement.verdict is not Verdict.DIFFERENT, words
+        if case.verdict == "error":
+            check_error(case, judgement)
 
 
 def check_split(case: Case, judgement: Judgement) -> None:

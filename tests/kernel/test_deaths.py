@@ -27,7 +27,7 @@ class Gate:
         os.mkfifo(path)
         self._end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self.pass_it = f"open({str(path)!r}, 'w').write('x')"
-        self.wait_for_it = f"open({str(path)!r}).read(1)"
+        self.wait_for_it = f"open({str(path)!r}, 'rb', buffering=0).read(1)"
 
     def wait(self) -> None:
         """Until work has passed."""
@@ -93,7 +93,8 @@ def test_interrupt_of_work_that_holds_on(tmp_path: Path) -> None:
         stubborn = (
             f"%%parallel -n 2 -q\nimport time\nfor x in range(4):\n    {gate.pass_it}\n"
             "    end = time.monotonic() + 50\n    while time.monotonic() < end:\n"
-            "        try:\n            time.sleep(50)\n        except BaseException:\n            pass"
+            "        try:\n            time.sleep(50)\n"
+            "        except BaseException:\n            pass"
         )
         ident = session.start(stubborn)
         gate.wait()
@@ -115,6 +116,26 @@ def test_output_of_the_iteration_at_the_head_is_live(tmp_path: Path) -> None:
         gate.open(2)
         assert early.stream().startswith("start 0")
         assert session.finish(ident).status == "ok"
+
+
+def test_live_output_is_in_order_and_never_twice(tmp_path: Path) -> None:
+    """Shown early or with the log: it's the text of the serial cell."""
+    with Gate(tmp_path / "go") as gate, kernel() as session:
+        cell = (
+            "%%parallel -n 2 -q --chunk 2\nimport sys\n"
+            "def pulled():\n    for x in range(4):\n        print('pull', x)\n        yield x\n"
+            "out = []\nfor x in pulled():\n    print('start', end=' ')\n    print(x)\n"
+            f"    {gate.wait_for_it}\n    print('read', x)\n    out.append(abs(x))\n"
+            "    print('end', x)"
+        )
+        ident = session.start(cell)
+        early = session.finish(ident, until="start 0\n")
+        gate.open(4)
+        rest = session.finish(ident)
+        assert rest.status == "ok", rest.traceback
+        lines = ("pull {0}\n", "start {0}\n", "read {0}\n", "end {0}\n")
+        expected = "".join(line.format(x) for x in range(4) for line in lines)
+        assert early.stream() + rest.stream() == expected
 
 
 def test_killed_worker_is_an_error_and_the_pool_stays() -> None:

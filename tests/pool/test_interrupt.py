@@ -46,6 +46,38 @@ def test_work_that_ignores_it_is_killed(
     assert pool.submit(tasks.square, 5).result(30) == 25
 
 
+def test_an_import_that_was_interrupted_is_made_anew(
+    new_pool: Callable[..., Pool], method: str, tmp_path: Path
+) -> None:
+    """What it has left in its process, modules without their package, no later task meets."""
+    package = tmp_path / "halfmade"
+    package.mkdir()
+    (package / "part.py").write_text("import halfmade\n")
+    began = tmp_path / "began"
+    (package / "__init__.py").write_text(
+        f"import os, time\nfrom pathlib import Path\nfrom halfmade import part\n"
+        f"began = Path({str(began)!r})\n"
+        "if not began.exists():\n    began.write_text('yes')\n    time.sleep(60)\n"
+    )
+
+    def use(folder: str) -> list[str]:
+        import sys
+
+        before = [name for name in sys.modules if name.startswith("halfmade")]
+        sys.path.insert(0, folder)
+        import halfmade
+
+        assert halfmade.part.halfmade is halfmade
+        return before
+
+    pool = new_pool(1, mp_context=method)
+    interrupted = pool.submit(use, str(tmp_path))
+    assert text_of(began) == "yes"
+    pool.interrupt([interrupted], grace=30)
+    assert isinstance(interrupted.exception(30), KeyboardInterrupt)
+    assert pool.submit(use, str(tmp_path)).result(30) == []
+
+
 def test_children_of_the_task_are_gone_too(pool: Pool, tmp_path: Path) -> None:
     running = pool.submit(tasks.start_child_and_sleep, str(tmp_path / "x"))
     _, child = map(int, text_of(tmp_path / "x").split())

@@ -25,6 +25,8 @@ cells = st.randoms(use_true_random=False, note_method_calls=False).map(make_cell
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
         HealthCheck.large_base_example,
+        # A cell of too many choices is passed over here; `test_random_cells` has such cells.
+        HealthCheck.data_too_large,
     ],
 )
 @given(cell=cells)

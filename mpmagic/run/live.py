@@ -1,0 +1,138 @@
+"""Text of a chunk that still runs, on its way to the kernel.
+
+The log says all that a chunk wrote, each piece in its place among the commits. What was written
+before the chunk's first commit may be shown earlier, if no older chunk is left: nothing that the
+kernel has yet to do comes before it. The kernel counts the characters that it has shown, and
+leaves out as many when it replays the log.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import Any, Final
+
+from mpmagic.cell.fission import START
+from mpmagic.pool import in_worker, report
+from mpmagic.run.log import TEXT
+from mpmagic.run.tape import play
+
+__all__ = ["Announcer", "Early"]
+
+_PAUSE_SECONDS: Final = 0.1
+_MOST_CHARACTERS: Final = 1 << 20
+
+Piece = tuple[int, str, str]
+
+
+class Announcer:
+    """The worker's half: tells what a chunk has written, at most ten times a second.
+
+    Parameters
+    ----------
+    events
+        The log's events, as they are being written.
+    """
+
+    def __init__(self, events: list[tuple[Any, ...]]) -> None:
+        self._events = events
+        self._event = self._piece = self._length = 0
+        self._index = -1
+        self._timer: threading.Timer | None = None
+        self._telling = threading.Lock()
+        self._is_over = not in_worker()
+
+    def written(self) -> None:
+        """Something has just been written."""
+        if self._timer is None and not self._is_over:
+            self._timer = threading.Timer(_PAUSE_SECONDS, self._tell)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Tell no more: the log follows, and after it another task."""
+        self._is_over = True
+        timer = self._timer
+        if timer is not None:
+            timer.cancel()
+        try:
+            self._wait_for_report()
+        except KeyboardInterrupt:  # it strikes a task once at most
+            self._wait_for_report()
+            raise
+
+    def _wait_for_report(self) -> None:
+        with self._telling:
+            pass
+
+    def _tell(self) -> None:
+        with self._telling, suppress(RuntimeError):  # in a process that the work has forked
+            self._timer = None
+            pieces = [] if self._is_over else self._unsaid()
+            if pieces:
+                report(pieces)
+
+    def _unsaid(self) -> list[Piece]:
+        """The text since the last time, with the iterations that wrote it."""
+        found: list[Piece] = []
+        while self._event < len(self._events):
+            event = self._events[self._event]
+            if event[0] == TEXT:
+                found += self._pieces_of(event)
+                if self._event == len(self._events) - 1:
+                    break  # it may still grow
+            elif event[0] == START:
+                self._index += 1
+            else:
+                self._is_over = True
+                break
+            self._event, self._piece = self._event + 1, 0
+        self._is_over |= self._length > _MOST_CHARACTERS
+        return found
+
+    def _pieces_of(self, event: tuple[Any, ...]) -> list[Piece]:
+        _, stream, pieces = event
+        text = "".join(pieces[self._piece :])
+        self._piece = len(pieces)
+        self._length += len(text)
+        return [(self._index, stream, text)] if text else []
+
+
+class Early:
+    """The kernel's half: what has come of a chunk before its log, and what of it is shown."""
+
+    def __init__(self) -> None:
+        self.arrived: deque[list[Piece]] = deque()
+        self._begun = -1
+        self._shown = 0
+
+    def show(self, preludes: dict[int, list[tuple[Any, ...]]]) -> None:
+        """Show what has come; for the oldest chunk only.
+
+        Parameters
+        ----------
+        preludes
+            What the iterable wrote before each of the chunk's iterations.
+        """
+        while self.arrived:
+            for index, stream, text in self.arrived.popleft():
+                while self._begun < index:
+                    self._begun += 1
+                    play(preludes.get(self._begun, ()))
+                play([(TEXT, stream, [text])])
+                self._shown += len(text)
+
+    def has_begun(self, index: int) -> bool:
+        """Whether what precedes that iteration has been shown."""
+        return index <= self._begun
+
+    def rest(self, event: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is left to show of the next event of text."""
+        code, stream, pieces = event
+        if not self._shown:
+            return event
+        text = "".join(pieces)
+        skipped = min(self._shown, len(text))
+        self._shown -= skipped
+        return code, stream, [text[skipped:]]
