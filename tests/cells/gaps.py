@@ -123,17 +123,39 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
+        "nasty/walrus-in-a-dict-comprehension",
         "nasty/walrus-in-a-condition-of-a-comprehension",
     ),
-    "a different notebook: a bound method or a class hides what it holds": (
+    "a different notebook: what a bound method, class or view holds isn't seen": (
+        "nasty/bound-method-of-a-dict",
+        "nasty/bound-method-of-a-set",
+        "nasty/bound-pop-read-in-work",
+        "nasty/comprehension-that-calls-a-bound-method",
         "nasty/list-as-a-class-attribute",
+        "nasty/list-hidden-in-a-base-class",
+        "nasty/list-hidden-in-a-function-s-attribute",
+        "nasty/list-hidden-in-a-nested-class",
+        "nasty/list-hidden-in-a-partial",
         "nasty/method-of-a-captured-bound-method",
+        "nasty/next-bound-to-a-name",
+        "nasty/sum-of-a-generator-with-a-bound-method",
+        "nasty/numpy-memory-shared-with-bytearray",
+        "nasty/write-bound-to-a-name",
     ),
-    "a different notebook: the iterable looks at what the body changes": (
+    "a different notebook: iterable and body look at what the other changes": (
+        "nasty/comprehension-over-a-map-with-a-counting-function",
         "nasty/dict-view-held-and-iterated",
         "nasty/generator-told-to-stop-by-the-body",
+        "nasty/loop-over-a-map-with-a-counting-function",
+        "nasty/loop-over-groupby-iterator",
+        "nasty/loop-over-takewhile-of-a-shared-limit",
         "nasty/pandas-itertuples-and-stores",
     ),
+    "a different notebook: what functions made or called by the body do to globals is missed": (
+        "nasty/function-that-deletes-a-global",
+        "nasty/nested-function-kept-and-called-in-the-next-iteration",
+    ),
+    "a different notebook: annotations aren't evaluated": ("nasty/annotation-with-an-effect",),
     "another exception: the target of an augmented assignment is read before its value": (
         "nasty/augmented-target-is-missing",
     ),
