@@ -228,12 +228,10 @@ class Fission:
     def _simple(self, node: ast.stmt, *, inner: bool) -> list[ast.stmt]:
         match node:
             case ast.Break() if not inner:
-                parts: list[ast.expr] = [ast.Constant(BREAK)]
-                if self._speculates:
-                    # The kernel may pass over it: then the next iteration follows.
-                    parts.append(_bound_now(sorted(self.dependence.private)))
-                    node = ast.copy_location(ast.Continue(), node)
-                event = ast.Tuple(elts=parts, ctx=ast.Load())
+                event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
+                if self._speculates:  # the kernel may pass over it: the next iteration follows
+                    leave = ast.copy_location(ast.Continue(), node)
+                    return [ast.copy_location(_call(_LOG, event), node), leave]
                 return [ast.copy_location(_call(_LOG, event), node), node]
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]

@@ -188,11 +188,12 @@ class LoopRun:
             code = event[0]
             if code >= 0:
                 if not self._skipping:
-                    self._event = event
+                    ended, self._event = self._event if self._broken else None, event
                     yield event
-                    if self._broken:
-                        return
+                    self._event = ended or event
             elif code == START:
+                if self._broken:
+                    return
                 self._skipping = False
                 self._event = None
                 self._index += 1
@@ -208,9 +209,8 @@ class LoopRun:
             elif code == RECORD:
                 log_again(event)
             elif code == BREAK:
-                self._broken = True
+                self._broken = True  # what `finally` commits on the way out still follows
                 self._event = event
-                return
             elif code == RAISE:
                 self._event = event
                 self._failure = self._remote(event[1])

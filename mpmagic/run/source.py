@@ -288,9 +288,15 @@ def containers_of(iterable: Any) -> Iterator[Any]:
     if type(iterable) in _READABLE_AGAIN:
         yield iterable
     elif type(iterable) in _INERT_TYPES or isinstance(iterable, _TRANSPARENT):
-        for inner in gc.get_referents(iterable):
-            if not is_inert(inner) or type(inner) in _READABLE_AGAIN:
-                yield from containers_of(inner)
+        for inner in _parts_of(iterable):
+            yield from containers_of(inner)
+
+
+def _parts_of(iterable: Any) -> list[Any]:
+    if isinstance(iterable, zip | enumerate):
+        parts: Any = iterable.__reduce__()[1]
+        return list(parts[:1] if isinstance(iterable, enumerate) else parts)
+    return [r for r in gc.get_referents(iterable) if not isinstance(r, str)]
 
 
 def behind(iterator: Any) -> Any:

@@ -65,8 +65,8 @@ class Temporaries:
     ) -> None:
         """The loop ended in a chunk's iteration `finished`, at the commit of `event`.
 
-        An event that isn't a commit's holds the values of all names; without one the iteration
-        hadn't begun its work.
+        An event that isn't a commit's ended the iteration in the worker too; without one the
+        iteration hadn't begun its work.
         """
         if not self._names:
             return
@@ -74,7 +74,7 @@ class Temporaries:
         if event is None:
             return
         if event[0] < 0:
-            self._take(zip(self._names, event[-1], strict=True), self._names, own)
+            self._take_snapshot(log, finished, self._names, own)
         else:
             self._take_at_site(log, finished, event, own)
 

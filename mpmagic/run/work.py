@@ -190,7 +190,7 @@ class _Recorder:
         assert error is not None
         if isinstance(error, KeyboardInterrupt):
             raise error
-        self._log.events.append((RAISE, pack_failure(error, self._program), self._snapshot()))
+        self._log.events.append((RAISE, pack_failure(error, self._program)))
 
     def _if_small(self, value: Any) -> Any:
         return value if is_inert(value) and _if_small(value) is value else self._own(value)

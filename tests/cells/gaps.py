@@ -13,7 +13,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused or run in the kernel needlessly": (
         "functions/cached-property-is-benign",
         "iterables/slice-of-what-the-loop-commits",
-        "reallife/collatz-longest",
         "soundness/15-benign-caches",
     ),
     "the traceback shows one frame of the cell too few": ("exceptions/recursion-error",),
@@ -24,9 +23,99 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
+    "names bound before the only way out, a break, count as unbound": (
+        "independent/retried-with-while",
+    ),
+    "names of a tuple assignment count as aliases of all its values": (
+        "independent/local-list-with-pops",
+    ),
+    "caches inside a frame count as lost writes": (
+        "independent/frames-sorted-and-trimmed",
+        "independent/groupby-with-get-group",
+        "independent/rows-by-index-and-iloc",
+    ),
+    "context managers are operands, or taken to swallow exceptions": (
+        "independent/npz-with",
+        "independent/timer-of-the-notebook-around-work",
+    ),
+    "a commit that may raise under try takes the work along": (
+        "independent/try-with-array-store",
+        "independent/try-with-frame-store",
+        "independent/try-with-sums",
+    ),
+    "an index, a bar or rows count as read while the loop changes their owner": (
+        "independent/progress-bar-with-description",
+        "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
+    ),
+    "columns, records and objects that keep their own result could be split": (
+        "independent/frame-new-columns-from-old",
+    ),
+    "what can't travel isn't left to the kernel": (
+        "independent/lock-around-a-commit",
+        "independent/print-to-a-file",
+        "independent/write-to-an-outer-file",
+    ),
+    "warning filters of a block of the body count as shared": (
+        "independent/warnings-silenced-in-the-body",
+    ),
+    "generators handed to exhausting functions of libraries aren't split": (
+        "independent/concat-of-a-generator-of-frames",
+    ),
+    "a different notebook: what `else` or a chained comparison binds isn't certain": (
+        "nasty/chained-comparison-that-stops-early",
+        "nasty/else-of-an-inner-loop-binds-only-without-break",
+        "nasty/else-of-an-inner-while-binds-only-without-break",
+    ),
+    "a different notebook: a context manager that swallows isn't recognised": (
+        "nasty/suppress-bound-to-a-name-before",
+        "nasty/suppress-imported-under-another-name",
+        "nasty/suppress-kept-in-a-dict",
+    ),
+    "a different notebook: what a walrus in a comprehension binds is lost": (
+        "independent/walrus-in-a-comprehension",
+    ),
+    "a different notebook: what a bound method, class or view holds isn't seen": (
+        "nasty/bound-method-of-a-dict",
+        "nasty/bound-method-of-a-set",
+        "nasty/bound-pop-read-in-work",
+        "nasty/comprehension-that-calls-a-bound-method",
+        "nasty/list-as-a-class-attribute",
+        "nasty/list-hidden-in-a-base-class",
+        "nasty/list-hidden-in-a-function-s-attribute",
+        "nasty/list-hidden-in-a-nested-class",
+        "nasty/list-hidden-in-a-partial",
+        "nasty/method-of-a-captured-bound-method",
+        "nasty/next-bound-to-a-name",
+        "nasty/sum-of-a-generator-with-a-bound-method",
+        "nasty/numpy-memory-shared-with-bytearray",
+        "nasty/write-bound-to-a-name",
+    ),
+    "a different notebook: iterable and body look at what the other changes": (
+        "nasty/comprehension-over-a-map-with-a-counting-function",
+        "nasty/loop-over-a-map-with-a-counting-function",
+        "nasty/loop-over-groupby-iterator",
+        "nasty/loop-over-takewhile-of-a-shared-limit",
+    ),
+    "a different notebook: what functions made or called by the body do to globals is missed": (
+        "nasty/function-that-deletes-a-global",
+        "nasty/nested-function-kept-and-called-in-the-next-iteration",
+    ),
+    "a different notebook: annotations aren't evaluated": ("nasty/annotation-with-an-effect",),
+    "another exception: the target of an augmented assignment is read before its value": (
+        "nasty/augmented-target-is-missing",
+    ),
+    "what a function hands on of what it was given is a copy": (
+        "nasty/result-of-a-function-that-hands-a-captured-object-on",
+        "nasty/result-of-a-function-that-hands-its-item-on",
+    ),
 }
 
-ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {
+    "a different notebook: print options and options of pandas aren't followed": (
+        "nasty/numpy-print-options",
+        "nasty/pandas-option-read-by-the-work",
+    ),
+}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""
