@@ -78,6 +78,15 @@ _READERS: Final[dict[str, frozenset[str]]] = {
     "polars.dataframe.frame.DataFrame": frozenset({"write_csv", "write_parquet", "write_json"}),
 }  # fmt: skip
 
+# The same of receivers of unknown type: names that say that the receiver is read or stands for
+# something outside. One that changes its receiver nevertheless is found at run time.
+_READING_NAMES: Final = frozenset(
+    {"to_csv", "to_parquet", "to_json", "to_pickle", "to_excel", "to_feather", "to_hdf", "to_sql",
+     "to_html", "to_latex", "to_markdown", "write_csv", "write_parquet", "write_text",
+     "write_bytes", "mkdir", "rmdir", "unlink", "touch", "rename", "chmod", "symlink_to",
+     "hardlink_to", "tofile"}
+)  # fmt: skip
+
 # Methods that hand out a part of their receiver rather than something new.
 _ACCESSORS: Final[dict[str, frozenset[str]]] = {
     "builtins.list": frozenset({"pop", "__getitem__"}),
@@ -172,7 +181,7 @@ def mutates(kind: type | None, method: str, *, statement: bool) -> bool:
         Whether the call stands as a statement of its own, its result unused.
     """
     if kind is None:
-        return statement
+        return statement and method not in _READING_NAMES
     if is_immutable_type(kind):
         return False
     bases = _bases(kind)

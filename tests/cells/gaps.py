@@ -39,6 +39,95 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
+    "names bound before the only way out, a break, count as unbound": (
+        "independent/retried-with-while",
+    ),
+    "names of a tuple assignment count as aliases of all its values": (
+        "independent/integers-factored",
+        "independent/local-list-with-pops",
+    ),
+    "augmented assignment to an immutable item counts as a change of the item": (
+        "independent/item-augmented",
+        "independent/item-converted-and-augmented",
+        "independent/item-name-augmented-through-another-name",
+        "independent/string-item-augmented",
+    ),
+    "a change of a copy counts as a change of the original": (
+        "independent/array-item-normalised",
+        "independent/config-merged",
+        "independent/list-copied-and-changed",
+        "independent/list-sliced-and-changed",
+    ),
+    "caches inside a frame count as lost writes": (
+        "independent/frames-sorted-and-trimmed",
+        "independent/groupby-with-get-group",
+        "independent/rows-by-index-and-iloc",
+    ),
+    "context managers are operands, or taken to swallow exceptions": (
+        "independent/npz-with",
+        "independent/pickle-cache-per-item",
+        "independent/timer-of-the-notebook-around-work",
+    ),
+    "a commit that may raise under try takes the work along": (
+        "independent/try-with-array-store",
+        "independent/try-with-frame-store",
+        "independent/try-with-sums",
+    ),
+    "an index, a bar or rows count as read while the loop changes their owner": (
+        "independent/progress-bar-with-description",
+        "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
+        "independent/series-filled-by-label",
+        "independent/unique-values-sorted-into-a-frame-by-loc",
+    ),
+    "columns, records and objects that keep their own result could be split": (
+        "independent/frame-columns-converted-in-place",
+        "independent/frame-columns-filled",
+        "independent/frame-new-columns-from-old",
+        "independent/items-from-a-frame-s-records",
+        "independent/items-of-records-changed-in-place",
+        "independent/objects-that-keep-their-own-result",
+    ),
+    "what can't travel isn't left to the kernel": (
+        "independent/lock-around-a-commit",
+        "independent/print-to-a-file",
+        "independent/write-to-an-outer-file",
+    ),
+    "warning filters of a block of the body count as shared": (
+        "independent/warnings-silenced-in-the-body",
+    ),
+    "generators handed to exhausting functions of libraries aren't split": (
+        "independent/concat-of-a-generator-of-frames",
+    ),
+    "a different notebook: what `else` or a chained comparison binds isn't certain": (
+        "nasty/chained-comparison-that-stops-early",
+        "nasty/else-of-an-inner-loop-binds-only-without-break",
+        "nasty/else-of-an-inner-while-binds-only-without-break",
+    ),
+    "a different notebook: a context manager that swallows isn't recognised": (
+        "nasty/suppress-bound-to-a-name-before",
+        "nasty/suppress-imported-under-another-name",
+        "nasty/suppress-kept-in-a-dict",
+    ),
+    "a different notebook: what a walrus in a comprehension binds is lost": (
+        "independent/walrus-in-a-comprehension",
+        "nasty/walrus-in-a-condition-of-a-comprehension",
+    ),
+    "a different notebook: a bound method or a class hides what it holds": (
+        "nasty/list-as-a-class-attribute",
+        "nasty/method-of-a-captured-bound-method",
+    ),
+    "a different notebook: the iterable looks at what the body changes": (
+        "nasty/dict-view-held-and-iterated",
+        "nasty/generator-told-to-stop-by-the-body",
+        "nasty/pandas-itertuples-and-stores",
+    ),
+    "another exception: the target of an augmented assignment is read before its value": (
+        "nasty/augmented-target-is-missing",
+    ),
+    "what a function hands on of what it was given is a copy": (
+        "nasty/result-of-a-function-that-hands-a-captured-object-on",
+        "nasty/result-of-a-function-that-hands-its-item-on",
+    ),
 }
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
