@@ -39,9 +39,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
-    "names bound before the only way out, a break, count as unbound": (
-        "independent/retried-with-while",
-    ),
     "names of a tuple assignment count as aliases of all its values": (
         "independent/integers-factored",
         "independent/local-list-with-pops",
@@ -97,11 +94,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "generators handed to exhausting functions of libraries aren't split": (
         "independent/concat-of-a-generator-of-frames",
-    ),
-    "a different notebook: what `else` or a chained comparison binds isn't certain": (
-        "nasty/chained-comparison-that-stops-early",
-        "nasty/else-of-an-inner-loop-binds-only-without-break",
-        "nasty/else-of-an-inner-while-binds-only-without-break",
     ),
     "a different notebook: a context manager that swallows isn't recognised": (
         "nasty/suppress-bound-to-a-name-before",
