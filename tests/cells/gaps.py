@@ -61,9 +61,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/rows-by-index-and-iloc",
     ),
     "context managers are operands, or taken to swallow exceptions": (
-        "independent/npz-with",
         "independent/pickle-cache-per-item",
-        "independent/timer-of-the-notebook-around-work",
     ),
     "a commit that may raise under try takes the work along": (
         "independent/try-with-array-store",
@@ -94,11 +92,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "generators handed to exhausting functions of libraries aren't split": (
         "independent/concat-of-a-generator-of-frames",
-    ),
-    "a different notebook: a context manager that swallows isn't recognised": (
-        "nasty/suppress-bound-to-a-name-before",
-        "nasty/suppress-imported-under-another-name",
-        "nasty/suppress-kept-in-a-dict",
     ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
