@@ -25,9 +25,10 @@ from mpmagic.cell import tables
 from mpmagic.cell.effects import FIGURE, Effects, Mutation, Refusal, Scanner
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
-from mpmagic.cell.guard import hash_checked, infallible, may_suppress, raises_past
+from mpmagic.cell.guard import hash_checked, infallible
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.made import makes_its_own
+from mpmagic.cell.managers import Managers
 from mpmagic.cell.slices import Slice, find_slices
 from mpmagic.cell.unit import Stage, Unit, cut
 
@@ -109,6 +110,7 @@ class Dependence:
     units: list[Unit] = field(init=False)
     whole: Effects = field(init=False)
     flow: Flow = field(init=False)
+    managers: Managers = field(init=False)
     kernel: dict[str, str] = field(init=False, default_factory=dict)
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
@@ -198,11 +200,9 @@ class Dependence:
         def hidden_binds(node: ast.AST) -> list[str]:
             return [FIGURE] if FIGURE in headers[id(node)].binds else []
 
-        self.flow = Flow(hidden_reads, hidden_binds, self._suppresses)
+        self.managers = Managers(self.knowledge, self.body, self.targets)
+        self.flow = Flow(hidden_reads, hidden_binds, self.managers.may_suppress)
         self.flow.iteration(self.body, self.targets)
-
-    def _suppresses(self, context: ast.expr) -> bool:
-        return may_suppress(context, self.knowledge, self.summaries)
 
     def _seed_carried(self) -> None:
         for name, line in self.flow.exposed.items():
@@ -349,7 +349,7 @@ class Dependence:
             self._check_protected(unit, unit.blocks if unit.node.finalbody else unit.blocks[:1])
         elif isinstance(unit.node, ast.With):
             contexts = [item.context_expr for item in unit.node.items]
-            if not all(raises_past(c, self.knowledge) for c in contexts):
+            if not all(self.managers.raises_past(c) for c in contexts):
                 self._check_protected(unit, unit.blocks)
 
     def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:

@@ -55,11 +55,14 @@ class Flow:
         self._hidden_reads = hidden_reads
         self._hidden_binds = hidden_binds
         self._suppresses = suppresses
-        self._depth = 0
+        # For each loop around the present point, the states at the jumps that go past its rest:
+        # `continue` of the loop itself, which ends the iteration, and `break` of those inside it.
+        self._jumps: list[list[set[str]]] = []
 
     def iteration(self, body: list[ast.stmt], bound: Iterable[str]) -> None:
         """Walk through one iteration that begins with `bound` being bound."""
-        self.at_end = _join(self.block(body, set(bound)), self.at_end)
+        end, jumps = self._loop(body, set(bound))
+        self.at_end = _join(self.at_end, end, *jumps)
 
     def block(self, statements: Iterable[ast.stmt], defined: Reach) -> Reach:
         """Walk through statements; the names bound on every way to the end of them."""
@@ -82,20 +85,16 @@ class Flow:
             case ast.For() | ast.AsyncFor():
                 return self._for(node, defined)
             case ast.While():
-                self._expression(node.test, defined)
-                self._loop(node.body, set(defined))
-                return self.block(node.orelse, set(defined)) or defined
+                return self._while(node, defined)
             case ast.Try() | ast.TryStar():
                 return self._try(node, defined)
             case ast.With() | ast.AsyncWith():
                 return self._with(node, defined)
             case ast.Match():
                 return self._match(node, defined)
-            case ast.Continue():
-                if not self._depth:
-                    self.at_end = _join(set(defined), self.at_end)
-                return None
-            case ast.Break():
+            case ast.Continue() | ast.Break():
+                if isinstance(node, ast.Continue) == (len(self._jumps) == 1):
+                    self._jumps[-1].append(set(defined))
                 return None
             case ast.Return() | ast.Raise():
                 self._children(node, defined)
@@ -108,13 +107,21 @@ class Flow:
         self._expression(node.iter, defined)
         inside = set(defined)
         self._expression(node.target, inside)
-        self._loop(node.body, inside)
-        return self.block(node.orelse, set(defined)) or defined
+        _, breaks = self._loop(node.body, inside)
+        return _join(self.block(node.orelse, set(defined)), *breaks)
 
-    def _loop(self, body: list[ast.stmt], defined: set[str]) -> None:
-        self._depth += 1
-        self.block(body, defined)
-        self._depth -= 1
+    def _while(self, node: ast.While, defined: set[str]) -> Reach:
+        self._expression(node.test, defined)
+        _, breaks = self._loop(node.body, set(defined))
+        if isinstance(node.test, ast.Constant) and node.test.value:
+            return _join(*breaks)
+        return _join(self.block(node.orelse, set(defined)), *breaks)
+
+    def _loop(self, body: list[ast.stmt], defined: set[str]) -> tuple[Reach, list[set[str]]]:
+        """Walk through a loop's body once; the states at its end and at the jumps past it."""
+        self._jumps.append([])
+        end = self.block(body, defined)
+        return end, self._jumps.pop()
 
     def _try(self, node: ast.Try | ast.TryStar, defined: set[str]) -> Reach:
         after = self.block(node.body, set(defined))
@@ -126,14 +133,21 @@ class Flow:
                 self._expression(handler.type, inside)
             if handler.name:
                 inside.add(handler.name)
-            end = self.block(handler.body, inside)
-            if end is not None and handler.name:
-                end.discard(handler.name)
-            after = _join(after, end)
+            after = _join(after, self._handler(handler, inside))
         last = self.block(node.finalbody, set(defined))
         if last is None or after is None:
             return None
         return after | last
+
+    def _handler(self, node: ast.ExceptHandler, defined: set[str]) -> Reach:
+        """Walk through a handler's body; its name is unbound however the body is left."""
+        before = len(self._jumps[-1])
+        end = self.block(node.body, defined)
+        if node.name:
+            for state in (*self._jumps[-1][before:], end):
+                if state is not None:
+                    state.discard(node.name)
+        return end
 
     def _with(self, node: ast.With | ast.AsyncWith, defined: set[str]) -> Reach:
         before = set(defined)
@@ -180,6 +194,10 @@ class Flow:
                 defined.add(node.name)
             case ast.Import() | ast.ImportFrom():
                 defined |= bound_names(node)
+            case ast.Assert():
+                self._expression(node.test, defined)
+                if node.msg is not None:
+                    self._expression(node.msg, set(defined))
             case _:
                 self._children(node, defined)
 
@@ -203,6 +221,13 @@ class Flow:
                 self._expression(node.values[0], defined)
                 later = set(defined)
                 for value in node.values[1:]:
+                    self._expression(value, later)
+            case ast.Compare():
+                # A chain stops at the first comparison that doesn't hold.
+                self._expression(node.left, defined)
+                self._expression(node.comparators[0], defined)
+                later = set(defined)
+                for value in node.comparators[1:]:
                     self._expression(value, later)
             case ast.IfExp():
                 self._expression(node.test, defined)
@@ -257,7 +282,7 @@ class Flow:
             self.exposed.setdefault(name, line)
 
 
-def _join(one: Reach, other: Reach) -> Reach:
-    if one is None:
-        return other
-    return one if other is None else one & other
+def _join(*states: Reach) -> Reach:
+    """What holds on every way that leads to one point; None if none does."""
+    reached = [state for state in states if state is not None]
+    return set.intersection(*reached) if reached else None

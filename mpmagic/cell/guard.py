@@ -1,4 +1,4 @@
-"""What commits and context managers do with exceptions.
+"""Which commits can't raise.
 
 A commit under ``try`` or ``with`` may be split off only if it can't raise there, since an
 exception of it would change what follows.
@@ -8,61 +8,13 @@ from __future__ import annotations
 
 import ast
 import collections
-import types
-from typing import Any, Final
+from typing import Final
 
-from mpmagic.cell.functions import Summaries
-from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.knowledge import Knowledge
 
-__all__ = ["hash_checked", "infallible", "may_suppress", "raises_past", "slot_keys"]
+__all__ = ["hash_checked", "infallible", "slot_keys"]
 
-_SUPPRESSING: Final = ("suppress", "ignore", "raises", "exitstack")
 _MAPPINGS: Final = (dict, collections.Counter, collections.defaultdict, collections.OrderedDict)
-# Context managers that only close or release something: an exception passes through them, and
-# whether there was one makes no difference that can be seen.
-_CLOSING: Final = frozenset(
-    {"open", "fdopen", "closing", "ZipFile", "TarFile", "BZ2File", "GzipFile", "LZMAFile",
-     "scandir",
-     "errstate", "catch_warnings", "File", "option_context", "printoptions", "localcontext"}
-)  # fmt: skip
-
-
-def may_suppress(context: ast.expr, knowledge: Knowledge, summaries: Summaries) -> bool:
-    """Whether a context manager may swallow an exception of its block.
-
-    Those that the notebook defines may; of libraries' only those whose name says so.
-    """
-    callee = context.func if isinstance(context, ast.Call) else context
-    name = _last_name(callee).lower()
-    if any(word in name for word in _SUPPRESSING):
-        return True
-    value = knowledge.resolve(callee)
-    if isinstance(callee, ast.Name) and knowledge.is_hidden(callee.id):
-        return callee.id in knowledge.definitions or callee.id in knowledge.classes
-    return value is not UNKNOWN and _of_notebook(value, knowledge)
-
-
-def _of_notebook(value: Any, knowledge: Knowledge) -> bool:
-    if isinstance(value, types.FunctionType):
-        inner = getattr(value, "__wrapped__", value)
-        return getattr(inner, "__globals__", None) is knowledge.namespace
-    kind = value if isinstance(value, type) else type(value)
-    return kind.__module__ == "__main__"
-
-
-def raises_past(context: ast.expr, knowledge: Knowledge) -> bool:
-    """Whether it makes no difference to the context manager that its block raises."""
-    callee = context.func if isinstance(context, ast.Call) else context
-    value = knowledge.resolve(callee)
-    if value is not UNKNOWN and _of_notebook(value, knowledge):
-        return False
-    return _last_name(callee) in _CLOSING
-
-
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def infallible(node: ast.stmt, knowledge: Knowledge) -> bool:

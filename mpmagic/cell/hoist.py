@@ -84,8 +84,9 @@ class Hoister:
                 self._block(node.body)
                 self._block(node.orelse)
             case ast.With():
+                # Made where it's entered, however it may be made: no operand.
                 for item in node.items:
-                    item.context_expr = self._expr(item.context_expr, guarded)
+                    item.context_expr = self._expr(item.context_expr, True)
                 self._block(node.body)
             case ast.Try() | ast.TryStar():
                 for block in (node.body, node.orelse, node.finalbody):

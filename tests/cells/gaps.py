@@ -23,9 +23,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
-    "names bound before the only way out, a break, count as unbound": (
-        "independent/retried-with-while",
-    ),
     "names of a tuple assignment count as aliases of all its values": (
         "independent/local-list-with-pops",
     ),
@@ -33,10 +30,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/frames-sorted-and-trimmed",
         "independent/groupby-with-get-group",
         "independent/rows-by-index-and-iloc",
-    ),
-    "context managers are operands, or taken to swallow exceptions": (
-        "independent/npz-with",
-        "independent/timer-of-the-notebook-around-work",
     ),
     "a commit that may raise under try takes the work along": (
         "independent/try-with-array-store",
@@ -61,46 +54,13 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "generators handed to exhausting functions of libraries aren't split": (
         "independent/concat-of-a-generator-of-frames",
     ),
-    "a different notebook: what `else` or a chained comparison binds isn't certain": (
-        "nasty/chained-comparison-that-stops-early",
-        "nasty/else-of-an-inner-loop-binds-only-without-break",
-        "nasty/else-of-an-inner-while-binds-only-without-break",
-    ),
-    "a different notebook: a context manager that swallows isn't recognised": (
-        "nasty/suppress-bound-to-a-name-before",
-        "nasty/suppress-imported-under-another-name",
-        "nasty/suppress-kept-in-a-dict",
-    ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
     ),
     "a different notebook: what a bound method, class or view holds isn't seen": (
-        "nasty/bound-method-of-a-dict",
-        "nasty/bound-method-of-a-set",
-        "nasty/bound-pop-read-in-work",
-        "nasty/comprehension-that-calls-a-bound-method",
         "nasty/list-as-a-class-attribute",
-        "nasty/list-hidden-in-a-base-class",
-        "nasty/list-hidden-in-a-function-s-attribute",
-        "nasty/list-hidden-in-a-nested-class",
-        "nasty/list-hidden-in-a-partial",
         "nasty/method-of-a-captured-bound-method",
-        "nasty/next-bound-to-a-name",
-        "nasty/sum-of-a-generator-with-a-bound-method",
-        "nasty/numpy-memory-shared-with-bytearray",
-        "nasty/write-bound-to-a-name",
     ),
-    "a different notebook: iterable and body look at what the other changes": (
-        "nasty/comprehension-over-a-map-with-a-counting-function",
-        "nasty/loop-over-a-map-with-a-counting-function",
-        "nasty/loop-over-groupby-iterator",
-        "nasty/loop-over-takewhile-of-a-shared-limit",
-    ),
-    "a different notebook: what functions made or called by the body do to globals is missed": (
-        "nasty/function-that-deletes-a-global",
-        "nasty/nested-function-kept-and-called-in-the-next-iteration",
-    ),
-    "a different notebook: annotations aren't evaluated": ("nasty/annotation-with-an-effect",),
     "another exception: the target of an augmented assignment is read before its value": (
         "nasty/augmented-target-is-missing",
     ),
