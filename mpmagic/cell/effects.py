@@ -19,7 +19,7 @@ from typing import Any, Final
 from mpmagic.cell import tables
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
 
-__all__ = ["FIGURE", "Effects", "Mutation", "Refusal", "Scanner"]
+__all__ = ["FIGURE", "Effects", "Mutation", "Refusal", "Scanner", "is_paired"]
 
 FIGURE: Final = "pyplot's current figure"
 
@@ -367,7 +367,7 @@ class Scanner(ast.NodeVisitor):
         """Nothing: at the cell's top level every name is global already."""
 
     def _alias(self, target: ast.expr, value: ast.expr) -> None:
-        if _paired(target, value):
+        if is_paired(target, value):
             assert isinstance(target, ast.Tuple | ast.List)
             assert isinstance(value, ast.Tuple | ast.List)
             for part, its_value in zip(target.elts, value.elts, strict=True):
@@ -649,7 +649,7 @@ def _declared_global(node: ast.AST) -> set[str]:
     return {n for child in ast.walk(node) if isinstance(child, ast.Global) for n in child.names}
 
 
-def _paired(target: ast.expr, value: ast.expr) -> bool:
+def is_paired(target: ast.expr, value: ast.expr) -> bool:
     """Whether each part of the target gets its own part of the value."""
     if not isinstance(target, ast.Tuple | ast.List) or not isinstance(value, ast.Tuple | ast.List):
         return False

@@ -147,10 +147,19 @@ class Fission:
         """
         body = self._worker_block(self.dependence.units, inner=False)
         self._refuse_if_idle(loop)
-        # Its names are its own: locals, which the functions that it calls don't see.
-        work = self._function(_WORK, self._worker_loop(loop, body), (), loop)
+        # Its names are its own: locals, which the functions that it calls don't see. What a
+        # walrus binds is the cell's.
+        work = self._function(_WORK, self._worker_loop(loop, body), self._surviving(), loop)
         (element,) = self._sites
         return self._described(loop, work, None), element
+
+    def _surviving(self) -> set[str]:
+        """Private names of which the notebook keeps the last values."""
+        dependence = self.dependence
+        if dependence.element is None:
+            return dependence.private
+        walrus = (n for s in dependence.body for n in ast.walk(s) if isinstance(n, ast.NamedExpr))
+        return {n.target.id for n in walrus} & dependence.private
 
     def _worker_loop(self, loop: ast.For, body: list[ast.stmt]) -> ast.stmt:
         if self._speculates:
@@ -164,7 +173,7 @@ class Fission:
     ) -> SplitLoop:
         dependence = self.dependence
         end = dependence.flow.at_end
-        private = dependence.private
+        private = self._surviving()
         return SplitLoop(
             line=loop.lineno,
             work=work,

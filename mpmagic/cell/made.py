@@ -7,9 +7,10 @@ object that it is bound to is new: to change that very object changes nothing sh
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from mpmagic.cell.effects import is_paired
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.unit import Unit
 
@@ -59,12 +60,26 @@ def _assigns(unit: Unit) -> bool:
 def _makes(name: str, unit: Unit, knowledge: Knowledge) -> bool:
     if not unit.header.aliases.get(name):
         return True
-    node = unit.node
-    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    plain = isinstance(node, ast.AnnAssign) or (
-        isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets)
-    )
-    return plain and value is not None and _is_new(value, knowledge)
+    values = list(_values_of(name, unit.node))
+    return bool(values) and all(v is not None and _is_new(v, knowledge) for v in values)
+
+
+def _values_of(name: str, node: ast.stmt) -> Iterator[ast.expr | None]:
+    """What a statement assigns to a name; None where that isn't an expression of its own."""
+    if isinstance(node, ast.AnnAssign):
+        yield node.value
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        assert isinstance(node, ast.Assign)
+        if isinstance(target, ast.Name):
+            yield node.value if target.id == name else None
+        elif is_paired(target, node.value):
+            assert isinstance(target, ast.Tuple | ast.List)
+            assert isinstance(node.value, ast.Tuple | ast.List)
+            for part, value in zip(target.elts, node.value.elts, strict=True):
+                if isinstance(part, ast.Name) and part.id == name:
+                    yield value
+        else:
+            yield None
 
 
 def _is_new(node: ast.expr, knowledge: Knowledge) -> bool:

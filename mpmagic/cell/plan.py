@@ -264,9 +264,6 @@ class _Planner:
         try:
             if any(generator.is_async for generator in node.generators):
                 raise Unsplittable(Refusal(node.lineno, "async", "`async for` can't be split"))
-            for name in sorted(bound_names(node)):
-                reason = f"it binds `{name}` in the cell, which a worker can't"
-                raise Unsplittable(Refusal(node.lineno, name, reason), "write it as a loop")
             _, split, kernel_element = split_loop(
                 loop, self._knowledge, self._allowances, self._filename, element=element
             )

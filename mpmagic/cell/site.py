@@ -47,7 +47,7 @@ def site_of(unit: Unit, operands: Iterable[ast.expr], dependence: Dependence) ->
     before = {n for u in order[:at] for n in u.header.binds}
     after = {n for u in order[at:] for n in u.header.binds}
     around = _bound_around(unit, dependence)
-    private = dependence.private
+    private = dependence.private if dependence.element is None else set()
     unsure = tuple(sorted(((before & after) | around) & private))
     texts = tuple((o.lineno, ast.unparse(o)) for o in operands)
     # A mirrored store has been made in the worker: it can't fail.

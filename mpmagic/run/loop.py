@@ -110,7 +110,7 @@ class LoopRun:
                 raise self._failure
             finished = True
         finally:
-            self._finish(finished=finished, names=False)
+            self._finish(finished=finished)
 
     # -- what the commits' code calls ------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class LoopRun:
         # Raised when the generator that replays is over: in it a StopIteration would be lost.
         self._failure: BaseException | None = None
         split = self._admitted.split
-        names = () if self._planned.element is not None else tuple(sorted(split.private))
+        names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
         self._sent_as = self._dispatch.key
@@ -265,14 +265,13 @@ class LoopRun:
 
     # -- the end -------------------------------------------------------------------------------
 
-    def _finish(self, *, finished: bool, names: bool = True) -> None:
+    def _finish(self, *, finished: bool) -> None:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         self._report.wall = perf_counter() - self._began
         if self._log is not None:
             self._stop_within(self._log, self._own(self._flight))
-        if names:
-            self._temporaries.write(self._cell.namespace)
+        self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
         if finished:
             self._check_captured()
