@@ -25,7 +25,7 @@ from mpmagic.cell import tables
 from mpmagic.cell.effects import FIGURE, Effects, Mutation, Refusal, Scanner
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
-from mpmagic.cell.guard import hash_checked, infallible
+from mpmagic.cell.guard import hash_checked, infallible, operands_of
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
@@ -105,6 +105,7 @@ class Dependence:
     allowances: Allowances
     element: ast.stmt | None = None
     iterable: Effects = field(default_factory=Effects)
+    targets: set[str] = field(init=False)
     summaries: Summaries = field(init=False)
     scanner: Scanner = field(init=False)
     units: list[Unit] = field(init=False)
@@ -116,6 +117,7 @@ class Dependence:
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.targets = bound_names(self.target)
         self.summaries = Summaries(self.knowledge)
         self.scanner = Scanner(self.knowledge, self.summaries)
         self.units = cut(self.body, self.scanner)
@@ -138,11 +140,6 @@ class Dependence:
     def items(self) -> set[str]:
         """Names of the target that are still the item's when a commit reads them."""
         return self.targets - set(self.whole.binds)
-
-    @property
-    def targets(self) -> set[str]:
-        """Names of the loop's target."""
-        return bound_names(self.target)
 
     @property
     def private(self) -> set[str]:
@@ -377,8 +374,12 @@ class Dependence:
     def surely_commits(self, unit: Unit) -> bool:
         """Whether a commit can't raise once its operands are there."""
         shared = unit.header.reads.keys() & self.kernel.keys()
-        bound = all(self.knowledge.defined(name) for name in shared)
-        return bound and infallible(unit.node, self.knowledge)
+        if not all(self.knowledge.defined(name) for name in shared):
+            return False
+        own = [p for p in operands_of(unit.node) if not isinstance(p, ast.Name | ast.Constant)]
+        if any(self._touches_kernel(self.scanner.scan([part])) for part in own):
+            return False  # the kernel evaluates it itself
+        return infallible(unit.node, self.knowledge)
 
     # -- sliced state --------------------------------------------------------------------------
 

@@ -496,7 +496,8 @@ class Scanner(ast.NodeVisitor):
         summary = self.summarise((kind, func.attr))
         if summary is not None:
             self._absorb_call(summary, [receiver, *node.args], node)
-            return
+            if kind is not None:
+                return
         if self._plots(kind, func.attr, node):
             self._touch_figure(node, new=False)
         if tables.method_draws(kind, func.attr):

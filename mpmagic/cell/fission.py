@@ -21,10 +21,10 @@ from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import slot_keys
-from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister
+from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
-from mpmagic.cell.syntax import locate_new, set_blocks
+from mpmagic.cell.syntax import locate_new, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
 __all__ = ["BREAK", "START", "Fission", "SplitLoop"]
@@ -127,6 +127,7 @@ class Fission:
         self._operands: list[ast.expr] = []
         self._described_sites: list[Site] = []
         self._speculates = skips(dependence)
+        self._fresh_only = mutates_deeply(dependence)
         self._substantial = False
 
     def split(self, loop: ast.For) -> SplitLoop:
@@ -245,18 +246,16 @@ class Fission:
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]
             case ast.AnnAssign(target=ast.Name()):
-                return [without_annotation(node)]
+                return [unannotated(node)]
             case _:
                 return [node]
 
     def _site(self, unit: Unit) -> list[ast.stmt]:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self._sites)
-        hoister = Hoister(self.dependence, _operand)
+        hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
         checked = [copy.deepcopy(key) for key in self.dependence.checked_keys.get(unit, ())]
-        site = copy.deepcopy(unit.node)
-        if isinstance(site, ast.AnnAssign) and isinstance(site.target, ast.Name):
-            site = without_annotation(site)
+        site = unannotated(copy.deepcopy(unit.node))
         self._sites.append(hoister.statement(site, guarded=unit.guarded))
         self._operands += hoister.operands
         described = site_of(unit, hoister.operands, self.dependence)
@@ -298,7 +297,8 @@ class Fission:
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
         store = copy.deepcopy(unit.node)
-        Hoister(self.dependence, lambda k: _local(number, k)).statement(store)
+        hoister = Hoister(self.dependence, lambda k: _local(number, k), fresh_only=self._fresh_only)
+        hoister.statement(store)
         made: list[ast.stmt] = [
             ast.Assign(targets=[_local(number, k, ast.Store())], value=operand)
             for k, operand in enumerate(operands)
@@ -394,13 +394,6 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
     """In the worker: the present values of private names."""
     constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
     return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
-
-
-def without_annotation(node: ast.AnnAssign) -> ast.stmt:
-    """The same statement as a function may hold it of a global name."""
-    if node.value is None:
-        return ast.copy_location(ast.Pass(), node)
-    return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
 
 
 def _as_module(code: types.CodeType) -> types.CodeType:

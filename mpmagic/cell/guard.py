@@ -12,7 +12,7 @@ from typing import Final
 
 from mpmagic.cell.knowledge import Knowledge
 
-__all__ = ["hash_checked", "infallible", "slot_keys"]
+__all__ = ["hash_checked", "infallible", "operands_of", "slot_keys"]
 
 _MAPPINGS: Final = (dict, collections.Counter, collections.defaultdict, collections.OrderedDict)
 
@@ -39,6 +39,21 @@ def infallible(node: ast.stmt, knowledge: Knowledge) -> bool:
             return True
         case _:
             return False
+
+
+def operands_of(node: ast.stmt) -> list[ast.expr]:
+    """What a simple commit evaluates before it stores or hands over."""
+    match node:
+        case ast.Expr(value=ast.Call(args=args)):
+            return args
+        case ast.Assign(targets=targets, value=value):
+            return [value, *(t.slice for t in targets if isinstance(t, ast.Subscript))]
+        case ast.AugAssign(target=ast.Subscript(slice=key), value=value):
+            return [value, key]
+        case ast.AugAssign(value=value):
+            return [value]
+        case _:
+            return []
 
 
 def _may_raise(node: ast.expr) -> bool:

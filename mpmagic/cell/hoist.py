@@ -19,7 +19,7 @@ from mpmagic.cell.syntax import locate_new
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
-__all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister"]
+__all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister", "mutates_deeply"]
 
 EVENT: Final = ".event"
 """The local variable that holds a commit's operands: no name of a user's can clash with it."""
@@ -51,6 +51,8 @@ class Hoister:
         The loop's stages.
     operand
         Makes the kernel's expression for the operand of a given index.
+    fresh_only
+        Whether nothing may be sent that the kernel may hold too, see `mutates_deeply`.
 
     Attributes
     ----------
@@ -58,14 +60,16 @@ class Hoister:
         The expressions that the worker evaluates, in order.
     """
 
-    def __init__(self, dependence: Dependence, operand: Callable[[int], ast.expr]) -> None:
+    def __init__(
+        self, dependence: Dependence, operand: Callable[[int], ast.expr], *, fresh_only: bool
+    ) -> None:
         self.operands: list[ast.expr] = []
         self._dependence = dependence
         self._operand = operand
         self._private = dependence.private
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
-        self._fresh_only = _mutates_deeply(dependence)
+        self._fresh_only = fresh_only
 
     def statement(self, node: ast.stmt, *, guarded: bool = False) -> ast.stmt:
         """The kernel's form of a commit; `guarded` where it runs only if shared state says so."""
@@ -192,7 +196,7 @@ class Hoister:
         return bool(
             effects.kernel_only
             or effects.touched() & (dependence.kernel.keys() | inner)
-            or bound_names(node)
+            or effects.binds
         )
 
     def _is_own_path(self, node: ast.expr) -> bool:
@@ -328,7 +332,7 @@ class Hoister:
         return ast.copy_location(self._operand(index), node)
 
 
-def _mutates_deeply(dependence: Dependence) -> bool:
+def mutates_deeply(dependence: Dependence) -> bool:
     """Whether a commit changes objects that it reaches through shared state.
 
     Then what commits are handed must not be a worker's copy of something that the kernel holds:

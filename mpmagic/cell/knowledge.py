@@ -183,6 +183,8 @@ class Knowledge:
 
 def bound_names(node: ast.AST) -> set[str]:
     """Names that running `node` may bind in its own scope (not in functions inside it)."""
+    if isinstance(node, ast.Name):
+        return set() if isinstance(node.ctx, ast.Load) else {node.id}
     names: set[str] = set()
     stack: list[ast.AST] = [node]
     while stack:

@@ -247,9 +247,12 @@ class _Planner:
             self._refuse(call.lineno, Unsplittable(Refusal(call.lineno, name, reason), AHEAD))
 
     def _expression(self, node: ast.expr) -> ast.expr:
+        nodes = list(ast.walk(node))
+        if not any(isinstance(n, Comprehension) for n in nodes):
+            return node
         shadowed = {
             n.id
-            for n in ast.walk(node)
+            for n in nodes
             if isinstance(n, ast.Name)
             and (self._knowledge.is_hidden(n.id) or n.id in self._knowledge.namespace)
         } - {"Counter", "deque"}
