@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 
-__all__ = ["locate_new", "set_blocks"]
+__all__ = ["locate_new", "set_blocks", "unannotated"]
 
 
 def locate_new(node: ast.AST, line: int) -> None:
@@ -17,6 +17,29 @@ def locate_new(node: ast.AST, line: int) -> None:
         line = node.lineno  # type: ignore[attr-defined]
     for child in ast.iter_child_nodes(node):
         locate_new(child, line)
+
+
+def unannotated(node: ast.stmt) -> ast.stmt:
+    """The same statement as a function may hold it, where global names have no annotations."""
+    if not any(isinstance(inner, ast.AnnAssign) for inner in ast.walk(node)):
+        return node
+    changed: ast.stmt = _Unannotated().visit(node)
+    return changed
+
+
+class _Unannotated(ast.NodeTransformer):
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            return node
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return node  # names of its own
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return node
 
 
 def set_blocks(node: ast.stmt, blocks: list[list[ast.stmt]]) -> None:
