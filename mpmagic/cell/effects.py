@@ -411,7 +411,7 @@ class Scanner(ast.NodeVisitor):
         for child in (*node.args, *node.keywords):
             self.visit(child)
         if callee is not UNKNOWN:
-            self._called(callee, node)
+            self._called(callee, node, statement=statement)
         elif isinstance(node.func, ast.Attribute):
             self._method_called(node.func, node, statement=statement)
 
@@ -423,7 +423,9 @@ class Scanner(ast.NodeVisitor):
                 return _ByName(node.func.id)
         return self.knowledge.resolve(node.func)
 
-    def _called(self, callee: Any, node: ast.Call) -> None:
+    def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
+        if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):
+            self._mutate(node.func.id, node)
         summary = self.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
             self._absorb_call(summary, node.args, node)
@@ -448,6 +450,21 @@ class Scanner(ast.NodeVisitor):
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
+
+    def _changes_owner(self, callee: Any, *, statement: bool) -> bool:
+        """Whether a bound method under a name of its own (``add = rows.append``) changes its owner.
+
+        What the owner is besides, the objects tell when the loop is reached.
+        """
+        owner = getattr(callee, "__self__", None)
+        if not isinstance(callee, types.BuiltinFunctionType | types.MethodType):
+            return False
+        if owner is None or isinstance(owner, types.ModuleType | type) or tables.call_draws(callee):
+            return False
+        summary = self.summarise(callee.__func__) if isinstance(callee, types.MethodType) else None
+        if summary is not None:
+            return 0 in summary.mutated_parameters
+        return tables.mutates(type(owner), callee.__name__, statement=statement)
 
     def _absorb_call(
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call

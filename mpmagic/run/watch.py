@@ -21,14 +21,15 @@ from mpmagic.run.codec import Encoder, Side, digest
 __all__ = ["DrawWatch", "Watch", "is_inert"]
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
-_BY_REFERENCE: Final = (types.ModuleType, types.BuiltinFunctionType)
 
 
 def is_inert(value: Any) -> bool:
     """Whether nothing that holds the value can change it."""
     kind = type(value)
-    if kind in _ATOMS or isinstance(value, _BY_REFERENCE):
+    if kind in _ATOMS or isinstance(value, types.ModuleType):
         return True
+    if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
+        return is_inert(value.__self__)
     if kind in (tuple, frozenset):
         return len(value) <= 16 and all(is_inert(v) for v in value)
     if isinstance(value, type | types.FunctionType):
@@ -76,6 +77,8 @@ def _visible(value: Any) -> Any:
     if isinstance(value, type):
         own = {n: v for n, v in vars(value).items() if not n.startswith(("__", "_abc_"))}
         return {n: _visible(v) for n, v in own.items()}
+    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        return (value.__name__, _visible(value.__self__))
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
     if isinstance(value, types.FunctionType):

@@ -97,10 +97,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/walrus-in-a-comprehension",
         "nasty/walrus-in-a-condition-of-a-comprehension",
     ),
-    "a different notebook: a bound method or a class hides what it holds": (
-        "nasty/list-as-a-class-attribute",
-        "nasty/method-of-a-captured-bound-method",
-    ),
     "a different notebook: the iterable looks at what the body changes": (
         "nasty/dict-view-held-and-iterated",
         "nasty/generator-told-to-stop-by-the-body",
