@@ -55,11 +55,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/list-copied-and-changed",
         "independent/list-sliced-and-changed",
     ),
-    "caches inside a frame count as lost writes": (
-        "independent/frames-sorted-and-trimmed",
-        "independent/groupby-with-get-group",
-        "independent/rows-by-index-and-iloc",
-    ),
     "context managers are operands, or taken to swallow exceptions": (
         "independent/pickle-cache-per-item",
     ),
