@@ -21,7 +21,8 @@ from typing import Any, Final
 from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 
-__all__ = ["DrawWatch", "Fingerprint", "Watch", "changed_items", "fingerprint", "is_inert"]
+__all__ = ["DrawWatch", "Fingerprint", "Watch", "changed_items", "fingerprint", "is_inert",
+           "seen_digest"]  # fmt: skip
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
 
@@ -81,7 +82,7 @@ class Fingerprint:
         now, _ = _digest(value, side, Encoder)
         if now == self.pickled:
             return False
-        if not self.seen or _digest(value, side, SeenEncoder)[0] != self.seen:
+        if not self.seen or seen_digest(value, side) != self.seen:
             return True
         self.pickled = now  # only a cache was filled, which needn't be found out again
         return False
@@ -92,9 +93,14 @@ def fingerprint(value: Any, side: Side) -> Fingerprint:
     pickled, modules = _digest(value, side, Encoder)
     if not pickled or not holds_frames(modules):
         return Fingerprint(pickled)
-    seen, _ = _digest(value, side, SeenEncoder)
+    seen = seen_digest(value, side)
     # Once more: to look into a frame fills its caches.
     return Fingerprint(_digest(value, side, Encoder)[0], seen)
+
+
+def seen_digest(value: Any, side: Side) -> bytes:
+    """A digest of what can be seen of a value; empty where it can't be pickled."""
+    return _digest(value, side, SeenEncoder)[0]
 
 
 def _digest(value: Any, side: Side, kind: type[Encoder]) -> tuple[bytes, set[str]]:
