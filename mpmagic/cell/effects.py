@@ -36,6 +36,15 @@ _PROCESS_STATE: Final = frozenset(
      "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
      "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext"}
 )  # fmt: skip
+# The context managers that take such a change back when they are left.
+_TAKEN_BACK_BY: Final = {
+    "warnings.simplefilter": "warnings.catch_warnings",
+    "warnings.filterwarnings": "warnings.catch_warnings",
+    "warnings.resetwarnings": "warnings.catch_warnings",
+    "numpy.seterr": "numpy.errstate",
+    "numpy.set_printoptions": "numpy.printoptions",
+    "decimal.setcontext": "decimal.localcontext",
+}
 _SHOWS: Final = frozenset(
     {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
 )
@@ -53,11 +62,18 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A place that no split can be right for, and why."""
+    """A place that no split can be right for, and why.
+
+    Attributes
+    ----------
+    taken_back_by
+        The context manager inside which it would be right, by its qualified name; empty for none.
+    """
 
     line: int
     name: str
     reason: str
+    taken_back_by: str = ""
 
 
 @dataclass(slots=True)
@@ -439,7 +455,8 @@ class Scanner(ast.NodeVisitor):
             self.effects.kernel_only[line] = "only the kernel can display"
         if tables.qualified_name(callee) in _PROCESS_STATE:
             reason = "it changes the state of the process, which iterations share"
-            self.effects.refusals.append(Refusal(line, _brief(node.func), reason))
+            manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
+            self.effects.refusals.append(Refusal(line, _brief(node.func), reason, manager))
         if tables.call_draws(callee):
             self.effects.draws.append(Mutation(line, _brief(node)))
         for position in tables.mutated_arguments(callee):

@@ -26,14 +26,14 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
+from mpmagic.run.log import FILTERED, RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
 from mpmagic.run.logged import log_again
 from mpmagic.run.options import LoopReport
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
 from mpmagic.run.tape import play
 from mpmagic.run.temporaries import Temporaries
-from mpmagic.run.warned import warn_again
+from mpmagic.run.warned import forget_shown, warn_again
 from mpmagic.run.watch import seen_digest
 from mpmagic.run.work import Drained
 
@@ -209,6 +209,8 @@ class LoopRun:
                 play([event])
             elif code == WARN:
                 warn_again(event, self._cell.namespace)
+            elif code == FILTERED:
+                forget_shown()
             elif code == RECORD:
                 log_again(event)
             elif code == BREAK:

@@ -82,9 +82,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/print-to-a-file",
         "independent/write-to-an-outer-file",
     ),
-    "warning filters of a block of the body count as shared": (
-        "independent/warnings-silenced-in-the-body",
-    ),
     "generators handed to exhausting functions of libraries aren't split": (
         "independent/concat-of-a-generator-of-frames",
     ),
