@@ -132,6 +132,7 @@ class Dependence:
         if self.element is not None:
             self._seed_element()
         self._grow()
+        self._refuse_partly_taken_back()
         self._refuse_breaks()
 
     # -- names ---------------------------------------------------------------------------------
@@ -161,8 +162,10 @@ class Dependence:
     # -- what can't be split at all ------------------------------------------------------------
 
     def _refuse_at_once(self) -> None:
+        apart = [id(refusal) for _, refusal in self._taken_back()]
         for refusal in self.whole.refusals:
-            raise self._unsplittable(refusal)
+            if id(refusal) not in apart:
+                raise self._unsplittable(refusal)
         for node in ast.walk(self.target):
             if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
                 reason = "the loop's target isn't a plain name"
@@ -178,6 +181,26 @@ class Dependence:
                 "`np.random.default_rng([seed, i])`, or use `--seed N`"
             )
             raise self._unsplittable(Refusal(draw.line, draw.text, reason), advice)
+
+    def _taken_back(self) -> Iterator[tuple[Unit, Refusal]]:
+        """Changes of the process's state that end with a ``with`` of the body around them."""
+        for unit in self.every_unit():
+            if isinstance(unit.node, ast.With):
+                calls = [i.context_expr for i in unit.node.items]
+                made = [self.knowledge.resolve(c.func) for c in calls if isinstance(c, ast.Call)]
+                names = {tables.qualified_name(callee) for callee in made} - {""}
+                inside = (u for block in unit.blocks for inner in block for u in inner.walk())
+                for refusal in (r for u in inside for r in u.header.refusals):
+                    if refusal.taken_back_by in names:
+                        yield unit, refusal
+
+    def _refuse_partly_taken_back(self) -> None:
+        """Without the state of the worker's ``with``, a commit inside could do something else."""
+        for unit, refusal in self._taken_back():
+            if unit.stage is Stage.WORK:
+                for inner in _commits_in(unit.blocks):
+                    if not infallible(inner.node, self.knowledge):
+                        raise self._unsplittable(refusal)
 
     def _unsplittable(self, refusal: Refusal, advice: str = "") -> Unsplittable:
         return Unsplittable(refusal, advice, self.units)

@@ -36,6 +36,15 @@ _PROCESS_STATE: Final = frozenset(
      "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
      "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext"}
 )  # fmt: skip
+# The context managers that take such a change back when they are left.
+_TAKEN_BACK_BY: Final = {
+    "warnings.simplefilter": "warnings.catch_warnings",
+    "warnings.filterwarnings": "warnings.catch_warnings",
+    "warnings.resetwarnings": "warnings.catch_warnings",
+    "numpy.seterr": "numpy.errstate",
+    "numpy.set_printoptions": "numpy.printoptions",
+    "decimal.setcontext": "decimal.localcontext",
+}
 _SHOWS: Final = frozenset(
     {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
 )
@@ -62,11 +71,18 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A place that no split can be right for, and why."""
+    """A place that no split can be right for, and why.
+
+    Attributes
+    ----------
+    taken_back_by
+        The context manager inside which it would be right, by its qualified name; empty for none.
+    """
 
     line: int
     name: str
     reason: str
+    taken_back_by: str = ""
 
 
 @dataclass(slots=True)
@@ -431,7 +447,7 @@ class Scanner(ast.NodeVisitor):
         for child in (*node.args, *node.keywords):
             self.visit(child)
         if callee is not UNKNOWN:
-            self._called(callee, node)
+            self._called(callee, node, statement=statement)
         elif isinstance(node.func, ast.Attribute):
             self._method_called(node.func, node, statement=statement)
 
@@ -443,7 +459,9 @@ class Scanner(ast.NodeVisitor):
                 return _ByName(node.func.id)
         return self.knowledge.resolve(node.func)
 
-    def _called(self, callee: Any, node: ast.Call) -> None:
+    def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
+        if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):
+            self._mutate(node.func.id, node)
         summary = self.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
             self._absorb_call(summary, node.args, node)
@@ -457,7 +475,8 @@ class Scanner(ast.NodeVisitor):
             self.effects.kernel_only[line] = "only the kernel can display"
         if tables.qualified_name(callee) in _PROCESS_STATE:
             reason = "it changes the state of the process, which iterations share"
-            self.effects.refusals.append(Refusal(line, _brief(node.func), reason))
+            manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
+            self.effects.refusals.append(Refusal(line, _brief(node.func), reason, manager))
         if tables.call_draws(callee):
             self.effects.draws.append(Mutation(line, _brief(node)))
         for position in tables.mutated_arguments(callee):
@@ -468,6 +487,21 @@ class Scanner(ast.NodeVisitor):
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
+
+    def _changes_owner(self, callee: Any, *, statement: bool) -> bool:
+        """Whether a bound method under a name of its own (``add = rows.append``) changes its owner.
+
+        What the owner is besides, the objects tell when the loop is reached.
+        """
+        owner = getattr(callee, "__self__", None)
+        if not isinstance(callee, types.BuiltinFunctionType | types.MethodType):
+            return False
+        if owner is None or isinstance(owner, types.ModuleType | type) or tables.call_draws(callee):
+            return False
+        summary = self.summarise(callee.__func__) if isinstance(callee, types.MethodType) else None
+        if summary is not None:
+            return 0 in summary.mutated_parameters
+        return tables.mutates(type(owner), callee.__name__, statement=statement)
 
     def _absorb_call(
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call

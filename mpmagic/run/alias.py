@@ -20,6 +20,8 @@ __all__ = ["Aliases", "Reach"]
 _BUDGET: Final = 50_000
 """Objects that are looked at: some 20 ms. What lies beyond is checked when the loop is over."""
 
+_KEPT_BY_PYTHON: Final = frozenset({"_abc_impl", "_field_defaults", "_fields"})
+
 _CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque)
 
 
@@ -137,13 +139,15 @@ def _parts(item: Any) -> Iterable[Any]:
     if isinstance(item, types.FunctionType):
         cells = [c.cell_contents for c in item.__closure__ or () if _filled(c)]
         return [*cells, *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
-    if isinstance(item, types.MethodType):
+    if isinstance(item, types.MethodType | types.BuiltinFunctionType):
         return [item.__self__]
     if isinstance(item, types.GeneratorType):
         frame = item.gi_frame
         return [] if frame is None else list(frame.f_locals.values())
-    if isinstance(item, type | types.ModuleType):
+    if isinstance(item, types.ModuleType):
         return []
+    if isinstance(item, type):
+        return _class_attributes(item)
     if _is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in ("builtins", "itertools", "collections"):
@@ -160,7 +164,7 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def _attributes(item: Any) -> list[Any]:
-    values = list(getattr(item, "__dict__", {}).values())
+    values = [*getattr(item, "__dict__", {}).values(), *_class_attributes(type(item))]
     for kind in type(item).__mro__:
         slots = vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
@@ -168,6 +172,18 @@ def _attributes(item: Any) -> list[Any]:
             if isinstance(member, types.MemberDescriptorType) and hasattr(item, slot):
                 values.append(getattr(item, slot))
     return values
+
+
+def _class_attributes(kind: type) -> list[Any]:
+    """What the notebook's classes hold, methods and what Python itself keeps there apart."""
+    return [
+        value
+        for base in kind.__mro__
+        if base.__module__ == "__main__"
+        for name, value in vars(base).items()
+        if not (name.startswith("_") and (name.endswith("_") or name in _KEPT_BY_PYTHON))
+        and not hasattr(type(value), "__get__")
+    ]
 
 
 def _is_array(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log",
+__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log",
            "Lost", "Same"]  # fmt: skip
 
 TEXT: Final = -3
@@ -23,6 +23,9 @@ WARN: Final = -6
 
 RECORD: Final = -7
 """The event of a record of `logging`: its logger's name, the record, whether it was shown."""
+
+FILTERED: Final = -8
+"""The event of a change of the warnings' filters: what was shown once may be shown again."""
 
 
 class Lost:

@@ -27,13 +27,15 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
+from mpmagic.run.log import FILTERED, RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
 from mpmagic.run.logged import log_again
 from mpmagic.run.options import LoopReport
+from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
 from mpmagic.run.tape import play
 from mpmagic.run.temporaries import Temporaries
-from mpmagic.run.warned import warn_again
+from mpmagic.run.warned import forget_shown, warn_again
+from mpmagic.run.watch import seen_digest
 from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
@@ -146,6 +148,9 @@ class LoopRun:
         self._sent_as = self._dispatch.key
         if self._admitted.verify and split.slices:
             self._sent_as = self._digest_of_sent()
+        self._seen_as = b""
+        if self._admitted.verify and holds_frames(self._admitted.captured.modules):
+            self._seen_as = seen_digest(self._sent(), Side(self._cell.namespace))
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
@@ -206,6 +211,8 @@ class LoopRun:
                 play([early.rest(event)])
             elif code == WARN:
                 warn_again(event, self._cell.namespace)
+            elif code == FILTERED:
+                forget_shown()
             elif code == RECORD:
                 log_again(event)
             elif code == BREAK:
@@ -290,7 +297,7 @@ class LoopRun:
         changed = self._dispatch.changed_in_workers()
         if changed:
             raise self._lost_write(f"changed `{changed[0]}`", "seen when the loop was over")
-        if self._admitted.verify and self._digest_of_sent() != self._sent_as:
+        if self._admitted.verify and self._sent_changed():
             line = self._planned.loop.lineno
             raise LostWrite(
                 f"the commits of the loop in line {line} changed what its work was reading in the "
@@ -298,10 +305,20 @@ class LoopRun:
                 f"loop, or run the cell without %%parallel"
             )
 
+    def _sent_changed(self) -> bool:
+        """Whether what the work was sent isn't in the kernel what it was."""
+        if self._digest_of_sent() == self._sent_as:
+            return False
+        side = Side(self._cell.namespace)
+        return not self._seen_as or seen_digest(self._sent(), side) != self._seen_as
+
     def _digest_of_sent(self) -> bytes:
-        """A digest of what the work was sent, sliced state apart, as it is in the kernel now."""
-        admitted, namespace = self._admitted, self._cell.namespace
+        side = Side(self._cell.namespace)
+        return digest(Encoder(side, by_reference=False).encode(self._sent()))
+
+    def _sent(self) -> dict[str, Any]:
+        """What the work was sent, sliced state apart."""
+        admitted = self._admitted
         values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
         apart = admitted.captured.own.keys() | {s.name for s in admitted.split.slices}
-        sent = {n: v for n, v in values if n not in apart}
-        return digest(Encoder(Side(namespace), by_reference=False).encode(sent))
+        return {n: v for n, v in values if n not in apart}

@@ -1,20 +1,24 @@
 """Warnings of the work, issued again by the kernel.
 
 A worker sends each warning that its filters let through; whether the notebook has shown it before
-is for the kernel's registries to say, as in the serial loop.
+is for the kernel's registries to say, as in the serial loop. Those are forgotten whenever filters
+change (a library enters `warnings.catch_warnings`), so a worker sends word of that too.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from mpmagic.run.log import WARN
+from mpmagic.run.log import FILTERED, WARN
 
-__all__ = ["warn_again", "warnings_taped"]
+__all__ = ["forget_shown", "warn_again", "warnings_taped"]
+
+# What `warnings` calls when its filters change: the first up to Python 3.13, the other from 3.14.
+_TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
 
 
 @contextmanager
@@ -32,11 +36,31 @@ def warnings_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
         events.append((WARN, message, category, filename, lineno))
 
     before = warnings.showwarning
+    told: dict[str, Callable[[], None]] = {
+        n: vars(warnings)[n] for n in _TOLD if n in vars(warnings)
+    }
     warnings.showwarning = keep
+    vars(warnings).update({name: _noting(tell, events) for name, tell in told.items()})
     try:
         yield
     finally:
+        vars(warnings).update(told)
         warnings.showwarning = before
+
+
+def _noting(tell: Callable[[], None], events: list[tuple[Any, ...]]) -> Callable[[], None]:
+    def noting() -> None:
+        tell()
+        if not events or events[-1][0] != FILTERED:
+            events.append((FILTERED,))
+
+    return noting
+
+
+def forget_shown() -> None:
+    """Have this process forget which warnings it has shown, as where its filters change."""
+    with warnings.catch_warnings():
+        pass
 
 
 def warn_again(event: tuple[Any, ...], namespace: dict[str, Any]) -> None:

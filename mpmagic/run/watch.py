@@ -1,8 +1,9 @@
 """Whether the work changed what the notebook would have kept.
 
 What a worker was sent is compared with what it holds later: each captured value is pickled right
-after it was loaded and again after chunks. Where the pickles differ the values are compared, so
-that a cache inside an object (`functools.cached_property`) is no false alarm. The global streams
+after it was loaded and again after chunks. Caches inside an object (`functools.cached_property`)
+are left out; where the pickles of frames differ, what can be seen of them is compared, so that
+what pandas remembers of a look into them is no false alarm. The global streams
 of `random` and `numpy.random` are watched too: a library that draws from them would give other
 numbers than the serial loop.
 """
@@ -14,21 +15,25 @@ import random
 import sys
 import types
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.seen import SeenEncoder, holds_frames
 
-__all__ = ["DrawWatch", "Watch", "is_inert"]
+__all__ = ["DrawWatch", "Fingerprint", "Watch", "changed_items", "fingerprint", "is_inert",
+           "seen_digest"]  # fmt: skip
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
-_BY_REFERENCE: Final = (types.ModuleType, types.BuiltinFunctionType)
 
 
 def is_inert(value: Any) -> bool:
     """Whether nothing that holds the value can change it."""
     kind = type(value)
-    if kind in _ATOMS or isinstance(value, _BY_REFERENCE):
+    if kind in _ATOMS or isinstance(value, types.ModuleType):
         return True
+    if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
+        return is_inert(value.__self__)
     if kind in (tuple, frozenset):
         return len(value) <= 16 and all(is_inert(v) for v in value)
     if isinstance(value, type | types.FunctionType):
@@ -50,25 +55,63 @@ class Watch:
     def __init__(self, side: Side, values: dict[str, Any]) -> None:
         self._side = side
         self._values = {n: v for n, v in values.items() if not is_inert(v)}
-        self._baseline = {n: self._digest(v) for n, v in self._values.items()}
+        self._baseline = {n: fingerprint(v, side) for n, v in self._values.items()}
 
     def changed(self) -> list[str]:
         """Names of the captured values that aren't what they were."""
-        return [n for n, v in self._values.items() if self._digest(v) != self._baseline[n]]
-
-    def _digest(self, value: Any) -> bytes:
-        return fingerprint(value, self._side)
+        return [n for n, v in self._values.items() if self._baseline[n].differs(v, self._side)]
 
 
-def fingerprint(value: Any, side: Side) -> bytes:
+@dataclass(slots=True)
+class Fingerprint:
+    """What tells a value from what it becomes.
+
+    Attributes
+    ----------
+    pickled
+        A digest of its pickle; empty where it can't be pickled.
+    seen
+        Of what holds frames, a digest of what can be seen of it; empty for others.
+    """
+
+    pickled: bytes
+    seen: bytes = b""
+
+    def differs(self, value: Any, side: Side) -> bool:
+        """Whether the value isn't what it was."""
+        now, _ = _digest(value, side, Encoder)
+        if now == self.pickled:
+            return False
+        if not self.seen or seen_digest(value, side) != self.seen:
+            return True
+        self.pickled = now  # only a cache was filled, which needn't be found out again
+        return False
+
+
+def fingerprint(value: Any, side: Side) -> Fingerprint:
+    """The fingerprint of a value as it is now."""
+    pickled, modules = _digest(value, side, Encoder)
+    if not pickled or not holds_frames(modules):
+        return Fingerprint(pickled)
+    seen = seen_digest(value, side)
+    # Once more: to look into a frame fills its caches.
+    return Fingerprint(_digest(value, side, Encoder)[0], seen)
+
+
+def seen_digest(value: Any, side: Side) -> bytes:
     """A digest of what can be seen of a value; empty where it can't be pickled."""
+    return _digest(value, side, SeenEncoder)[0]
+
+
+def _digest(value: Any, side: Side, kind: type[Encoder]) -> tuple[bytes, set[str]]:
+    """A digest of a pickle, and the modules that it needs."""
     # Classes by reference: what pickling a class gives differs from one time to the next.
-    plain = Side(side.namespace, class_ids=side.class_ids)
+    encoder = kind(Side(side.namespace, class_ids=side.class_ids), by_reference=True)
     try:
-        return digest(Encoder(plain, by_reference=True).encode(_visible(value)))
+        return digest(encoder.encode(_visible(value))), encoder.modules
     except Exception:
         # It arrived by a way of its own (a reducer that needs the other side): not comparable.
-        return b""
+        return b"", encoder.modules
 
 
 def _visible(value: Any) -> Any:
@@ -76,6 +119,8 @@ def _visible(value: Any) -> Any:
     if isinstance(value, type):
         own = {n: v for n, v in vars(value).items() if not n.startswith(("__", "_abc_"))}
         return {n: _visible(v) for n, v in own.items()}
+    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        return (value.__name__, _visible(value.__self__))
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
     if isinstance(value, types.FunctionType):
@@ -104,10 +149,10 @@ def _cached_names(kind: type) -> set[str]:
     }
 
 
-def changed_items(items: Iterable[Any], before: list[bytes], side: Side) -> list[int]:
+def changed_items(items: Iterable[Any], before: list[Fingerprint], side: Side) -> list[int]:
     """Positions of the items that aren't what they were."""
-    after = [fingerprint(item, side) for item in items]
-    return [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    pairs = zip(before, items, strict=True)
+    return [i for i, (known, item) in enumerate(pairs) if known.differs(item, side)]
 
 
 class DrawWatch:

@@ -31,7 +31,7 @@ from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import DrawWatch, changed_items, fingerprint, is_inert
+from mpmagic.run.watch import DrawWatch, Fingerprint, changed_items, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
 
@@ -128,7 +128,7 @@ class _Recorder:
         lost = self._lost_write(draws, watched, before)
         return packed if not lost else self._pack_lost(lost)
 
-    def _lost_write(self, draws: DrawWatch | None, watched: Any, before: list[bytes]) -> str:
+    def _lost_write(self, draws: DrawWatch | None, watched: Any, before: list[Fingerprint]) -> str:
         """What the work changed behind the kernel's back, in words."""
         program = self._program
         if draws is not None and (module := draws.moved()):

@@ -26,11 +26,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "names of a tuple assignment count as aliases of all its values": (
         "independent/local-list-with-pops",
     ),
-    "caches inside a frame count as lost writes": (
-        "independent/frames-sorted-and-trimmed",
-        "independent/groupby-with-get-group",
-        "independent/rows-by-index-and-iloc",
-    ),
     "a commit that may raise under try takes the work along": (
         "independent/try-with-array-store",
         "independent/try-with-frame-store",
@@ -48,18 +43,11 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/print-to-a-file",
         "independent/write-to-an-outer-file",
     ),
-    "warning filters of a block of the body count as shared": (
-        "independent/warnings-silenced-in-the-body",
-    ),
     "generators handed to exhausting functions of libraries aren't split": (
         "independent/concat-of-a-generator-of-frames",
     ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
-    ),
-    "a different notebook: what a bound method, class or view holds isn't seen": (
-        "nasty/list-as-a-class-attribute",
-        "nasty/method-of-a-captured-bound-method",
     ),
     "another exception: the target of an augmented assignment is read before its value": (
         "nasty/augmented-target-is-missing",
