@@ -21,11 +21,12 @@ import psutil
 import pytest
 
 from mpmagic.errors import TaskTimeout, UnsendableValue, WorkerDied
-from mpmagic.pool import Pool
+from mpmagic.pool import Pool, TaskFuture
 from tests.pool import tasks
 from tests.pool.waiting import text_of
 
-LIMIT = 1.0  # seconds that a task may hang
+LIMIT = 1.0
+"""Seconds that a task which hangs may run; the others take as long as a busy machine needs."""
 
 
 class TroubleError(Exception):
@@ -100,6 +101,10 @@ def _do(way: str) -> None:
     WAYS[way][0]()
 
 
+def _submit_bad(pool: Pool, way: str, fn: Callable[..., Any], *args: Any) -> TaskFuture[Any]:
+    return pool.dispatch(fn, args, timeout=LIMIT if WAYS[way][1] is TaskTimeout else None)
+
+
 def _check_the_rest(pool: Pool, around: list[Any]) -> None:
     assert [f.result(30) for f in around] == [i * i for i in range(len(around))]
     assert pool.submit(tasks.square, 12).result(30) == 144
@@ -108,8 +113,8 @@ def _check_the_rest(pool: Pool, around: list[Any]) -> None:
 @pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("way", WAYS)
 def test_while_running(new_pool: Callable[..., Pool], way: str, workers: int) -> None:
-    pool = new_pool(workers, task_timeout=LIMIT)
-    bad = pool.submit(_do, way)
+    pool = new_pool(workers)
+    bad = _submit_bad(pool, way, _do, way)
     around = [pool.submit(tasks.square, i) for i in range(6)]
     assert type(bad.exception(30)) is WAYS[way][1]
     _check_the_rest(pool, around)
@@ -121,9 +126,9 @@ def test_while_running(new_pool: Callable[..., Pool], way: str, workers: int) ->
 def test_while_unpickling_or_pickling_in_the_worker(
     new_pool: Callable[..., Pool], way: str, when: str, size: int
 ) -> None:
-    pool = new_pool(2, task_timeout=LIMIT)
+    pool = new_pool(2)
     thing = At(way, when=when, home=os.getpid(), ballast=b"x" * size)
-    bad = pool.submit(tasks.identity, thing)
+    bad = _submit_bad(pool, way, tasks.identity, thing)
     around = [pool.submit(tasks.square, i) for i in range(6)]
     error = bad.exception(30)
     assert type(error) in (WAYS[way][1], *(_CLOUDPICKLES[way] if "pickling" in when else ()))
@@ -162,8 +167,8 @@ def test_while_pickling_in_the_kernel(new_pool: Callable[..., Pool], way: str) -
 
 @pytest.mark.parametrize("way", ["libc exit", "SIGKILL", "hang", "exception"])
 def test_while_shutting_down(new_pool: Callable[..., Pool], way: str) -> None:
-    pool = new_pool(2, task_timeout=LIMIT)
-    bad = pool.submit(_do, way)
+    pool = new_pool(2)
+    bad = _submit_bad(pool, way, _do, way)
     around = [pool.submit(tasks.square, i) for i in range(6)]
     pool.shutdown(wait=False)
     assert type(bad.exception(30)) is WAYS[way][1]
