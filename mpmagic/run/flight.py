@@ -1,0 +1,205 @@
+"""A call outside of loops on its way: sent to a worker, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from mpmagic.cell.task import Task
+from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.pool import Parcel
+from mpmagic.run.capture import Captured, capture
+from mpmagic.run.codec import Encoder, Side, decode, digest
+from mpmagic.run.context import CellContext
+from mpmagic.run.failure import unpack_failure
+from mpmagic.run.identity import find
+from mpmagic.run.program import ProgramSource
+from mpmagic.run.state import ProcessState
+from mpmagic.run.taskwork import CallLog, run_call
+from mpmagic.run.wait import Inbox
+
+__all__ = ["CallFlight", "call_back", "captured_by", "send"]
+
+
+@dataclass(slots=True)
+class CallFlight:
+    """A call under way.
+
+    Attributes
+    ----------
+    task
+        The statement.
+    captured
+        What it was sent.
+    future
+        Its log, packed.
+    side
+        The kernel's side, by which its result is read.
+    log
+        Its log, once it is there.
+    value
+        What the call gave.
+    error
+        Why there is no value, if so.
+    """
+
+    task: Task
+    captured: Captured
+    future: Future[Any]
+    side: Side
+    log: CallLog | None = None
+    value: Any = None
+    error: BaseException | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether its value is there."""
+        return self.log is not None and self.error is None
+
+    @property
+    def line(self) -> int:
+        """Its line in the cell."""
+        return self.task.node.lineno
+
+    def open(self, remote: set[int]) -> None:
+        """Read what came back.
+
+        Parameters
+        ----------
+        remote
+            Takes the identity of an exception of the call's own.
+        """
+        self.log = CallLog()
+        try:
+            self.log = decode(self.future.result(), self.side)
+            self._take(self.log, remote)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self.error = error
+
+    def _take(self, log: CallLog, remote: set[int]) -> None:
+        if log.lost_write:
+            self.error = self._lost_write(log.lost_write)
+        elif log.failure is not None:
+            self.error = unpack_failure(log.failure, self.side)
+            remote.add(id(self.error))
+        elif log.value is not None:
+            self._read(log)
+        else:
+            kind, reason = log.unsendable or ("a value", "")
+            self.error = self._unsendable(
+                f"{kind}, can't be sent back from the worker ({reason}). Give the statement a "
+                f"value that can be pickled, or run the cell without %%parallel"
+            )
+
+    def _read(self, log: CallLog) -> None:
+        values = self.captured.values
+        assert log.value is not None
+        try:
+            self.value = decode(log.value, self.side, lambda place: find(place, values))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            self.error = self._unsendable(f"which came back, can't be unpickled ({reason})")
+
+    def _unsendable(self, what: str) -> UnsendableValue:
+        import ast
+
+        text = ast.unparse(self.task.node.value)
+        return UnsendableValue(
+            f"line {self.line}: the value of `{text}`, {what}; what stands before it is done"
+        )
+
+    def _lost_write(self, what: str) -> LostWrite:
+        remedy = "write it as a statement without a result, or allow it with `--local NAME`"
+        if what.startswith("drew"):
+            remedy = "hand in a generator or a `random_state`, or use `--seed N`"
+        return LostWrite(
+            f"the call in line {self.line} {what} in a worker; the notebook would have kept "
+            f"that, and it can't come back. What stands before it is done. To mend it, {remedy}"
+        )
+
+    def check_captured(self, cell: CellContext) -> None:
+        """Make sure that what was sent is still what the notebook holds.
+
+        Raises
+        ------
+        LostWrite
+            If a call in front of it has changed it meanwhile.
+        """
+        names, ready = self.captured.names, self.captured.values
+        bound = {n: cell.namespace[n] for n in names & cell.namespace.keys()}
+        now = capture(bound, cell.namespace, cell.options.local)
+        if bound.keys() == ready.keys() and digest(now.packed) == digest(self.captured.packed):
+            return
+        raise LostWrite(
+            f"a statement before line {self.line}, which had to run in the kernel, changed what "
+            f"the call in line {self.line} was sent already; put a line without a call between "
+            f"them, or run the cell without %%parallel"
+        )
+
+
+def captured_by(
+    task: Task, cell: CellContext, ready: Mapping[str, Any] | None = None
+) -> Captured:
+    """What a call has to be sent.
+
+    Raises
+    ------
+    UnsendableValue
+        If some of it can't be pickled.
+    """
+    return capture(task.effects.reads, cell.namespace, cell.options.local, ready)
+
+
+def send(task: Task, index: int, captured: Captured, cell: CellContext) -> CallFlight:
+    """Send a call to a worker.
+
+    Parameters
+    ----------
+    task
+        The statement.
+    index
+        Its place in the cell, from which its random streams derive.
+    captured
+        What it reads.
+    cell
+        The cell.
+    """
+    import ast
+
+    call = ast.Expression(task.node.value)
+    source = ProgramSource(
+        work=compile(call, cell.filename, "eval", dont_inherit=True),
+        private=(),
+        certain=frozenset(),
+        targets=frozenset(),
+        own=captured.own,
+        filename=cell.filename,
+        text=cell.text,
+        state=ProcessState.of_this_process(),
+        class_ids=captured.class_ids,
+        seed=cell.options.seed,
+    )
+    packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
+    program = Parcel(digest(packed), packed)
+    values = Parcel(digest(captured.packed), captured.packed)
+    future = cell.executor().submit(run_call, program, values, index)
+    cell.inbox.watch(future)
+    side = Side(cell.namespace, captured.values, set(captured.class_ids))
+    return CallFlight(task, captured, future, side)
+
+
+def call_back(cell: CellContext, futures: Iterable[Future[Any]], inbox: Inbox) -> None:
+    """Call back what is still under way; returns when no worker is busy with it."""
+    pending = [f for f in futures if not f.done()]
+    if not pending:
+        return
+    interrupt = getattr(cell.executor(), "interrupt", None)
+    if interrupt is not None:
+        interrupt(pending)
+    for future in pending:
+        future.cancel()
+    inbox.wait_until(lambda: all(f.done() for f in pending), interruptible=False)

@@ -1,0 +1,237 @@
+"""Objects and memory that a result shares with what the worker was sent.
+
+``best = pick(models)`` gives one of the notebook's own models. A copy would be equal, but a change of it
+would no longer be seen through `models`. So each mutable object that the worker was sent has a
+place, the name and the steps by which it is reached; where a result holds that object, or a view
+of that array, the place travels, and there the kernel finds its own.
+"""
+
+from __future__ import annotations
+
+import collections
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.watch import is_inert
+
+__all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
+
+_KEYS: Final = (str, bytes, int, float, bool, type(None))
+_Step = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object stands.
+
+    Attributes
+    ----------
+    name
+        The captured name from which it is reached.
+    steps
+        The way from there: items and attributes.
+    """
+
+    name: str
+    steps: tuple[_Step, ...] = ()
+
+    def find(self, captured: Mapping[str, Any]) -> Any:
+        """The object that stands there on this side."""
+        value = captured[self.name]
+        for kind, key in self.steps:
+            value = value[key] if kind == "item" else _attribute(value, key)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of the memory of an array.
+
+    Attributes
+    ----------
+    place
+        Where the array stands.
+    offset
+        From its first byte to the view's first element.
+    shape, strides, dtype, writeable
+        The view's.
+    """
+
+    place: Place
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Any
+    writeable: bool
+
+    def find(self, captured: Mapping[str, Any]) -> Any:
+        """The same view of this side's array."""
+        import numpy as np
+
+        base = self.place.find(captured)
+        buffer = base if base.flags.c_contiguous else base.T
+        view = np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
+        view.flags.writeable = self.writeable and view.flags.writeable
+        return view
+
+
+def find(where: Place | View, captured: Mapping[str, Any]) -> Any:
+    """What stands at a place on this side.
+
+    Raises
+    ------
+    UnsendableValue
+        If this side has nothing there.
+    """
+    try:
+        return where.find(captured)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        place = where if isinstance(where, Place) else where.place
+        raise UnsendableValue(
+            f"a result holds a part of `{place.name}` that the notebook's own hasn't got"
+        ) from error
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    space = getattr(owner, "__dict__", {})
+    return space[name] if name in space else getattr(owner, name)
+
+
+class Places:
+    """The mutable objects that can be reached from captured values.
+
+    Parameters
+    ----------
+    captured
+        The values by name, as they were sent.
+
+    Attributes
+    ----------
+    arrays
+        The arrays among them.
+    """
+
+    def __init__(self, captured: Mapping[str, Any]) -> None:
+        # Each object's own step, and the object or the name that it is reached from; the object
+        # itself, so that nothing else gets its identity.
+        self._reached: dict[int, tuple[int | str | None, _Step, Any]] = {}
+        self.arrays: list[Any] = []
+        for name, value in captured.items():
+            self._walk(name, value)
+
+    def __bool__(self) -> bool:
+        return bool(self._reached)
+
+    def __contains__(self, obj: object) -> bool:
+        return id(obj) in self._reached
+
+    def of(self, obj: Any) -> Place:
+        """The place of an object that is here."""
+        steps: list[_Step] = []
+        at: int | str | None = id(obj)
+        while isinstance(at, int):
+            at, step, _ = self._reached[at]
+            steps.append(step)
+        if at is None:
+            kind = type(obj).__name__
+            raise UnsendableValue(f"it holds the notebook's own {kind} from inside a set or a key")
+        return Place(at, tuple(reversed(steps[:-1])))
+
+    def _walk(self, name: str, value: Any) -> None:
+        open_: list[tuple[Any, int | str | None, _Step]] = [(value, name, ("item", None))]
+        while open_:
+            item, parent, step = open_.pop()
+            if id(item) in self._reached or is_inert(item) or _by_name(item):
+                continue
+            self._reached[id(item)] = (parent, step, item)
+            if _is_array(item):
+                self.arrays.append(item)
+            if not hasattr(type(item), "__array__"):  # what is inside arrays and frames is theirs
+                open_ += _parts(item)
+
+
+def _by_name(value: Any) -> bool:
+    """Whether it travels by a reference of its own already."""
+    return isinstance(value, type | types.FunctionType | types.ModuleType)
+
+
+def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+    """What an object holds: the part, the object that it's reached from, and the step there."""
+    if isinstance(item, dict):
+        for key, value in item.items():
+            plain = isinstance(key, _KEYS) and key == key
+            yield value, id(item) if plain else None, ("item", key if plain else None)
+            yield key, None, ("item", None)
+    elif isinstance(item, list | tuple | collections.deque):
+        for index, value in enumerate(item):
+            yield value, id(item), ("item", index)
+    elif isinstance(item, set | frozenset):
+        for value in item:
+            yield value, None, ("item", None)
+    for name in _attribute_names(item):
+        yield _attribute(item, name), id(item), ("attribute", name)
+
+
+def _attribute_names(item: Any) -> Iterator[str]:
+    yield from list(getattr(item, "__dict__", ()))
+    for kind in type(item).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            member = vars(kind).get(slot)
+            if isinstance(member, types.MemberDescriptorType) and hasattr(item, slot):
+                yield slot
+
+
+class SharingEncoder(Encoder):
+    """Pickles a result; what it shares with captured values goes as its place.
+
+    Parameters
+    ----------
+    side
+        The worker's side.
+    places
+        Of the captured values.
+    """
+
+    def __init__(self, side: Side, places: Places) -> None:
+        super().__init__(side, by_reference=True)
+        self._places = places
+
+    def persistent_id(self, obj: Any) -> Place | View | None:
+        """Where the kernel finds its own; None for what is the result's alone."""
+        if obj in self._places:
+            return self._places.of(obj)
+        if self._places.arrays and _is_array(obj):
+            return self._view(obj)
+        return None
+
+    def _view(self, array: Any) -> View | None:
+        numpy = sys.modules["numpy"]
+        for base in self._places.arrays:
+            if not numpy.may_share_memory(array, base):
+                continue
+            if type(array) is not numpy.ndarray or not (
+                base.flags.c_contiguous or base.flags.f_contiguous
+            ):
+                name = self._places.of(base).name
+                raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
+            return View(
+                self._places.of(base), _address(array) - _address(base), array.shape,
+                array.strides, array.dtype, array.flags.writeable,
+            )  # fmt: skip
+        return None
+
+
+def _address(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
