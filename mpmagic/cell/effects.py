@@ -424,6 +424,8 @@ class Scanner(ast.NodeVisitor):
         return self.knowledge.resolve(node.func)
 
     def _called(self, callee: Any, node: ast.Call) -> None:
+        if isinstance(callee, str | tuple):
+            return  # it can't be called, and would be taken for the name of something
         summary = self.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
             self._absorb_call(summary, node.args, node)

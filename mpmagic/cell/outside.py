@@ -107,7 +107,9 @@ def _may_write(node: ast.Call) -> bool:
     if any(isinstance(a, ast.Starred) for a in node.args):
         return True
     return any(
-        not isinstance(m, ast.Constant) or not isinstance(m.value, str) or set(m.value) & set("wax+")
+        not isinstance(m, ast.Constant)
+        or not isinstance(m.value, str)
+        or set(m.value) & set("wax+")
         for m in modes
     )
 

@@ -1,8 +1,8 @@
 """One statement ``name = call(...)`` outside of loops: whether others may run beside it.
 
-Three kinds. *Work* goes to a worker. A *light* call (`len(a)`, `dict()`) isn't worth sending: it runs
-in the kernel, at its place, and nobody waits for it who doesn't read what it binds. All else is a
-*barrier*: what stands before it is done before it begins, what follows begins after it.
+Three kinds. *Work* goes to a worker. A *light* call (`len(a)`, `dict()`) isn't worth sending: it
+runs in the kernel, at its place, and nobody waits for it who doesn't read what it binds. All else
+is a *barrier*: what stands before it is done before it begins, what follows begins after it.
 """
 
 from __future__ import annotations
@@ -153,7 +153,10 @@ def _hindrance(
     for reason in effects.kernel_only.values():
         return reason
     if effects.draws and not allowances.seeded:
-        return f"`{effects.draws[0].text}` draws from a stream of random numbers that others share"
+        return (
+            f"`{effects.draws[0].text}` draws from a stream of random numbers that others share; "
+            f"hand in a generator of its own, or use `--seed N`"
+        )
     if FIGURE in effects.touched():
         return f"it touches {FIGURE}"
     for name in effects.mutates.keys() - allowances.local:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
 from mpmagic.run.wait import Inbox
+from mpmagic.run.watch import fingerprint, is_inert
 
 __all__ = ["CallFlight", "call_back", "captured_by", "send"]
 
@@ -43,6 +45,8 @@ class CallFlight:
         What the call gave.
     error
         Why there is no value, if so.
+    seen
+        What the captured values looked like, if a later change of them has to be found.
     """
 
     task: Task
@@ -52,6 +56,7 @@ class CallFlight:
     log: CallLog | None = None
     value: Any = None
     error: BaseException | None = None
+    seen: dict[str, Any] | None = None
 
     @property
     def given(self) -> bool:
@@ -105,8 +110,6 @@ class CallFlight:
             self.error = self._unsendable(f"which came back, can't be unpickled ({reason})")
 
     def _unsendable(self, what: str) -> UnsendableValue:
-        import ast
-
         text = ast.unparse(self.task.node.value)
         return UnsendableValue(
             f"line {self.line}: the value of `{text}`, {what}; what stands before it is done"
@@ -121,29 +124,37 @@ class CallFlight:
             f"that, and it can't come back. What stands before it is done. To mend it, {remedy}"
         )
 
+    def doubt(self, cell: CellContext) -> None:
+        """Remember what was sent, before the kernel makes a call in front of this one."""
+        if self.seen is None:
+            self.seen = {n: self._fingerprint(v, cell) for n, v in self.captured.values.items()}
+
     def check_captured(self, cell: CellContext) -> None:
-        """Make sure that what was sent is still what the notebook holds.
+        """Make sure that what was sent is still what the notebook holds, if that is in doubt.
 
         Raises
         ------
         LostWrite
             If a call in front of it has changed it meanwhile.
         """
-        names, ready = self.captured.names, self.captured.values
-        bound = {n: cell.namespace[n] for n in names & cell.namespace.keys()}
-        now = capture(bound, cell.namespace, cell.options.local)
-        if bound.keys() == ready.keys() and digest(now.packed) == digest(self.captured.packed):
+        if self.seen is None:
             return
-        raise LostWrite(
-            f"a statement before line {self.line}, which had to run in the kernel, changed what "
-            f"the call in line {self.line} was sent already; put a line without a call between "
-            f"them, or run the cell without %%parallel"
-        )
+        names = self.captured.names & cell.namespace.keys()
+        now = {n: self._fingerprint(cell.namespace[n], cell) for n in names}
+        if now != self.seen:
+            raise LostWrite(
+                f"a call in front of line {self.line}, which the kernel had to make, changed what "
+                f"the call in line {self.line} was sent already; put a line without a call "
+                f"between them, or run the cell without %%parallel"
+            )
+
+    def _fingerprint(self, value: Any, cell: CellContext) -> Any:
+        if is_inert(value):
+            return value
+        return fingerprint(value, Side(cell.namespace, class_ids=set(self.captured.class_ids)))
 
 
-def captured_by(
-    task: Task, cell: CellContext, ready: Mapping[str, Any] | None = None
-) -> Captured:
+def captured_by(task: Task, cell: CellContext, ready: Mapping[str, Any] | None = None) -> Captured:
     """What a call has to be sent.
 
     Raises
@@ -168,8 +179,6 @@ def send(task: Task, index: int, captured: Captured, cell: CellContext) -> CallF
     cell
         The cell.
     """
-    import ast
-
     call = ast.Expression(task.node.value)
     source = ProgramSource(
         work=compile(call, cell.filename, "eval", dont_inherit=True),

@@ -1,8 +1,8 @@
 """Objects and memory that a result shares with what the worker was sent.
 
-``best = pick(models)`` gives one of the notebook's own models. A copy would be equal, but a change of it
-would no longer be seen through `models`. So each mutable object that the worker was sent has a
-place, the name and the steps by which it is reached; where a result holds that object, or a view
+``best = pick(models)`` gives one of the notebook's own models. A copy would be equal, but a change
+of it would no longer be seen through `models`. So each mutable object that the worker was sent has
+a place, the name and the steps by which it is reached; where a result holds that object, or a view
 of that array, the place travels, and there the kernel finds its own.
 """
 
@@ -146,18 +146,13 @@ class Places:
         open_: list[tuple[Any, int | str | None, _Step]] = [(value, name, ("item", None))]
         while open_:
             item, parent, step = open_.pop()
-            if id(item) in self._reached or is_inert(item) or _by_name(item):
+            if id(item) in self._reached or is_inert(item):
                 continue
             self._reached[id(item)] = (parent, step, item)
             if _is_array(item):
                 self.arrays.append(item)
             if not hasattr(type(item), "__array__"):  # what is inside arrays and frames is theirs
                 open_ += _parts(item)
-
-
-def _by_name(value: Any) -> bool:
-    """Whether it travels by a reference of its own already."""
-    return isinstance(value, type | types.FunctionType | types.ModuleType)
 
 
 def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
@@ -173,8 +168,19 @@ def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
     elif isinstance(item, set | frozenset):
         for value in item:
             yield value, None, ("item", None)
-    for name in _attribute_names(item):
-        yield _attribute(item, name), id(item), ("attribute", name)
+    elif isinstance(item, types.CellType):
+        yield from _attributes(item, "cell_contents")
+    elif isinstance(item, types.FunctionType):
+        yield from _attributes(item, "__defaults__", "__kwdefaults__", "__closure__")
+    yield from _attributes(item, *_attribute_names(item))
+
+
+def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, _Step]]:
+    for name in names:
+        try:
+            yield _attribute(item, name), id(item), ("attribute", name)
+        except (AttributeError, ValueError):
+            continue  # an empty slot or cell
 
 
 def _attribute_names(item: Any) -> Iterator[str]:
@@ -182,8 +188,7 @@ def _attribute_names(item: Any) -> Iterator[str]:
     for kind in type(item).__mro__:
         slots = vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
-            member = vars(kind).get(slot)
-            if isinstance(member, types.MemberDescriptorType) and hasattr(item, slot):
+            if isinstance(vars(kind).get(slot), types.MemberDescriptorType):
                 yield slot
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Packed, Side, decode
+from mpmagic.run.identity import Places
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
@@ -68,6 +69,11 @@ class Program:
         What to run.
     captured
         The packed captured values.
+
+    Attributes
+    ----------
+    places
+        Of the captured values, once a call's result may share some of them.
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
@@ -83,6 +89,7 @@ class Program:
         self.work = types.FunctionType(self.source.work, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self.watch = Watch(self.side, values)
+        self.places: Places | None = None
         _keep_source(self.source.filename, self.source.text)
 
     def begin_chunk(self) -> None:

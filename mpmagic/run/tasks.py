@@ -56,8 +56,6 @@ class TaskRun:
         self._flights: dict[int, CallFlight] = {}
         # Statements before it are bound.
         self._turn = 0
-        # Calls that were away when the kernel made one in front of them itself.
-        self._doubtful: set[int] = set()
         self._report = CallsReport(group.tasks[0].node.lineno)
 
     # -- what the cell's code calls ------------------------------------------------------------
@@ -80,7 +78,9 @@ class TaskRun:
         if index in self._flights:
             return True
         if not self._harmless(self._group.tasks[index]):
-            self._doubtful |= {i for i in self._flights if i > index}
+            for i, flight in self._flights.items():
+                if i > index:
+                    flight.doubt(self._cell)
         self._cell.inbox.enter_user_code()
         return False
 
@@ -98,8 +98,7 @@ class TaskRun:
             if flight.log is None:
                 self._send_ready()
                 self._wait()
-        if index in self._doubtful:
-            flight.check_captured(self._cell)
+        flight.check_captured(self._cell)
         inbox.enter_user_code()
         for event in flight.log.events:
             if event[0] == TEXT:
@@ -110,7 +109,7 @@ class TaskRun:
             raise flight.error
         self._report.calls += 1
         self._report.work += flight.log.seconds
-        return flight.value
+        return self._flights.pop(index).value  # the cell may free it before it ends
 
     def __exit__(
         self,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed
@@ -48,10 +47,6 @@ class CallLog:
     seconds: float = 0.0
 
 
-# By program: what was sent is looked at before the first call can fill a cache in it.
-_places: Final[weakref.WeakKeyDictionary[Program, Places]] = weakref.WeakKeyDictionary()
-
-
 def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
     """Run a call; its packed log.
 
@@ -65,8 +60,8 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
     program = load_program(source, captured)
     if program.source.state is not None:
         program.source.state.apply()
-    if program not in _places:
-        _places[program] = Places(program.side.captured)
+    if program.places is None:  # before the first call can fill a cache in what was sent
+        program.places = Places(program.side.captured)
     log = _run(program, index)
     return Encoder(program.side, by_reference=True).encode(log)
 
@@ -102,7 +97,7 @@ def _lost_write(program: Program, draws: DrawWatch | None) -> str:
 
 
 def _keep(value: Any, log: CallLog, program: Program) -> None:
-    places = _places[program]
+    places = program.places
     try:
         if places:
             log.value = SharingEncoder(program.side, places).encode(value)
