@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from mpmagic.cell.functions import global_names, source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.modules import kept_global
 
 __all__ = ["callee_name", "outside_effect"]
 
@@ -139,6 +140,9 @@ def _reached(node: ast.expr, knowledge: Knowledge) -> Iterator[ast.AST | str]:
                 found = _methods_called(part.attr, knowledge)
             else:
                 continue
+            kept = kept_global(unwrapped(knowledge.resolve(part)), knowledge.namespace)
+            if kept:
+                yield f"`{ast.unparse(part)}` binds `{kept}` of its module"
             open_ += [b for b in found if id(b) not in seen]
             seen |= {id(b) for b in found}
 

@@ -200,8 +200,9 @@ def _hands_out(
         kind, name = knowledge.type_of(func.value), root_of(func.value)
         if tables.accessors(kind, func.attr):
             return f"`{ast.unparse(func)}` hands out a part of `{name}`"
-        changing = func.attr in _CHANGING and not isinstance(
-            knowledge.resolve(func.value), types.ModuleType | type
+        library = isinstance(knowledge.resolve(func.value), types.ModuleType | type)
+        changing = not library and (
+            func.attr in _CHANGING or (kind is None and _changes_itself(func.attr, knowledge))
         )
         if changing and not tables.is_immutable_type(kind) and name not in allowances.local:
             return f"`{ast.unparse(func)}` may change `{name}`"
@@ -210,6 +211,21 @@ def _hands_out(
         if kind is not None and _moves_on(kind):
             return f"`{name}` is a {kind.__name__}, which moves on when it is used"
     return ""
+
+
+def _changes_itself(method: str, knowledge: Knowledge) -> bool:
+    """Whether a class of the notebook has a method of that name which changes its receiver."""
+    scan = Summaries(knowledge)
+    named = [v for n, v in knowledge.namespace.items() if not knowledge.is_hidden(n)]
+    kinds = {v for v in named if isinstance(v, type) and v.__module__ == "__main__"}
+    found = [summary for kind in kinds if (summary := scan((kind, method))) is not None]
+    defined = [
+        Scanner(knowledge, scan).scan_function(node).mutates.keys() & {f"{node.args.args[0].arg}()"}
+        for kind in knowledge.classes.values()
+        for node in kind.body
+        if isinstance(node, ast.FunctionDef) and node.name == method and node.args.args
+    ]
+    return any(defined) or any(0 in summary.mutated_parameters for summary in found)
 
 
 def _moves_on(kind: type) -> bool:

@@ -22,6 +22,8 @@ from mpmagic.run.watch import is_inert
 __all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
 
 _KEYS: Final = (str, bytes, int, float, bool, type(None))
+_CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
+                classmethod)  # fmt: skip
 _Step = tuple[str, Any]
 
 
@@ -114,6 +116,8 @@ class Places:
     ----------
     arrays
         The arrays among them.
+
+    True if there is more than functions and classes, which travel by reference anyway.
     """
 
     def __init__(self, captured: Mapping[str, Any]) -> None:
@@ -121,11 +125,12 @@ class Places:
         # itself, so that nothing else gets its identity.
         self._reached: dict[int, tuple[int | str | None, _Step, Any]] = {}
         self.arrays: list[Any] = []
+        self._data = False
         for name, value in captured.items():
             self._walk(name, value)
 
     def __bool__(self) -> bool:
-        return bool(self._reached)
+        return self._data
 
     def __contains__(self, obj: object) -> bool:
         return id(obj) in self._reached
@@ -149,6 +154,7 @@ class Places:
             if id(item) in self._reached or is_inert(item):
                 continue
             self._reached[id(item)] = (parent, step, item)
+            self._data = self._data or not isinstance(item, _CODE)
             if _is_array(item):
                 self.arrays.append(item)
             if not hasattr(type(item), "__array__"):  # what is inside arrays and frames is theirs
@@ -184,7 +190,11 @@ def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, _Step]]:
 
 
 def _attribute_names(item: Any) -> Iterator[str]:
-    yield from list(getattr(item, "__dict__", ()))
+    names = list(getattr(item, "__dict__", ()))
+    if isinstance(item, type):
+        yield from (n for n in names if not n.startswith("__"))
+        return
+    yield from names
     for kind in type(item).__mro__:
         slots = vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:

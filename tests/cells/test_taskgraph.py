@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import io
 import linecache
 import math
@@ -173,6 +174,17 @@ def test_no_task(source: str) -> None:
 def test_what_the_user_allows() -> None:
     assert task("a = f(random.random())", seeded=True).kind is Kind.WORK
     assert task("a = push(xs)", local=frozenset({"xs"})).kind is Kind.WORK
+
+
+def test_modules_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter in a module would count in each worker by itself."""
+    source = "n = 0\ndef count():\n    global n\n    n += 1\ndef by_way():\n    return count()\n"
+    (tmp_path / "kept_count.py").write_text(source + "def pure(x):\n    return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(SPACE, "kept_count", importlib.import_module("kept_count"))
+    assert "binds `n` of its module" in task("a = kept_count.count()").why
+    assert "binds `n` of its module" in task("a = f(kept_count.by_way())").why
+    assert task("a = kept_count.pure(1)").kind is Kind.WORK
 
 
 def test_join_waits_for_both() -> None:
