@@ -6,12 +6,13 @@ that what they keep is a cache.
 
 from __future__ import annotations
 
-import functools
 import sysconfig
 import types
 from typing import Any, Final
 
-from mpmagic.cell.functions import global_names
+from mpmagic.cell.effects import Effects
+from mpmagic.cell.functions import Summaries
+from mpmagic.cell.knowledge import Knowledge
 
 __all__ = ["kept_global"]
 
@@ -21,7 +22,7 @@ _INSTALLED: Final = tuple(
 
 
 def kept_global(callee: Any, namespace: Any) -> str:
-    """A global of its module that calling a function may bind; empty if there is none.
+    """A global of its module that calling a function may bind or change; empty if there is none.
 
     Parameters
     ----------
@@ -30,17 +31,11 @@ def kept_global(callee: Any, namespace: Any) -> str:
     namespace
         The notebook's, whose own functions are none of them.
     """
-    open_, seen = [callee], set[int]()
-    while open_:
-        function = open_.pop()
-        if not _is_own(function, namespace) or id(function) in seen:
-            continue
-        seen.add(id(function))
-        loaded, stored = _names(function.__code__)
-        if stored:
-            return min(stored)
-        open_ += [function.__globals__.get(name) for name in sorted(loaded)]
-    return ""
+    if not _is_own(callee, namespace):
+        return ""
+    summary = Summaries(Knowledge(callee.__globals__))(callee)
+    effects = summary.effects if summary is not None else Effects()
+    return min((*effects.binds, *effects.mutates), default="")
 
 
 def _is_own(value: Any, namespace: Any) -> bool:
@@ -48,8 +43,3 @@ def _is_own(value: Any, namespace: Any) -> bool:
         return False
     file = value.__globals__.get("__file__")
     return isinstance(file, str) and not file.startswith(_INSTALLED)
-
-
-@functools.lru_cache(maxsize=1024)
-def _names(code: types.CodeType) -> tuple[set[str], set[str]]:
-    return global_names(code)

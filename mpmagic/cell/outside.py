@@ -142,7 +142,7 @@ def _reached(node: ast.expr, knowledge: Knowledge) -> Iterator[ast.AST | str]:
                 continue
             kept = kept_global(unwrapped(knowledge.resolve(part)), knowledge.namespace)
             if kept:
-                yield f"`{ast.unparse(part)}` binds `{kept}` of its module"
+                yield f"`{ast.unparse(part)}` changes `{kept}` of its module"
             open_ += [b for b in found if id(b) not in seen]
             seen |= {id(b) for b in found}
 

@@ -36,7 +36,7 @@ class Place:
     name
         The captured name from which it is reached.
     steps
-        The way from there: items and attributes.
+        The way from there: items, attributes, and places in arrays of objects.
     """
 
     name: str
@@ -46,7 +46,10 @@ class Place:
         """The object that stands there on this side."""
         value = captured[self.name]
         for kind, key in self.steps:
-            value = value[key] if kind == "item" else _attribute(value, key)
+            if kind == "attribute":
+                value = _attribute(value, key)
+            else:
+                value = value[key] if kind == "item" else value.flat[key]
         return value
 
 
@@ -157,12 +160,17 @@ class Places:
             self._data = self._data or not isinstance(item, _CODE)
             if _is_array(item):
                 self.arrays.append(item)
-            if not hasattr(type(item), "__array__"):  # what is inside arrays and frames is theirs
-                open_ += _parts(item)
+            open_ += _parts(item)
 
 
 def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
     """What an object holds: the part, the object that it's reached from, and the step there."""
+    if _is_array(item):
+        flat = item.flat if item.dtype == object else ()
+        yield from ((value, id(item), ("flat", index)) for index, value in enumerate(flat))
+        return
+    if hasattr(type(item), "__array__"):
+        return  # what is inside frames is theirs
     if isinstance(item, dict):
         for key, value in item.items():
             plain = isinstance(key, _KEYS) and key == key

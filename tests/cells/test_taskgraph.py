@@ -179,11 +179,13 @@ def test_what_the_user_allows() -> None:
 def test_modules_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter in a module would count in each worker by itself."""
     source = "n = 0\ndef count():\n    global n\n    n += 1\ndef by_way():\n    return count()\n"
+    source += "seen = []\ndef note(x):\n    seen.append(x)\n    return x\n"
     (tmp_path / "kept_count.py").write_text(source + "def pure(x):\n    return x\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(SPACE, "kept_count", importlib.import_module("kept_count"))
-    assert "binds `n` of its module" in task("a = kept_count.count()").why
-    assert "binds `n` of its module" in task("a = f(kept_count.by_way())").why
+    assert "changes `n` of its module" in task("a = kept_count.count()").why
+    assert "changes `n` of its module" in task("a = f(kept_count.by_way())").why
+    assert "changes `seen` of its module" in task("a = kept_count.note(1)").why
     assert task("a = kept_count.pure(1)").kind is Kind.WORK
 
 
