@@ -12,23 +12,21 @@ import collections
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Side
-from mpmagic.run.watch import is_inert
+from mpmagic.run.watch import cached_names, is_inert
 
 __all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
 
-_KEYS: Final = (str, bytes, int, float, bool, type(None))
+_ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
                 classmethod)  # fmt: skip
 _Step = tuple[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an object stands.
 
     Attributes
@@ -53,8 +51,7 @@ class Place:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A part of the memory of an array.
 
     Attributes
@@ -85,8 +82,15 @@ class View:
         return view
 
 
-def find(where: Place | View, captured: Mapping[str, Any]) -> Any:
+def find(sent: tuple[Any, ...], captured: Mapping[str, Any]) -> Any:
     """What stands at a place on this side.
+
+    Parameters
+    ----------
+    sent
+        The fields of a `Place` or a `View`: plain tuples, since there may be many.
+    captured
+        This side's captured values.
 
     Raises
     ------
@@ -94,11 +98,13 @@ def find(where: Place | View, captured: Mapping[str, Any]) -> Any:
         If this side has nothing there.
     """
     try:
-        return where.find(captured)
+        if len(sent) == 2:
+            return Place(*sent).find(captured)
+        return View(Place(*sent[0]), *sent[1:]).find(captured)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
-        place = where if isinstance(where, Place) else where.place
+        name = sent[0] if len(sent) == 2 else sent[0][0]
         raise UnsendableValue(
-            f"a result holds a part of `{place.name}` that the notebook's own hasn't got"
+            f"a result holds a part of `{name}` that the notebook's own hasn't got"
         ) from error
 
 
@@ -165,28 +171,36 @@ class Places:
 
 def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
     """What an object holds: the part, the object that it's reached from, and the step there."""
-    if _is_array(item):
-        flat = item.flat if item.dtype == object else ()
-        yield from ((value, id(item), ("flat", index)) for index, value in enumerate(flat))
-        return
-    if hasattr(type(item), "__array__"):
-        return  # what is inside frames is theirs
+    kind, own = type(item), id(item)
     if isinstance(item, dict):
         for key, value in item.items():
-            plain = isinstance(key, _KEYS) and key == key
-            yield value, id(item) if plain else None, ("item", key if plain else None)
-            yield key, None, ("item", None)
+            plain = type(key) in _ATOMS and key == key
+            if type(value) not in _ATOMS:
+                yield value, own if plain else None, ("item", key if plain else None)
+            if not plain:
+                yield key, None, ("item", None)
     elif isinstance(item, list | tuple | collections.deque):
         for index, value in enumerate(item):
-            yield value, id(item), ("item", index)
+            if type(value) not in _ATOMS:
+                yield value, own, ("item", index)
     elif isinstance(item, set | frozenset):
         for value in item:
             yield value, None, ("item", None)
+    if kind not in (dict, list, tuple, set, frozenset):
+        yield from _inside(item)
+
+
+def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+    """What an object holds besides its elements."""
+    if _is_array(item):
+        flat = item.flat if item.dtype == object else ()
+        yield from ((value, id(item), ("flat", index)) for index, value in enumerate(flat))
     elif isinstance(item, types.CellType):
         yield from _attributes(item, "cell_contents")
     elif isinstance(item, types.FunctionType):
         yield from _attributes(item, "__defaults__", "__kwdefaults__", "__closure__")
-    yield from _attributes(item, *_attribute_names(item))
+    elif not hasattr(type(item), "__array__"):  # what is inside frames is theirs
+        yield from _attributes(item, *_attribute_names(item))
 
 
 def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, _Step]]:
@@ -202,7 +216,8 @@ def _attribute_names(item: Any) -> Iterator[str]:
     if isinstance(item, type):
         yield from (n for n in names if not n.startswith("__"))
         return
-    yield from names
+    cached = cached_names(type(item))  # the kernel's object needn't have them yet
+    yield from (n for n in names if n not in cached)
     for kind in type(item).__mro__:
         slots = vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
@@ -225,15 +240,15 @@ class SharingEncoder(Encoder):
         super().__init__(side, by_reference=True)
         self._places = places
 
-    def persistent_id(self, obj: Any) -> Place | View | None:
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         """Where the kernel finds its own; None for what is the result's alone."""
         if obj in self._places:
-            return self._places.of(obj)
+            return tuple(self._places.of(obj))
         if self._places.arrays and _is_array(obj):
             return self._view(obj)
         return None
 
-    def _view(self, array: Any) -> View | None:
+    def _view(self, array: Any) -> tuple[Any, ...] | None:
         numpy = sys.modules["numpy"]
         for base in self._places.arrays:
             if not numpy.may_share_memory(array, base):
@@ -243,8 +258,8 @@ class SharingEncoder(Encoder):
             ):
                 name = self._places.of(base).name
                 raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
-            return View(
-                self._places.of(base), _address(array) - _address(base), array.shape,
+            return (
+                tuple(self._places.of(base)), _address(array) - _address(base), array.shape,
                 array.strides, array.dtype, array.flags.writeable,
             )  # fmt: skip
         return None

@@ -14,7 +14,7 @@ from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import DrawWatch
+from mpmagic.run.watch import DrawWatch, is_inert
 
 __all__ = ["CallLog", "run_call"]
 
@@ -60,8 +60,6 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
     program = load_program(source, captured)
     if program.source.state is not None:
         program.source.state.apply()
-    if program.places is None:  # before the first call can fill a cache in what was sent
-        program.places = Places(program.side.captured)
     log = _run(program, index)
     return Encoder(program.side, by_reference=True).encode(log)
 
@@ -97,11 +95,17 @@ def _lost_write(program: Program, draws: DrawWatch | None) -> str:
 
 
 def _keep(value: Any, log: CallLog, program: Program) -> None:
-    places = program.places
     try:
-        if places:
-            log.value = SharingEncoder(program.side, places).encode(value)
-        else:
-            log.value = Encoder(program.side, by_reference=True).encode(value)
+        log.value = _encoder(value, program).encode(value)
     except Exception as error:
         log.unsendable = type(value).__name__, f"{type(error).__name__}: {error}"
+
+
+def _encoder(value: Any, program: Program) -> Encoder:
+    """Looks for what the value shares with what was sent only where there can be something."""
+    if not is_inert(value):
+        if program.places is None:
+            program.places = Places(program.side.captured)
+        if program.places:
+            return SharingEncoder(program.side, program.places)
+    return Encoder(program.side, by_reference=True)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from mpmagic.run.codec import Encoder, Side, digest
 
-__all__ = ["DrawWatch", "Watch", "is_inert"]
+__all__ = ["DrawWatch", "Watch", "cached_names", "is_inert"]
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
 _BY_REFERENCE: Final = (types.ModuleType, types.BuiltinFunctionType)
@@ -84,7 +84,7 @@ def _visible(value: Any) -> Any:
         return (value.__defaults__, value.__kwdefaults__, _plain_state(value), seen)
     if isinstance(value, property | types.MemberDescriptorType) or callable(value):
         return None if not hasattr(value, "__dict__") else value
-    cached = _cached_names(type(value))
+    cached = cached_names(type(value))
     if cached and "__reduce__" not in vars(type(value)):
         return (type(value), {n: v for n, v in vars(value).items() if n not in cached})
     return value
@@ -94,7 +94,7 @@ def _plain_state(function: types.FunctionType) -> dict[str, Any]:
     return {n: v for n, v in vars(function).items() if n != "__wrapped__"}
 
 
-def _cached_names(kind: type) -> set[str]:
+def cached_names(kind: type) -> set[str]:
     """Names of a class's `functools.cached_property`: what they keep is no change."""
     return {
         name
