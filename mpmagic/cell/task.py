@@ -36,6 +36,10 @@ _BOUND_CALLS: Final = frozenset({"open", "connect", "cursor", "Popen", "urlopen"
 _LAZY_BUILTINS: Final = frozenset(
     {"memoryview", "iter", "map", "filter", "zip", "enumerate", "reversed", "super"}
 )  # fmt: skip
+_LAZY_METHODS: Final = frozenset(
+    {"match", "fullmatch", "finditer", "glob", "rglob", "iglob", "iterdir", "scandir", "iterrows",
+     "itertuples"}
+)  # fmt: skip
 # Methods that change their receiver, whatever its type is called, and give something back.
 _CHANGING: Final = frozenset(
     {"fit", "fit_transform", "fit_predict", "partial_fit", "train", "pop", "popitem", "popleft",
@@ -177,7 +181,7 @@ def _bound_to_process(call: ast.Call, knowledge: Knowledge) -> str:
     module = str(getattr(callee, "__module__", "") or "").partition(".")[0]
     known = isinstance(callee, types.FunctionType) and callee.__globals__ is knowledge.namespace
     own = known or name in knowledge.definitions
-    lazy = isinstance(call.func, ast.Name) and name in _LAZY_BUILTINS
+    lazy = name in (_LAZY_BUILTINS if isinstance(call.func, ast.Name) else _LAZY_METHODS)
     if not own and (lazy or name in _BOUND_CALLS or module in _BOUND_MODULES):
         return f"what `{ast.unparse(call.func)}` gives lives where it was made"
     if own and _is_lazy(callee, knowledge.definitions.get(name)):
@@ -196,6 +200,14 @@ def _hands_out(
 ) -> str:
     """Whether it is given, or changes, something that a copy can't stand for."""
     func = call.func
+    for keyword in call.keywords:
+        off = isinstance(keyword.value, ast.Constant) and not keyword.value.value
+        if keyword.arg in ("out", "inplace") and not off:
+            return f"`{keyword.arg}=` changes what it is handed"
+    method = knowledge.resolve(func)
+    if isinstance(method, types.BuiltinFunctionType) and isinstance(func, ast.Name):
+        if tables.mutates(type(method.__self__), method.__name__, statement=False):
+            return f"`{func.id}` may change the object whose method it is"
     if isinstance(func, ast.Attribute) and root_of(func.value) in effects.reads:
         kind, name = knowledge.type_of(func.value), root_of(func.value)
         if tables.accessors(kind, func.attr):

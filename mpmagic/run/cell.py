@@ -130,8 +130,9 @@ def check_sendable(
             index, reason = next(iter(unsendable.items()))
             reasons.append(f"line {group.tasks[index].node.lineno}: {reason}")
     if reasons and len(reasons) == len(plan.loops) + len(plan.groups):
+        where = "loop" if plan.loops else "call"
         raise NotParallel(
-            f"{reasons[0]}\nNothing of the cell ran. Make it inside the loop, or use "
+            f"{reasons[0]}\nNothing of the cell ran. Make it inside the {where}, or use "
             f"`--or-serial`, which runs the cell as it is."
         )
 

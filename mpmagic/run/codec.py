@@ -151,6 +151,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             inner = obj.__wrapped__
             if getattr(inner, "__globals__", None) is self._side.namespace:
                 return _cached, (inner, dict(obj.cache_parameters()))
+        if isinstance(obj, memoryview):
+            # cloudpickle would make bytes of it: another type, and no view of anything.
+            raise TypeError("cannot pickle 'memoryview' object")
         if isinstance(obj, type):
             identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(obj)
             if self._by_reference and identifier in self._side.class_ids:

@@ -74,6 +74,7 @@ class TaskRun:
         """Whether a statement's call is a worker's; all before it are bound."""
         self._cell.inbox.leave_user_code()
         self._turn = index
+        self._collect()
         self._send_ready()
         if index in self._flights:
             return True

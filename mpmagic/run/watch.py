@@ -21,19 +21,26 @@ from mpmagic.run.codec import Encoder, Side, digest
 __all__ = ["DrawWatch", "Watch", "cached_names", "is_inert"]
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
-_BY_REFERENCE: Final = (types.ModuleType, types.BuiltinFunctionType)
 
 
 def is_inert(value: Any) -> bool:
     """Whether nothing that holds the value can change it."""
     kind = type(value)
-    if kind in _ATOMS or isinstance(value, _BY_REFERENCE):
+    if kind in _ATOMS or isinstance(value, types.ModuleType):
         return True
+    if isinstance(value, types.BuiltinFunctionType):
+        return _owner(value) is None
     if kind in (tuple, frozenset):
         return len(value) <= 16 and all(is_inert(v) for v in value)
     if isinstance(value, type | types.FunctionType):
         return getattr(value, "__module__", "__main__") != "__main__"
     return False
+
+
+def _owner(method: types.BuiltinFunctionType) -> Any:
+    """The object of a method such as ``[].append``; None for a function of a module."""
+    owner: Any = method.__self__
+    return None if isinstance(owner, types.ModuleType | type) else owner
 
 
 class Watch:
@@ -82,6 +89,8 @@ def _visible(value: Any) -> Any:
         cells = [c.cell_contents for c in value.__closure__ or () if c != types.CellType()]
         seen = [c for c in cells if not isinstance(c, type | types.FunctionType)]
         return (value.__defaults__, value.__kwdefaults__, _plain_state(value), seen)
+    if isinstance(value, types.BuiltinFunctionType):
+        return (value.__name__, _owner(value))
     if isinstance(value, property | types.MemberDescriptorType) or callable(value):
         return None if not hasattr(value, "__dict__") else value
     cached = cached_names(type(value))
