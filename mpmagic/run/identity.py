@@ -8,11 +8,13 @@ of that array, the place travels, and there the kernel finds its own.
 
 from __future__ import annotations
 
+import array
 import collections
+import gc
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Side
@@ -23,6 +25,8 @@ __all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
                 classmethod)  # fmt: skip
+_BUFFERS: Final = (bytearray, array.array)
+_DICT_VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
 _Step = tuple[str, Any]
 
 
@@ -123,8 +127,8 @@ class Places:
 
     Attributes
     ----------
-    arrays
-        The arrays among them.
+    arrays, buffers
+        The arrays among them, and other objects whose memory an array may show.
 
     True if there is more than functions and classes, which travel by reference anyway.
     """
@@ -134,6 +138,7 @@ class Places:
         # itself, so that nothing else gets its identity.
         self._reached: dict[int, tuple[int | str | None, _Step, Any]] = {}
         self.arrays: list[Any] = []
+        self.buffers: list[Any] = []
         self._data = False
         for name, value in captured.items():
             self._walk(name, value)
@@ -166,6 +171,8 @@ class Places:
             self._data = self._data or not isinstance(item, _CODE)
             if _is_array(item):
                 self.arrays.append(item)
+            elif isinstance(item, _BUFFERS) and len(item):
+                self.buffers.append(item)
             open_ += _parts(item)
 
 
@@ -244,29 +251,37 @@ class SharingEncoder(Encoder):
         """Where the kernel finds its own; None for what is the result's alone."""
         if obj in self._places:
             return tuple(self._places.of(obj))
-        if self._places.arrays and _is_array(obj):
+        if _is_array(obj):
             return self._view(obj)
+        if isinstance(obj, _DICT_VIEWS) and gc.get_referents(obj)[0] in self._places:
+            self._refuse_view(gc.get_referents(obj)[0])
         return None
 
-    def _view(self, array: Any) -> tuple[Any, ...] | None:
+    def _refuse_view(self, base: Any) -> NoReturn:
+        name = self._places.of(base).name
+        raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
+
+    def _view(self, shown: Any) -> tuple[Any, ...] | None:
         numpy = sys.modules["numpy"]
+        for buffer in self._places.buffers:
+            if numpy.may_share_memory(shown, numpy.frombuffer(buffer, "u1")):
+                self._refuse_view(buffer)
         for base in self._places.arrays:
-            if not numpy.may_share_memory(array, base):
+            if not numpy.may_share_memory(shown, base):
                 continue
-            if type(array) is not numpy.ndarray or not (
+            if type(shown) is not numpy.ndarray or not (
                 base.flags.c_contiguous or base.flags.f_contiguous
             ):
-                name = self._places.of(base).name
-                raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
+                self._refuse_view(base)
             return (
-                tuple(self._places.of(base)), _address(array) - _address(base), array.shape,
-                array.strides, array.dtype, array.flags.writeable,
+                tuple(self._places.of(base)), _address(shown) - _address(base), shown.shape,
+                shown.strides, shown.dtype, shown.flags.writeable,
             )  # fmt: skip
         return None
 
 
-def _address(array: Any) -> int:
-    address: int = array.__array_interface__["data"][0]
+def _address(shown: Any) -> int:
+    address: int = shown.__array_interface__["data"][0]
     return address
 
 
