@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
@@ -23,6 +23,8 @@ from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
 
 __all__ = ["CallFlight", "call_back", "captured_by", "send"]
+
+_APART: Final = "set it apart from the calls around it by a line of its own, such as `pass`"
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ class CallFlight:
             kind, reason = log.unsendable or ("a value", "")
             self.error = self._unsendable(
                 f"{kind}, can't be sent back from the worker ({reason}). Give the statement a "
-                f"value that can be pickled, or run the cell without %%parallel"
+                f"value that can be pickled, or {_APART}"
             )
 
     def _read(self, log: CallLog) -> None:
@@ -116,7 +118,7 @@ class CallFlight:
         )
 
     def _lost_write(self, what: str) -> LostWrite:
-        remedy = "write it as a statement without a result, or allow it with `--local NAME`"
+        remedy = f"{_APART}, or allow it with `--local NAME`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state`, or use `--seed N`"
         return LostWrite(
@@ -144,8 +146,7 @@ class CallFlight:
         if now != self.seen:
             raise LostWrite(
                 f"a call in front of line {self.line}, which the kernel had to make, changed what "
-                f"the call in line {self.line} was sent already; put a line without a call "
-                f"between them, or run the cell without %%parallel"
+                f"the call in line {self.line} was sent already; {_APART}"
             )
 
     def _fingerprint(self, value: Any, cell: CellContext) -> Any:
