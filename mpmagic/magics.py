@@ -157,14 +157,17 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         if given.explain:
             print(explained(plan, text))
             return
+        serial = ""
         try:
             check_sendable(plan, tree, namespace, options)
             refuse(plan, tree, text)
-        except NotParallel:
+        except NotParallel as reason:
             if not given.or_serial:
                 raise
+            serial = "" if plan.refused else str(reason).partition("\n")[0]
             plan = CellPlan(tree, [], plan.refused)
         context = self._context(options, filename, text)
+        context.report.serial = serial
         context.report.stayed += [(r.line, r.refusal.reason) for r in plan.refused]
         self.last_run = context.report
         run_cell(plan, context, show_last=self._shows_last(text))
@@ -207,7 +210,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
         from mpmagic.show.summary import Summary
 
-        if not quiet and (report.loops or report.stayed):
+        if not quiet and report.told:
             display(Summary(report, workers))
 
     def _shows_last(self, text: str) -> bool:

@@ -462,6 +462,8 @@ class Scanner(ast.NodeVisitor):
     def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
         if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):
             self._mutate(node.func.id, node)
+        if isinstance(callee, str | tuple):
+            return  # it can't be called, and would be taken for the name of something
         summary = self.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
             self._absorb_call(summary, node.args, node)

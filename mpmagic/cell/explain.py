@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mpmagic.cell.plan import CellPlan
+from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["explained", "refusal_text"]
@@ -32,6 +33,7 @@ def explained(plan: CellPlan, text: str) -> str:
     for refused in plan.refused:
         marks[refused.line] = "kernel"
         reasons[refused.line] = f"line {refused.refusal.line}: {refused.refusal.reason}"
+    _mark_calls(plan, marks, reasons)
     lines = text.rstrip("\n").split("\n")
     width = max(map(len, lines)) + 2
     listing = []
@@ -53,15 +55,50 @@ def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str])
                 _mark(block, marks, reasons)
 
 
+def _mark_calls(plan: CellPlan, marks: dict[int, str], reasons: dict[int, str]) -> None:
+    for group in plan.groups:
+        lines = [task.node.lineno for task in group.tasks]
+        for index, task in enumerate(group.tasks):
+            if task.kind is not Kind.WORK:
+                continue
+            for line in range(task.node.lineno, (task.node.end_lineno or task.node.lineno) + 1):
+                marks[line] = "work"
+            beside = [lines[i] for i in group.beside(index)]
+            after = [lines[i] for i in group.sources(index)]
+            said = [f"runs beside {_listed(beside)}"] if beside else []
+            said += [f"waits for {_listed(after)}"] if after else []
+            reasons[task.node.lineno] = ", ".join(said)
+    for task in plan.kept:
+        if task.why:
+            reasons[task.node.lineno] = task.why
+
+
+def _listed(lines: list[int]) -> str:
+    *most, last = map(str, lines)
+    return f"lines {', '.join(most)} and {last}" if most else f"line {last}"
+
+
 def refusal_text(plan: CellPlan, text: str) -> str:
     """Why no loop of the cell can be split."""
     if not plan.refused:
-        return "the cell has no loop at its top level; `--or-serial` runs it as it is"
+        return _no_loop_text(plan, text)
     first = plan.refused[0]
     advice = f"\n{first.advice}" if first.advice else ""
     refusal = first.refusal
     what = f"`{refusal.name}`: " if refusal.name else ""
     return (
         f"line {refusal.line}: {what}{refusal.reason}{advice}\n\n{explained(plan, text)}\n\n"
+        f"Nothing of the cell ran. `--or-serial` runs it as it is."
+    )
+
+
+def _no_loop_text(plan: CellPlan, text: str) -> str:
+    """Why no two calls of a cell without a loop can run side by side."""
+    reasons = [f"line {t.node.lineno}: {t.why}" for t in plan.kept if t.why]
+    why = f" ({reasons[0]})" if reasons else ""
+    return (
+        f"the cell has no loop at its top level, and no two adjacent statements of the form "
+        f"`name = call(...)` that could run side by side{why}. Put such calls next to each other, "
+        f"or into a loop.\n\n{explained(plan, text)}\n\n"
         f"Nothing of the cell ran. `--or-serial` runs it as it is."
     )

@@ -30,6 +30,8 @@ from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.syntax import locate_new, set_blocks
+from mpmagic.cell.task import Task
+from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
 from mpmagic.cell.unit import Unit, blocks_of
 
 _Node = TypeVar("_Node", bound=ast.AST)
@@ -84,11 +86,17 @@ class CellPlan:
         The loops that are split.
     refused
         Those that stay in the kernel as they are.
+    groups
+        Of a cell without a loop, the calls that run side by side.
+    kept
+        Of a cell without a loop, the calls that stay in the kernel.
     """
 
     tree: ast.Module
     loops: list[PlannedLoop] = field(default_factory=list)
     refused: list[RefusedLoop] = field(default_factory=list)
+    groups: list[TaskGroup] = field(default_factory=list)
+    kept: list[Task] = field(default_factory=list)
 
 
 def plan_cell(
@@ -109,8 +117,12 @@ def plan_cell(
     """
     planner = _Planner(Knowledge(namespace), allowances, filename)
     body = planner.block(tree.body)
-    planner.plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
-    return planner.plan
+    plan = planner.plan
+    if not plan.loops and not plan.refused:
+        tasks = plan_tasks(tree.body, Knowledge(namespace), allowances)
+        body, plan.groups, plan.kept = tasks.body, tasks.groups, tasks.kept
+    plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
+    return plan
 
 
 def split_loop(

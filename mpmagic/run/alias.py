@@ -7,13 +7,14 @@ kernel, what the work keeps reading as it was sent.
 from __future__ import annotations
 
 import collections
+import functools
 import gc
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from mpmagic.run.watch import is_inert
+from mpmagic.run.watch import BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
 
@@ -138,9 +139,12 @@ def _parts(item: Any) -> Iterable[Any]:
         return [*item, *_attributes(item)]
     if isinstance(item, types.FunctionType):
         cells = [c.cell_contents for c in item.__closure__ or () if _filled(c)]
-        return [*cells, *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
-    if isinstance(item, types.MethodType | types.BuiltinFunctionType):
+        given = [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
+        return [*cells, *given, *vars(item).values()]
+    if isinstance(item, BOUND):
         return [item.__self__]
+    if isinstance(item, functools.partial):
+        return [item.func, *item.args, *item.keywords.values()]
     if isinstance(item, types.GeneratorType):
         frame = item.gi_frame
         return [] if frame is None else list(frame.f_locals.values())

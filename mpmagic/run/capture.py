@@ -36,6 +36,8 @@ class Captured:
         Names of modules whose functions and classes are among them.
     functions
         The notebook's functions among them.
+    names
+        All names that the work reads, those that aren't bound included.
     """
 
     values: dict[str, Any]
@@ -44,21 +46,38 @@ class Captured:
     class_ids: frozenset[str]
     modules: frozenset[str]
     functions: tuple[types.FunctionType, ...]
+    names: frozenset[str] = frozenset()
 
 
 def capture(
-    names: Iterable[str], namespace: dict[str, Any], local: frozenset[str] = frozenset()
+    names: Iterable[str],
+    namespace: dict[str, Any],
+    local: frozenset[str] = frozenset(),
+    ready: Mapping[str, Any] | None = None,
 ) -> Captured:
     """Gather the values of names, and of all that the functions among them read.
 
     Names that aren't bound are left out: the work raises the serial loop's `NameError`.
+
+    Parameters
+    ----------
+    names
+        The names.
+    namespace
+        The user's namespace.
+    local
+        Names of which each worker keeps its own.
+    ready
+        Values that are there already and will be bound before the work's turn.
 
     Raises
     ------
     UnsendableValue
         If one of them can't be pickled; it names it.
     """
-    values = {n: namespace[n] for n in sorted(names) if n in namespace}
+    bound = {**namespace, **ready} if ready else namespace
+    wanted = set(names)
+    values = {n: bound[n] for n in sorted(wanted) if n in bound}
     while True:
         side = Side(namespace)
         own = {n: v for n, v in values.items() if n in local}
@@ -68,10 +87,12 @@ def capture(
         except Exception as error:
             raise _named(values, namespace, error) from error
         missing = globals_of(encoder.functions) - values.keys()
-        found = {n: namespace[n] for n in sorted(missing) if n in namespace}
+        found = {n: bound[n] for n in sorted(missing) if n in bound}
+        wanted |= missing
         if not found:
             modules, functions = frozenset(encoder.modules), tuple(encoder.functions)
-            return Captured(values, packed, own, frozenset(side.class_ids), modules, functions)
+            ids, read = frozenset(side.class_ids), frozenset(wanted)
+            return Captured(values, packed, own, ids, modules, functions, read)
         values |= found
 
 

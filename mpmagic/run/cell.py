@@ -16,6 +16,7 @@ from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.loop import LoopRun
 from mpmagic.run.options import Options
+from mpmagic.run.tasks import TaskRun, unsendable_tasks
 
 __all__ = ["check_sendable", "clean_traceback", "refuse", "run_cell"]
 
@@ -37,7 +38,8 @@ def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
-    runs = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
+    runs: dict[str, Any] = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
+    runs |= {placeholder(g.number): TaskRun(g, cell) for g in plan.groups}
     body = plan.tree.body
     last: list[ast.stmt] = []
     if show_last and body and isinstance(body[-1], ast.Expr):
@@ -91,7 +93,7 @@ def _is_ours(tb: types.TracebackType) -> bool:
 
 
 def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
-    """Refuse a cell of which no loop can be split.
+    """Refuse a cell of which no loop can be split, and no calls can run side by side.
 
     Raises
     ------
@@ -101,14 +103,14 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
     for node in _top_level(tree):
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
             raise NotParallel(f"line {node.lineno}: `await` at the top level can't be split")
-    if not plan.loops:
+    if not plan.loops and not plan.groups:
         raise NotParallel(refusal_text(plan, text))
 
 
 def check_sendable(
     plan: CellPlan, tree: ast.Module, namespace: dict[str, Any], options: Options
 ) -> None:
-    """Refuse a cell whose loops all read something that can't be sent.
+    """Refuse a cell whose loops or calls all read something that can't be sent.
 
     Raises
     ------
@@ -122,9 +124,15 @@ def check_sendable(
             capture(loop.split.captured - bound, namespace, options.local)
         except UnsendableValue as error:
             reasons.append(f"line {_reading_line(loop, str(error))}: {error}")
-    if reasons and len(reasons) == len(plan.loops):
+    for group in plan.groups:
+        unsendable = unsendable_tasks(group, bound, namespace, options)
+        if not group.overlaps(frozenset(unsendable)):
+            index, reason = next(iter(unsendable.items()))
+            reasons.append(f"line {group.tasks[index].node.lineno}: {reason}")
+    if reasons and len(reasons) == len(plan.loops) + len(plan.groups):
+        where = "loop" if plan.loops else "call"
         raise NotParallel(
-            f"{reasons[0]}\nNothing of the cell ran. Make it inside the loop, or use "
+            f"{reasons[0]}\nNothing of the cell ran. Make it inside the {where}, or use "
             f"`--or-serial`, which runs the cell as it is."
         )
 

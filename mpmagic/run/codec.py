@@ -16,7 +16,7 @@ import io
 import pickle
 import threading
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -158,6 +158,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             inner = obj.__wrapped__
             if getattr(inner, "__globals__", None) is self._side.namespace:
                 return _cached, (inner, dict(obj.cache_parameters()))
+        if isinstance(obj, memoryview):
+            # cloudpickle would make bytes of it: another type, and no view of anything.
+            raise TypeError("cannot pickle 'memoryview' object")
         if isinstance(obj, type):
             identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(obj)
             if self._by_reference and identifier in self._side.class_ids:
@@ -174,10 +177,25 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             self._side.class_ids.add(identifier)
 
 
-def decode(packed: Packed, side: Side) -> Any:
-    """Unpickle what the other side has encoded."""
+def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None) -> Any:
+    """Unpickle what the other side has encoded.
+
+    Parameters
+    ----------
+    packed
+        What came.
+    side
+        This side.
+    find
+        Gives the object that stands at a place which the other side sent instead of it.
+    """
+    if find is None:
+        with _on(side):
+            return pickle.loads(packed.data, buffers=packed.buffers)
+    unpickler = pickle.Unpickler(io.BytesIO(packed.data), buffers=packed.buffers)
+    unpickler.persistent_load = find  # type: ignore[method-assign]
     with _on(side):
-        return pickle.loads(packed.data, buffers=packed.buffers)
+        return unpickler.load()
 
 
 def digest(packed: Packed) -> bytes:

@@ -27,14 +27,13 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import FILTERED, RAISE, RECORD, TEXT, UNSENDABLE, WARN, Log, Same
-from mpmagic.run.logged import log_again
+from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, Log, Same
 from mpmagic.run.options import LoopReport
+from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
 from mpmagic.run.tape import play
 from mpmagic.run.temporaries import Temporaries
-from mpmagic.run.warned import forget_shown, warn_again
 from mpmagic.run.watch import seen_digest
 from mpmagic.run.work import Drained
 
@@ -209,12 +208,6 @@ class LoopRun:
                 continue
             elif code == TEXT:
                 play([early.rest(event)])
-            elif code == WARN:
-                warn_again(event, self._cell.namespace)
-            elif code == FILTERED:
-                forget_shown()
-            elif code == RECORD:
-                log_again(event)
             elif code == BREAK:
                 self._broken = True  # what `finally` commits on the way out still follows
                 self._event = event
@@ -224,6 +217,8 @@ class LoopRun:
                 return
             elif code == UNSENDABLE:
                 raise self._unsendable(event, flight)
+            else:
+                replay_aside(event, self._cell.namespace)
 
     def _remote(self, packed: Any) -> BaseException:
         error = unpack_failure(packed, self._source.side)

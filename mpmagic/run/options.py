@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mpmagic.cell.dependence import Allowances
 
-__all__ = ["LoopReport", "Options", "RunReport"]
+__all__ = ["CallsReport", "LoopReport", "Options", "RunReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,31 @@ class LoopReport:
 
 
 @dataclass(slots=True)
+class CallsReport:
+    """What became of adjacent calls outside of loops.
+
+    Attributes
+    ----------
+    line
+        The first one's line in the cell.
+    calls
+        Calls whose results came from a worker and were bound.
+    beside
+        Calls that were sent while an earlier one was still away.
+    wall
+        Seconds from the first one's begin to the last one's end.
+    work
+        Seconds of work in the workers, summed.
+    """
+
+    line: int
+    calls: int = 0
+    beside: int = 0
+    wall: float = 0.0
+    work: float = 0.0
+
+
+@dataclass(slots=True)
 class RunReport:
     """What became of a cell.
 
@@ -74,14 +99,28 @@ class RunReport:
     ----------
     loops
         The loops that were split, once for each time that they were reached.
+    calls
+        Of a cell without a loop, the adjacent calls that ran side by side.
     stayed
         Lines and reasons of the loops that ran in the kernel.
+    kept
+        Lines and reasons of the calls that ran in the kernel, against the plan.
+    serial
+        Why the cell ran as it is, if it did.
     """
 
     loops: list[LoopReport] = field(default_factory=list)
+    calls: list[CallsReport] = field(default_factory=list)
     stayed: list[tuple[int, str]] = field(default_factory=list)
+    kept: list[tuple[int, str]] = field(default_factory=list)
+    serial: str = ""
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.loops or self.calls or self.stayed or self.kept or self.serial)
 
     @property
     def split(self) -> int:
-        """How many loops were split."""
-        return len(self.loops)
+        """How many loops were split, and how many groups of calls ran side by side."""
+        return len(self.loops) + sum(report.beside > 0 for report in self.calls)

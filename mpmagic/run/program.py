@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
+from mpmagic.run.identity import Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.state import ProcessState
@@ -82,6 +83,11 @@ class Program:
         What to run.
     captured
         The packed captured values.
+
+    Attributes
+    ----------
+    places
+        Of the captured values, once a call's result may share some of them.
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
@@ -105,6 +111,7 @@ class Program:
             for name in self.source.fresh
             if name in self.side.captured
         }
+        self.places: Places | None = None
         _keep_source(self.source.filename, self.source.text)
 
     def enter(self) -> None:

@@ -21,8 +21,20 @@ from typing import Any, Final
 from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 
-__all__ = ["DrawWatch", "Fingerprint", "Watch", "changed_items", "fingerprint", "is_inert",
-           "seen_digest"]  # fmt: skip
+__all__ = [
+    "BOUND",
+    "DrawWatch",
+    "Fingerprint",
+    "Watch",
+    "cached_names",
+    "changed_items",
+    "fingerprint",
+    "is_inert",
+    "seen_digest",
+]  # fmt: skip
+
+BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
+"""Callables that may be the methods of an object that they change."""
 
 _ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
 
@@ -119,7 +131,7 @@ def _visible(value: Any) -> Any:
     if isinstance(value, type):
         own = {n: v for n, v in vars(value).items() if not n.startswith(("__", "_abc_"))}
         return {n: _visible(v) for n, v in own.items()}
-    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+    if isinstance(value, BOUND):
         return (value.__name__, _visible(value.__self__))
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
@@ -129,7 +141,7 @@ def _visible(value: Any) -> Any:
         return (value.__defaults__, value.__kwdefaults__, _plain_state(value), seen)
     if isinstance(value, property | types.MemberDescriptorType) or callable(value):
         return None if not hasattr(value, "__dict__") else value
-    cached = _cached_names(type(value))
+    cached = cached_names(type(value))
     if cached and "__reduce__" not in vars(type(value)):
         return (type(value), {n: v for n, v in vars(value).items() if n not in cached})
     return value
@@ -139,7 +151,7 @@ def _plain_state(function: types.FunctionType) -> dict[str, Any]:
     return {n: v for n, v in vars(function).items() if n != "__wrapped__"}
 
 
-def _cached_names(kind: type) -> set[str]:
+def cached_names(kind: type) -> set[str]:
     """Names of a class's `functools.cached_property`: what they keep is no change."""
     return {
         name

@@ -6,13 +6,13 @@ import html
 from collections.abc import Sequence
 
 from mpmagic.pool import WorkerStatus
-from mpmagic.run.options import RunReport
+from mpmagic.run.options import CallsReport, RunReport
 
 __all__ = ["Summary", "WorkerTable"]
 
 
 class Summary:
-    """What became of a cell's loops, in one line.
+    """What became of a cell's loops and calls, in one line.
 
     Parameters
     ----------
@@ -35,13 +35,25 @@ class Summary:
             count = sum(loop.iterations for loop in loops)
             speed = f", {work / wall:.1f}x the work's own time" if wall > 0.01 else ""
             parts.append(f"{count:,} iterations in {wall:.2f} s on {self._workers} workers{speed}")
+        parts += [_calls(report, self._workers) for report in self._report.calls if report.calls]
         for line, reason in self._report.stayed:
             parts.append(f"the loop in line {line} ran in the kernel: {reason}")
+        for line, reason in self._report.kept:
+            parts.append(f"the call in line {line} ran in the kernel: {reason}")
+        if self._report.serial:
+            parts.append(f"the cell ran in the kernel: {self._report.serial}")
         return "%%parallel: " + "; ".join(parts)
 
     def _repr_html_(self) -> str:
         style = "color: var(--jp-ui-font-color2, currentColor); font-size: 90%"
         return f'<span style="{style}">{html.escape(repr(self))}</span>'
+
+
+def _calls(report: CallsReport, workers: int) -> str:
+    what = "1 call" if report.calls == 1 else f"{report.calls} calls"
+    beside = "" if report.beside else ", one after the other,"
+    speed = f", {report.work / report.wall:.1f}x the work's own time" if report.wall > 0.01 else ""
+    return f"{what}{beside} in {report.wall:.2f} s on {workers} workers{speed}"
 
 
 class WorkerTable:

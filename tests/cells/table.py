@@ -4,9 +4,9 @@ A file is a sequence of blocks, each under a line ``# %% title | verdict key=val
 ``# %% setup`` runs before each cell that follows it, up to the next setup. Verdicts:
 
 parallel
-    must be split, and leave what the serial cell leaves;
+    must be split, or its calls run side by side, and leave what the serial cell leaves;
 stays
-    must leave what the serial cell leaves, with the loop left in the kernel;
+    must leave what the serial cell leaves, with a loop or a call left in the kernel;
 refused
     must be refused before anything ran;
 error
@@ -18,7 +18,8 @@ sound
 Keys: ``options`` of the magic; ``line`` (without the magic line), ``name`` and ``says`` of a
 refusal or an error (``says`` may be repeated); ``raises``, the exception of the serial cell;
 ``lost``, names that may hold a placeholder; ``free``, names that
-aren't compared, since each worker was allowed its own; ``splits``, how many loops are split;
+aren't compared, since each worker was allowed its own; ``splits``, how many loops are split or
+groups of calls run side by side;
 ``prefix``, a list that an error leaves as the start of the serial one; ``engine=pool`` for what
 shows only between processes, ``engine=inline`` for what only a process of its own would hide.
 """

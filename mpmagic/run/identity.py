@@ -1,0 +1,290 @@
+"""Objects and memory that a result shares with what the worker was sent.
+
+``best = pick(models)`` gives one of the notebook's own models. A copy would be equal, but a change
+of it would no longer be seen through `models`. So each mutable object that the worker was sent has
+a place, the name and the steps by which it is reached; where a result holds that object, or a view
+of that array, the place travels, and there the kernel finds its own.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import gc
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, NoReturn
+
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.watch import cached_names, is_inert
+
+__all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
+
+_ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
+_CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
+                classmethod)  # fmt: skip
+_BUFFERS: Final = (bytearray, array.array)
+_DICT_VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
+_Step = tuple[str, Any]
+
+
+class Place(NamedTuple):
+    """Where an object stands.
+
+    Attributes
+    ----------
+    name
+        The captured name from which it is reached.
+    steps
+        The way from there: items, attributes, and places in arrays of objects.
+    """
+
+    name: str
+    steps: tuple[_Step, ...] = ()
+
+    def find(self, captured: Mapping[str, Any]) -> Any:
+        """The object that stands there on this side."""
+        value = captured[self.name]
+        for kind, key in self.steps:
+            if kind == "attribute":
+                value = _attribute(value, key)
+            else:
+                value = value[key] if kind == "item" else value.flat[key]
+        return value
+
+
+class View(NamedTuple):
+    """A part of the memory of an array.
+
+    Attributes
+    ----------
+    place
+        Where the array stands.
+    offset
+        From its first byte to the view's first element.
+    shape, strides, dtype, writeable
+        The view's.
+    """
+
+    place: Place
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Any
+    writeable: bool
+
+    def find(self, captured: Mapping[str, Any]) -> Any:
+        """The same view of this side's array."""
+        import numpy as np
+
+        base = self.place.find(captured)
+        buffer = base if base.flags.c_contiguous else base.T
+        view = np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
+        view.flags.writeable = self.writeable and view.flags.writeable
+        return view
+
+
+def find(sent: tuple[Any, ...], captured: Mapping[str, Any]) -> Any:
+    """What stands at a place on this side.
+
+    Parameters
+    ----------
+    sent
+        The fields of a `Place` or a `View`: plain tuples, since there may be many.
+    captured
+        This side's captured values.
+
+    Raises
+    ------
+    UnsendableValue
+        If this side has nothing there.
+    """
+    try:
+        if len(sent) == 2:
+            return Place(*sent).find(captured)
+        return View(Place(*sent[0]), *sent[1:]).find(captured)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        name = sent[0] if len(sent) == 2 else sent[0][0]
+        raise UnsendableValue(
+            f"a result holds a part of `{name}` that the notebook's own hasn't got"
+        ) from error
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    space = getattr(owner, "__dict__", {})
+    return space[name] if name in space else getattr(owner, name)
+
+
+class Places:
+    """The mutable objects that can be reached from captured values.
+
+    Parameters
+    ----------
+    captured
+        The values by name, as they were sent.
+
+    Attributes
+    ----------
+    arrays, buffers
+        The arrays among them, and other objects whose memory an array may show.
+
+    True if there is more than functions and classes, which travel by reference anyway.
+    """
+
+    def __init__(self, captured: Mapping[str, Any]) -> None:
+        # Each object's own step, and the object or the name that it is reached from; the object
+        # itself, so that nothing else gets its identity.
+        self._reached: dict[int, tuple[int | str | None, _Step, Any]] = {}
+        self.arrays: list[Any] = []
+        self.buffers: list[Any] = []
+        self._data = False
+        for name, value in captured.items():
+            self._walk(name, value)
+
+    def __bool__(self) -> bool:
+        return self._data
+
+    def __contains__(self, obj: object) -> bool:
+        return id(obj) in self._reached
+
+    def of(self, obj: Any) -> Place:
+        """The place of an object that is here."""
+        steps: list[_Step] = []
+        at: int | str | None = id(obj)
+        while isinstance(at, int):
+            at, step, _ = self._reached[at]
+            steps.append(step)
+        if at is None:
+            kind = type(obj).__name__
+            raise UnsendableValue(f"it holds the notebook's own {kind} from inside a set or a key")
+        return Place(at, tuple(reversed(steps[:-1])))
+
+    def _walk(self, name: str, value: Any) -> None:
+        open_: list[tuple[Any, int | str | None, _Step]] = [(value, name, ("item", None))]
+        while open_:
+            item, parent, step = open_.pop()
+            if id(item) in self._reached or is_inert(item):
+                continue
+            self._reached[id(item)] = (parent, step, item)
+            self._data = self._data or not isinstance(item, _CODE)
+            if _is_array(item):
+                self.arrays.append(item)
+            elif isinstance(item, _BUFFERS) and len(item):
+                self.buffers.append(item)
+            open_ += _parts(item)
+
+
+def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+    """What an object holds: the part, the object that it's reached from, and the step there."""
+    kind, own = type(item), id(item)
+    if isinstance(item, dict):
+        for key, value in item.items():
+            plain = type(key) in _ATOMS and key == key
+            if type(value) not in _ATOMS:
+                yield value, own if plain else None, ("item", key if plain else None)
+            if not plain:
+                yield key, None, ("item", None)
+    elif isinstance(item, list | tuple | collections.deque):
+        for index, value in enumerate(item):
+            if type(value) not in _ATOMS:
+                yield value, own, ("item", index)
+    elif isinstance(item, set | frozenset):
+        for value in item:
+            yield value, None, ("item", None)
+    if kind not in (dict, list, tuple, set, frozenset):
+        yield from _inside(item)
+
+
+def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+    """What an object holds besides its elements."""
+    if _is_array(item):
+        flat = item.flat if item.dtype == object else ()
+        yield from ((value, id(item), ("flat", index)) for index, value in enumerate(flat))
+    elif isinstance(item, types.CellType):
+        yield from _attributes(item, "cell_contents")
+    elif isinstance(item, types.FunctionType):
+        yield from _attributes(item, "__defaults__", "__kwdefaults__", "__closure__")
+    elif not hasattr(type(item), "__array__"):  # what is inside frames is theirs
+        yield from _attributes(item, *_attribute_names(item))
+
+
+def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, _Step]]:
+    for name in names:
+        try:
+            yield _attribute(item, name), id(item), ("attribute", name)
+        except (AttributeError, ValueError):
+            continue  # an empty slot or cell
+
+
+def _attribute_names(item: Any) -> Iterator[str]:
+    names = list(getattr(item, "__dict__", ()))
+    if isinstance(item, type):
+        yield from (n for n in names if not n.startswith("__"))
+        return
+    cached = cached_names(type(item))  # the kernel's object needn't have them yet
+    yield from (n for n in names if n not in cached)
+    for kind in type(item).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if isinstance(vars(kind).get(slot), types.MemberDescriptorType):
+                yield slot
+
+
+class SharingEncoder(Encoder):
+    """Pickles a result; what it shares with captured values goes as its place.
+
+    Parameters
+    ----------
+    side
+        The worker's side.
+    places
+        Of the captured values.
+    """
+
+    def __init__(self, side: Side, places: Places) -> None:
+        super().__init__(side, by_reference=True)
+        self._places = places
+
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
+        """Where the kernel finds its own; None for what is the result's alone."""
+        if obj in self._places:
+            return tuple(self._places.of(obj))
+        if _is_array(obj):
+            return self._view(obj)
+        if isinstance(obj, _DICT_VIEWS) and gc.get_referents(obj)[0] in self._places:
+            self._refuse_view(gc.get_referents(obj)[0])
+        return None
+
+    def _refuse_view(self, base: Any) -> NoReturn:
+        name = self._places.of(base).name
+        raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
+
+    def _view(self, shown: Any) -> tuple[Any, ...] | None:
+        numpy = sys.modules["numpy"]
+        for buffer in self._places.buffers:
+            if numpy.may_share_memory(shown, numpy.frombuffer(buffer, "u1")):
+                self._refuse_view(buffer)
+        for base in self._places.arrays:
+            if not numpy.may_share_memory(shown, base):
+                continue
+            if type(shown) is not numpy.ndarray or not (
+                base.flags.c_contiguous or base.flags.f_contiguous
+            ):
+                self._refuse_view(base)
+            return (
+                tuple(self._places.of(base)), _address(shown) - _address(base), shown.shape,
+                shown.strides, shown.dtype, shown.flags.writeable,
+            )  # fmt: skip
+        return None
+
+
+def _address(shown: Any) -> int:
+    address: int = shown.__array_interface__["data"][0]
+    return address
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)

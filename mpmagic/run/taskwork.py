@@ -1,0 +1,113 @@
+"""The worker's half of a call outside of loops: it runs the call and says what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from mpmagic.pool import Parcel
+from mpmagic.run.codec import Encoder, Packed
+from mpmagic.run.failure import pack_failure
+from mpmagic.run.identity import Places, SharingEncoder
+from mpmagic.run.logged import records_taped
+from mpmagic.run.program import Program, load_program
+from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.tape import taped
+from mpmagic.run.warned import warnings_taped
+from mpmagic.run.watch import DrawWatch, is_inert
+
+__all__ = ["CallLog", "run_call"]
+
+
+@dataclass(slots=True)
+class CallLog:
+    """What came of a call.
+
+    Attributes
+    ----------
+    events
+        Text and warnings, in order.
+    value
+        What it gave, packed; None if it raised or its value can't travel.
+    failure
+        The exception that it raised, packed.
+    lost_write
+        What it changed behind the kernel's back, in words.
+    unsendable
+        Of a value that can't travel, the type and the reason.
+    seconds
+        How long it ran.
+    """
+
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    value: Packed | None = None
+    failure: Packed | None = None
+    lost_write: str = ""
+    unsendable: tuple[str, str] | None = None
+    seconds: float = 0.0
+
+
+def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
+    """Run a call; its packed log.
+
+    Parameters
+    ----------
+    source, captured
+        The program's parcels; its work is the call as an expression.
+    index
+        Of the statement, from which its random streams derive.
+    """
+    program = load_program(source, captured)
+    program.enter()
+    log = _run(program, index)
+    return Encoder(program.side, by_reference=True).encode(log)
+
+
+def _run(program: Program, index: int) -> CallLog:
+    log, seed, value = CallLog(), program.source.seed, None
+    draws = DrawWatch() if seed is None else None
+    if seed is not None:
+        seed_iteration(seed, index, program.side.captured)
+    start = perf_counter()
+    with taped(log.events), warnings_taped(log.events), records_taped(log.events):
+        try:
+            value = program.work()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            log.failure = pack_failure(error, program)
+    log.seconds = perf_counter() - start
+    log.lost_write = _lost_write(program, draws)
+    if log.failure is None and not log.lost_write:
+        _keep(value, log, program)
+    return log
+
+
+def _lost_write(program: Program, draws: DrawWatch | None) -> str:
+    if draws is not None and (module := draws.moved()):
+        return f"drew from the global stream of `{module}`"
+    rebound = next(iter(program.rebound()), None)
+    if rebound is not None:
+        return f"bound the notebook's `{rebound}`"
+    changed = program.watch.changed()
+    if not changed and (attribute := program.module_watch.changed()):
+        changed = [attribute]
+    return f"changed `{changed[0]}`" if changed else ""
+
+
+def _keep(value: Any, log: CallLog, program: Program) -> None:
+    try:
+        log.value = _encoder(value, program).encode(value)
+    except Exception as error:
+        log.unsendable = type(value).__name__, f"{type(error).__name__}: {error}"
+
+
+def _encoder(value: Any, program: Program) -> Encoder:
+    """Looks for what the value shares with what was sent only where there can be something."""
+    if not is_inert(value):
+        if program.places is None:
+            program.places = Places(program.side.captured)
+        if program.places:
+            return SharingEncoder(program.side, program.places)
+    return Encoder(program.side, by_reference=True)
