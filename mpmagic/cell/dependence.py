@@ -17,7 +17,7 @@ binds is a kernel name too.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -356,10 +356,20 @@ class Dependence:
         for name in bound_here & {n for n in effects.reads if n in effects.late or n not in spelt}:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
+        for name in bound_here & self._read_when_called(effects.reads):
+            self.kernel.setdefault(
+                name, f"a function that a commit gets reads `{name}` when called"
+            )
         for name in effects.mutates:
             if name in bound_here:
                 why_mutated = f"line {effects.mutates[name].line} changes `{name}` in a commit"
                 self.kernel.setdefault(name, why_mutated)
+
+    def _read_when_called(self, names: Iterable[str]) -> set[str]:
+        """What functions read that the body makes and keeps under `names`."""
+        made = {root for name in names for root in self.alias_roots(name)}
+        units = (u for u in self.every_unit() if not made.isdisjoint(u.header.binds))
+        return {name for unit in units for name in unit.header.late}
 
     def _check_compound(self, unit: Unit) -> None:
         """Make a compound unit a commit if its control flow hangs on the commits inside it."""

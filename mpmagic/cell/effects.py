@@ -233,6 +233,8 @@ class Scanner(ast.NodeVisitor):
                 reason = f"`{node.id}` reaches names that the source doesn't show"
                 self.effects.refusals.append(Refusal(node.lineno, node.id, reason))
         else:
+            if isinstance(node.ctx, ast.Del):
+                self._read(node.id, node.lineno)
             self._bind(node.id, node.lineno)
 
     def _is_builtin(self, name: str) -> bool:
@@ -285,6 +287,9 @@ class Scanner(ast.NodeVisitor):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.annotation)
+        if not self._scopes and any(isinstance(n, ast.Call) for n in ast.walk(node.annotation)):
+            reason = "its annotation calls something, which a split loop wouldn't"
+            self.effects.refusals.append(Refusal(node.lineno, _brief(node.target), reason))
         if node.value is not None:
             self.visit(node.value)
             self._alias(node.target, node.value)

@@ -66,6 +66,14 @@ class Summaries:
             self._cut_short = False
         return summary
 
+    def of_name(self, name: str) -> FunctionSummary | None:
+        """The summary of what a name stands for, None if that isn't a callable of the notebook."""
+        if self._knowledge.is_hidden(name):
+            return self(name)
+        value = self._knowledge.value(name)
+        known = value is not UNKNOWN and isinstance(value, types.FunctionType | functools.partial)
+        return self(value) if known else None
+
     def _summarise(self, callee: Any) -> FunctionSummary | None:
         if isinstance(callee, str):
             return self._defined_by_cell(callee)

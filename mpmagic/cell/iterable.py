@@ -30,27 +30,16 @@ _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | None:
     """The reason why the iterable can't be read ahead of the commits, if there is one."""
     changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
-    lazy = _lazy_reads(iterable)
-    for name in sorted((lazy | _read_by_functions(lazy, dependence)) & changed.keys()):
+    late = dependence.iterable.late
+    for name in sorted((_lazy_reads(iterable) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
+    for name in sorted(late & dependence.whole.binds.keys()):
+        reason = f"the iterable reads `{name}`, which the body binds, for each item anew"
+        return Refusal(iterable.lineno, name, reason)
     return None
-
-
-def _read_by_functions(names: set[str], dependence: Dependence) -> set[str]:
-    """What functions of the notebook read which an iterable may call while it is iterated."""
-    reads: set[str] = set()
-    for name in names:
-        node = ast.Name(id=name, ctx=ast.Load())
-        callee = (
-            name if dependence.knowledge.is_hidden(name) else dependence.knowledge.resolve(node)
-        )
-        summary = dependence.summaries(callee) if callable(callee) or callee is name else None
-        if summary is not None:
-            reads |= summary.effects.touched()
-    return reads
 
 
 def _lazy_reads(node: ast.expr) -> set[str]:

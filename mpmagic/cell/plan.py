@@ -121,6 +121,8 @@ def plan_cell(
     if not plan.loops and not plan.refused:
         tasks = plan_tasks(tree.body, Knowledge(namespace), allowances)
         body, plan.groups, plan.kept = tasks.body, tasks.groups, tasks.kept
+    if not plan.loops and not plan.groups:
+        plan.refused += planner.ending_early
     plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
     return plan
 
@@ -156,7 +158,14 @@ def split_loop(
 
 def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:
     """What a lazy iterable may do to names while it is iterated."""
-    return Scanner(knowledge, Summaries(knowledge)).scan([node])
+    summaries = Summaries(knowledge)
+    effects = Scanner(knowledge, summaries).scan([node])
+    for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}:
+        # Handed to `map` and its like it's called for each item.
+        if (summary := summaries.of_name(name)) is not None:
+            effects.absorb(summary.effects)
+            effects.late |= summary.effects.reads.keys()
+    return effects
 
 
 class _Planner:
@@ -168,6 +177,8 @@ class _Planner:
         self._allowances = allowances
         self._filename = filename
         self._numbers = 0
+        # Generators that only `--ahead` would make loops of.
+        self.ending_early: list[RefusedLoop] = []
 
     def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
         """The kernel's form of statements that run one after the other."""
@@ -256,7 +267,8 @@ class _Planner:
         """Generators of which perhaps not all elements are asked for."""
         for call, name in ending_early(node, shadowed):
             reason = "it may end before all elements are computed"
-            self._refuse(call.lineno, Unsplittable(Refusal(call.lineno, name, reason), AHEAD))
+            refusal = Refusal(call.lineno, name, reason)
+            self.ending_early.append(RefusedLoop(call.lineno, refusal, AHEAD))
 
     def _expression(self, node: ast.expr) -> ast.expr:
         nodes = list(ast.walk(node))

@@ -152,8 +152,11 @@ def _parts(item: Any) -> Iterable[Any]:
         return []
     if isinstance(item, type):
         return _class_attributes(item)
+    if isinstance(item, memoryview):
+        return [item.obj]
     if _is_array(item):
-        return item.ravel().tolist() if item.dtype.hasobject else []
+        owner = [] if item.base is None else [item.base]
+        return [*owner, *(item.ravel().tolist() if item.dtype.hasobject else ())]
     if type(item).__module__ in ("builtins", "itertools", "collections"):
         return gc.get_referents(item)  # iterators and views
     return _attributes(item)

@@ -40,6 +40,8 @@ _READABLE_AGAIN: Final = (list, tuple, str, bytes, dict, set, frozenset)
 _LISTED: Final = 10_000
 """Items of a list whose types are looked at."""
 
+_Waiting = tuple[Any, list[tuple[Any, ...]], Packed | None]
+
 _TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
                        itertools.combinations, itertools.permutations)  # fmt: skip
 
@@ -100,7 +102,7 @@ class ItemSource:
         self.ended_with: list[tuple[Any, ...]] = []
         self._range = iterable if type(iterable) is range else None
         # Items with what pulling them wrote and, of an iterable that runs code, their pickle.
-        self._waiting: list[tuple[Any, list[tuple[Any, ...]], Packed | None]] = []
+        self._waiting: list[_Waiting] = []
         self._done = False
         self._recent: dict[int, Callable[[], Any]] = {}
         self.side = Side({})
@@ -132,17 +134,31 @@ class ItemSource:
         """
         if self._range is not None:
             return self._pull_range(size)
-        self._look_ahead(size + 1)
+        try:
+            self._look_ahead(size + 1)
+        except Exception as error:
+            self._end_at(len(self._waiting) - 1, error)
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
         if not taken:
             return None
+        return self._packed(taken)
+
+    def _packed(self, taken: list[_Waiting]) -> Batch | None:
         items = [item for item, _, _ in taken]
         mutable = not all(is_inert(item) for item in items)
         packed: Any = [alone for _, _, alone in taken]
         if self.inert or not mutable:
             encoder = Encoder(self.side, by_reference=True)
-            packed = encoder.encode(items)
-            self._check_globals(encoder)
+            try:
+                packed = encoder.encode(items)
+                self._check_globals(encoder)
+            except Exception as error:
+                sound = _first_that_fails(items, self.side)
+                if sound == len(items):
+                    raise
+                self._waiting = taken
+                self._end_at(sound, error)
+                return self._packed(taken[:sound]) if sound else None
         preludes = {i: prelude for i, (_, prelude, _) in enumerate(taken) if prelude}
         self._count_down(len(taken))
         return Batch(items, packed, preludes, last=self.exhausted, mutable=mutable)
@@ -210,34 +226,52 @@ class ItemSource:
             prelude: list[tuple[Any, ...]] = []
             try:
                 if self.inert:
-                    self._waiting.append((next(self.iterator), prelude, None))
+                    item = next(self.iterator)
                 else:
-                    self._waiting.append(self._pull_aside(prelude))
+                    with taped(prelude):  # it belongs before the item's iteration
+                        item = next(self.iterator)
             except StopIteration:
                 self._done = True
-                self.ended_with = prelude
-                return
+            except KeyboardInterrupt:
+                raise
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt | UnsendableValue):
-                    raise
                 self._done = True
                 self.failure = error
-                self.ended_with = prelude
-                return
+            else:
+                self._take(item, prelude)
+                continue
+            self.ended_with = prelude
 
-    def _pull_aside(
-        self, prelude: list[tuple[Any, ...]]
-    ) -> tuple[Any, list[tuple[Any, ...]], Packed | None]:
-        """Pull an item from code of the user's; what it writes belongs before its iteration."""
-        with taped(prelude):
-            item = next(self.iterator)
-        # At once: the iterable may change it when it goes on, one buffer that it yields again.
+    def _take(self, item: Any, prelude: list[tuple[Any, ...]]) -> None:
+        """Let an item wait; of an iterable that runs code of the user's, packed at once."""
+        self._waiting.append((item, prelude, None))
+        if self.inert:
+            return
+        for part in item if type(item) is tuple else (item,):
+            if hasattr(part, "__next__"):  # a group of `itertools.groupby`, a reader
+                raise UnsendableValue(
+                    f"the loop's iterable gives {type(part).__name__} objects, which lose their "
+                    f"place when it is read ahead"
+                )
+        # The iterable may change it when it goes on, one buffer that it yields again.
         encoder = Encoder(self.side, by_reference=True)
         packed = encoder.encode([item])
         self._check_modules(encoder)
+        self._waiting[-1] = item, prelude, packed
         if not is_inert(item):
             self._check_new(item)
-        return item, prelude, packed
+
+    def _end_at(self, index: int, error: Exception) -> None:
+        """Let the loop end, with an error, where the item is reached that can't be sent."""
+        item = self._waiting[index][0]
+        del self._waiting[index:]
+        self._done = True
+        if not isinstance(error, UnsendableValue):
+            error = UnsendableValue(
+                f"an item of the loop, a {type(item).__name__}, can't be sent to a worker: "
+                f"{type(error).__name__}: {error}; the iterations before it are committed"
+            )
+        self.failure = error
 
     def _check_new(self, item: Any) -> None:
         """The kernel keeps items until they are committed: each must be an object of its own."""
@@ -250,6 +284,15 @@ class ItemSource:
                 "%%parallel"
             )
         self._recent = {key: _holder(item if owner is None else owner)}
+
+
+def _first_that_fails(items: list[Any], side: Side) -> int:
+    for index, item in enumerate(items):
+        try:
+            Encoder(side, by_reference=True).encode(item)
+        except Exception:
+            return index
+    return len(items)
 
 
 def _length(iterable: Any) -> int | None:
