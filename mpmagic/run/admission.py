@@ -140,7 +140,12 @@ def _items_immutable(iterable: Any) -> bool:
 
 def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[str, Any]) -> None:
     """Without shared state the serial loop raises `NameError` before it computes operands."""
-    for name in dependence.kernel.keys() - dependence.whole.binds.keys() - {FIGURE}:
+    binds, exposed = dependence.whole.binds, dependence.flow.exposed
+    # Read where nothing can have bound them yet, as the target of `total += f(x)` is.
+    read_first = {n for n in exposed.keys() & binds.keys() if exposed[n] <= binds[n]}
+    for name in dependence.kernel.keys() - (binds.keys() - read_first) - dependence.targets:
+        if name == FIGURE:
+            continue
         if name not in namespace and not hasattr(builtins, name):
             raise StaysInKernel(f"`{name}` isn't defined")
     for statement in planned.loop.body:

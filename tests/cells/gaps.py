@@ -77,14 +77,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/items-of-records-changed-in-place",
         "independent/objects-that-keep-their-own-result",
     ),
-    "what can't travel isn't left to the kernel": (
-        "independent/lock-around-a-commit",
-        "independent/print-to-a-file",
-        "independent/write-to-an-outer-file",
-    ),
-    "generators handed to exhausting functions of libraries aren't split": (
-        "independent/concat-of-a-generator-of-frames",
-    ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
         "nasty/walrus-in-a-condition-of-a-comprehension",
@@ -93,9 +85,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "nasty/dict-view-held-and-iterated",
         "nasty/generator-told-to-stop-by-the-body",
         "nasty/pandas-itertuples-and-stores",
-    ),
-    "another exception: the target of an augmented assignment is read before its value": (
-        "nasty/augmented-target-is-missing",
     ),
     "what a function hands on of what it was given is a copy": (
         "nasty/result-of-a-function-that-hands-a-captured-object-on",
