@@ -55,9 +55,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/list-copied-and-changed",
         "independent/list-sliced-and-changed",
     ),
-    "context managers are operands, or taken to swallow exceptions": (
-        "independent/pickle-cache-per-item",
-    ),
     "a commit that may raise under try takes the work along": (
         "independent/try-with-array-store",
         "independent/try-with-frame-store",
