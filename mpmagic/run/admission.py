@@ -15,7 +15,7 @@ from typing import Any
 from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.fission import SplitLoop
-from mpmagic.cell.iterable import only_past_slots
+from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
 from mpmagic.errors import UnsendableValue
@@ -230,6 +230,8 @@ def _check_aliases(
     aliases = Aliases(sent, iterable)
     for name, value in mutated.items():
         if _stores_past(name, value, dependence, loop.iter, iterable):
+            continue
+        if value is iterable and only_labels_bar(name, dependence):
             continue
         other = aliases.shared_with(value, deep=_changed_deeply(name, value, dependence))
         if other:

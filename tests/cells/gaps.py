@@ -61,7 +61,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "independent/try-with-sums",
     ),
     "an index, a bar or rows count as read while the loop changes their owner": (
-        "independent/progress-bar-with-description",
         "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
         "independent/series-filled-by-label",
         "independent/unique-values-sorted-into-a-frame-by-loc",
