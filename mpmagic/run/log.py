@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Log",
-           "Lost", "Same"]  # fmt: skip
+__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN",
+           "Chunk", "Log", "Lost", "Same"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
