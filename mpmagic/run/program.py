@@ -96,7 +96,7 @@ class Program:
         namespace |= self.side.captured
         self.work = types.FunctionType(self.source.work, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
-        self.watch = Watch(self.side, values)
+        self.watch = Watch(self.side, values, lambda: decode(captured, Side({})))
         _keep_source(self.source.filename, self.source.text)
 
     def enter(self) -> None:
