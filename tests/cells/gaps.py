@@ -62,23 +62,15 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "an index, a bar or rows count as read while the loop changes their owner": (
         "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
-        "independent/series-filled-by-label",
-        "independent/unique-values-sorted-into-a-frame-by-loc",
     ),
     "columns, records and objects that keep their own result could be split": (
-        "independent/frame-columns-converted-in-place",
-        "independent/frame-columns-filled",
         "independent/frame-new-columns-from-old",
-        "independent/items-from-a-frame-s-records",
-        "independent/items-of-records-changed-in-place",
-        "independent/objects-that-keep-their-own-result",
     ),
     "a different notebook: what a walrus in a comprehension binds is lost": (
         "independent/walrus-in-a-comprehension",
         "nasty/walrus-in-a-condition-of-a-comprehension",
     ),
     "a different notebook: the iterable looks at what the body changes": (
-        "nasty/dict-view-held-and-iterated",
         "nasty/generator-told-to-stop-by-the-body",
         "nasty/pandas-itertuples-and-stores",
     ),
