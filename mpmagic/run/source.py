@@ -277,10 +277,17 @@ def _is_inert_iterable(iterable: Any) -> bool:
     if isinstance(iterable, _TRANSPARENT):
         return all(
             _is_inert_iterable(inner)
-            for inner in gc.get_referents(iterable)
+            for inner in _inside(iterable)
             if not is_inert(inner) and inner is not kind
         )
     return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
+
+
+def _inside(iterable: Any) -> Iterator[Any]:
+    """What an iterable is made of."""
+    for inner in gc.get_referents(iterable):
+        # `zip` keeps its iterators in a tuple, which isn't what it iterates over.
+        yield from inner if type(iterable) is zip and type(inner) is tuple else (inner,)
 
 
 def containers_of(iterable: Any) -> Iterator[Any]:
@@ -288,7 +295,7 @@ def containers_of(iterable: Any) -> Iterator[Any]:
     if type(iterable) in _READABLE_AGAIN:
         yield iterable
     elif type(iterable) in _INERT_TYPES or isinstance(iterable, _TRANSPARENT):
-        for inner in gc.get_referents(iterable):
+        for inner in _inside(iterable):
             if not is_inert(inner) or type(inner) in _READABLE_AGAIN:
                 yield from containers_of(inner)
 
