@@ -467,18 +467,18 @@ class Scanner(ast.NodeVisitor):
             if position < len(node.args):
                 for root in roots_of(node.args[position], self.knowledge):
                     self._mutate(root, node)
-        for keyword in node.keywords if callee is print else ():
-            if keyword.arg == "file" and not self._is_stream(keyword.value):
-                self._mutate(root_of(keyword.value), node)
+        if callee is print:
+            self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
         owner = getattr(callee, "__objclass__", None)  # list.append(xs, v)
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
 
-    def _is_stream(self, node: ast.expr) -> bool:
-        """Whether it is the attribute of a module: `sys.stderr`, which the worker has too."""
-        owner = node.value if isinstance(node, ast.Attribute) else node
-        return isinstance(self.knowledge.resolve(owner), types.ModuleType)
+    def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
+        for name in {root for file in files for root in roots_of(file, self.knowledge)}:
+            # `sys.stderr` is the worker's own as well.
+            if not isinstance(self.knowledge.value(name), types.ModuleType):
+                self._mutate(name, node)
 
     def _changes_owner(self, callee: Any, *, statement: bool) -> bool:
         """Whether a bound method under a name of its own (``add = rows.append``) changes its owner.
