@@ -244,8 +244,20 @@ def _plain_warnings() -> Iterator[None]:
         warnings.simplefilter(
             "ignore", ResourceWarning
         )  # when garbage is found is nobody's promise
-        warnings.showwarning = warnings._showwarning_orig  # type: ignore[attr-defined]
+        warnings.showwarning = _show_warning  # pytest's own would keep them to itself
         yield
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
 
 
 def _drained(value: Any) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from mpmagic.cell.hoist import EVENT
+from mpmagic.cell.tables import qualified_name
 
 __all__ = ["Comprehension", "as_loop", "collected", "ending_early", "outermost"]
 
@@ -21,11 +22,20 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _EXHAUSTING: Final = frozenset(
     {"sum", "list", "tuple", "set", "frozenset", "dict", "sorted", "min", "max", "Counter", "deque"}
 )
+# The same of libraries, by qualified name; each takes it as its first argument.
+_EXHAUSTING_FUNCTIONS: Final = frozenset(
+    {"math.fsum", "math.prod", "statistics.mean", "statistics.fmean", "statistics.median",
+     "statistics.stdev", "statistics.pstdev", "statistics.variance", "statistics.mode",
+     "pandas.concat", "pandas.DataFrame", "pandas.core.reshape.concat.concat",
+     "pandas.core.frame.DataFrame"}
+)  # fmt: skip
 _ENDING_EARLY: Final = frozenset({"any", "all", "next"})
 _EXHAUSTING_METHODS: Final = frozenset({"join", "extend", "update", "fromkeys"})
 
 
-def outermost(node: ast.AST, *, ahead: bool, shadowed: set[str]) -> Iterator[Comprehension]:
+def outermost(
+    node: ast.AST, *, ahead: bool, shadowed: set[str], resolve: Callable[[ast.expr], Any]
+) -> Iterator[Comprehension]:
     """The comprehensions in an expression that may be split: the outermost ones.
 
     Parameters
@@ -36,6 +46,8 @@ def outermost(node: ast.AST, *, ahead: bool, shadowed: set[str]) -> Iterator[Com
         Whether elements may be computed that the serial cell would not have asked for.
     shadowed
         Names of builtins that the notebook has given another meaning.
+    resolve
+        Gives what a dotted name stands for.
     """
     if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
         yield node
@@ -43,10 +55,10 @@ def outermost(node: ast.AST, *, ahead: bool, shadowed: set[str]) -> Iterator[Com
     if isinstance(node, ast.Lambda | ast.GeneratorExp):
         return
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.GeneratorExp):
-        if _exhausts(node, shadowed, ahead=ahead):
+        if _exhausts(node, shadowed, ahead=ahead) or _is_exhausting(resolve(node.func)):
             yield node.args[0]
     for child in ast.iter_child_nodes(node):
-        yield from outermost(child, ahead=ahead, shadowed=shadowed)
+        yield from outermost(child, ahead=ahead, shadowed=shadowed, resolve=resolve)
 
 
 def ending_early(node: ast.AST, shadowed: set[str]) -> Iterator[tuple[ast.Call, str]]:
@@ -70,6 +82,10 @@ def _exhausts(node: ast.Call, shadowed: set[str], *, ahead: bool) -> bool:
             return name in _EXHAUSTING_METHODS and name != "join"
         case _:
             return False
+
+
+def _is_exhausting(function: Any) -> bool:
+    return qualified_name(function) in _EXHAUSTING_FUNCTIONS
 
 
 def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:

@@ -378,9 +378,24 @@ class Dependence:
         elif isinstance(unit.node, ast.Try | ast.TryStar):
             self._check_protected(unit, unit.blocks if unit.node.finalbody else unit.blocks[:1])
         elif isinstance(unit.node, ast.With):
+            opened = {n for i in unit.node.items if i.optional_vars for n in bound_names(i)}
+            for inner in _commits_in(unit.blocks):
+                if self._needs_object(inner.node, opened):
+                    why = f"line {inner.node.lineno}, a commit, uses what it opens"
+                    self.commit(unit, why)
+                    return
             contexts = [item.context_expr for item in unit.node.items]
             if not all(self.managers.raises_past(c) for c in contexts):
                 self._check_protected(unit, unit.blocks)
+
+    def _needs_object(self, node: ast.AST, names: set[str]) -> bool:
+        """Whether a commit uses the very object of one of `names`, not a value made of it."""
+        if isinstance(node, ast.Name):
+            return node.id in names
+        if isinstance(node, ast.expr):
+            if not self._touches_kernel(self.scanner.scan([node])):
+                return False  # computed in the worker
+        return any(self._needs_object(child, names) for child in ast.iter_child_nodes(node))
 
     def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:
         """An exception of a commit under ``try`` or ``with`` would change what follows."""

@@ -48,6 +48,8 @@ _TAKEN_BACK_BY: Final = {
 _SHOWS: Final = frozenset(
     {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
 )
+# Of locks, which are entered but can't travel.
+_SYNCHRONISING: Final = frozenset({"_thread", "threading", "multiprocessing.synchronize"})
 _NEW_FIGURE: Final = frozenset({"subplots", "figure", "subplot_mosaic"})
 _PLOT_METHODS: Final = frozenset({"plot", "hist", "boxplot"})
 
@@ -337,6 +339,8 @@ class Scanner(ast.NodeVisitor):
 
     def visit_withitem(self, node: ast.withitem) -> None:
         self.visit(node.context_expr)
+        if type(self.knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
+            self._mutate(root_of(node.context_expr), node.context_expr)
         if node.optional_vars is not None:
             self._alias(node.optional_vars, node.context_expr)
             self.visit(node.optional_vars)
@@ -490,10 +494,18 @@ class Scanner(ast.NodeVisitor):
             if position < len(node.args):
                 for root in roots_of(node.args[position], self.knowledge):
                     self._mutate(root, node)
+        if callee is print:
+            self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
         owner = getattr(callee, "__objclass__", None)  # list.append(xs, v)
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
+
+    def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
+        for name in {root for file in files for root in roots_of(file, self.knowledge)}:
+            # `sys.stderr` is the worker's own as well.
+            if not isinstance(self.knowledge.value(name), types.ModuleType):
+                self._mutate(name, node)
 
     def _changes_owner(self, callee: Any, *, statement: bool) -> bool:
         """Whether a bound method under a name of its own (``add = rows.append``) changes its owner.

@@ -14,7 +14,7 @@ from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import root_of
 from mpmagic.cell.slices import store_targets
 
-__all__ = ["check_read_ahead", "only_past_slots"]
+__all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots"]
 
 # Callables that are done with their arguments when they return.
 _EAGER: Final = frozenset(
@@ -24,6 +24,11 @@ _EAGER: Final = frozenset(
 )  # fmt: skip
 # Attributes of frames that are replaced rather than changed.
 _FIXED: Final = frozenset({"columns", "index", "shape"})
+# Methods of a progress bar that change what it shows, not what it iterates over.
+_LABELS: Final = frozenset(
+    {"set_description", "set_description_str", "set_postfix", "set_postfix_str", "refresh",
+     "write", "clear", "display"}
+)  # fmt: skip
 _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 
 
@@ -32,7 +37,7 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
     late = dependence.iterable.late
     for name in sorted((_lazy_reads(iterable) | late) & changed.keys()):
-        if only_past_slots(name, iterable, dependence):
+        if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
@@ -108,6 +113,33 @@ def _is_own_row(place: ast.AST, frame: str, dependence: Dependence) -> bool:
             return name == frame and row in dependence.items
         case ast.Subscript(value=ast.Name(id=name)):
             return name == frame  # a column, which is replaced by another
+        case _:
+            return False
+
+
+def only_labels_bar(name: str, dependence: Dependence) -> bool:
+    """Whether `name` is a progress bar of which the body changes the labels, and no more."""
+    kind = dependence.knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
+    if kind is None and not dependence.knowledge.is_hidden(name):
+        return False
+    # Of a bar that the cell makes the type is looked at when the loop is reached.
+    if kind is not None and kind.__module__.partition(".")[0] != "tqdm":
+        return False
+    touching = [u for u in dependence.every_unit() if name in u.header.touched()]
+    return all(_labels(u.node, name, dependence) for u in touching)
+
+
+def _labels(node: ast.stmt, name: str, dependence: Dependence) -> bool:
+    match node:
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=owner), attr=method),
+                args=args,
+                keywords=keywords,
+            )
+        ):
+            given = dependence.scanner.scan([*args, *keywords])
+            return owner == name and method in _LABELS and name not in given.touched()
         case _:
             return False
 

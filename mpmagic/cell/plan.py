@@ -280,7 +280,8 @@ class _Planner:
             if isinstance(n, ast.Name)
             and (self._knowledge.is_hidden(n.id) or n.id in self._knowledge.namespace)
         } - {"Counter", "deque"}
-        found = list(outermost(node, ahead=self._allowances.ahead, shadowed=shadowed))
+        ahead, resolve = self._allowances.ahead, self._knowledge.resolve
+        found = list(outermost(node, ahead=ahead, shadowed=shadowed, resolve=resolve))
         if not self._allowances.ahead:
             self._refuse_early_ends(node, shadowed)
         replaced = {id(c): new for c in found if (new := self._comprehension(c)) is not None}

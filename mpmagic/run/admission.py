@@ -15,7 +15,7 @@ from typing import Any
 from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.fission import SplitLoop
-from mpmagic.cell.iterable import only_past_slots
+from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
 from mpmagic.errors import UnsendableValue
@@ -140,7 +140,12 @@ def _items_immutable(iterable: Any) -> bool:
 
 def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[str, Any]) -> None:
     """Without shared state the serial loop raises `NameError` before it computes operands."""
-    for name in dependence.kernel.keys() - dependence.whole.binds.keys() - {FIGURE}:
+    binds, exposed = dependence.whole.binds, dependence.flow.exposed
+    # Read where nothing can have bound them yet, as the target of `total += f(x)` is.
+    read_first = {n for n in exposed.keys() & binds.keys() if exposed[n] <= binds[n]}
+    for name in dependence.kernel.keys() - (binds.keys() - read_first) - dependence.targets:
+        if name == FIGURE:
+            continue
         if name not in namespace and not hasattr(builtins, name):
             raise StaysInKernel(f"`{name}` isn't defined")
     for statement in planned.loop.body:
@@ -225,6 +230,8 @@ def _check_aliases(
     aliases = Aliases(sent, iterable)
     for name, value in mutated.items():
         if _stores_past(name, value, dependence, loop.iter, iterable):
+            continue
+        if value is iterable and only_labels_bar(name, dependence):
             continue
         other = aliases.shared_with(value, deep=_changed_deeply(name, value, dependence))
         if other:

@@ -105,7 +105,7 @@ class Program:
         namespace |= self.side.captured
         self.work = types.FunctionType(self.source.work, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
-        self.watch = Watch(self.side, values)
+        self.watch = Watch(self.side, values, lambda: decode(captured, Side({})))
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh

@@ -42,7 +42,7 @@ def _seen(*parts: Any) -> Any:
 def _parts(value: Any) -> tuple[Any, ...] | None:
     pandas = sys.modules["pandas"]
     if isinstance(value, pandas.DataFrame):
-        columns = [value.iloc[:, i].array for i in range(value.shape[1])]
+        columns = list(value._iter_column_arrays())
         return value.columns, value.index, columns, value.attrs, value.flags.allows_duplicate_labels
     if isinstance(value, pandas.Series):
         return value.index, value.array, value.name, value.attrs

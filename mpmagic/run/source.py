@@ -320,7 +320,7 @@ def _is_inert_iterable(iterable: Any) -> bool:
     if isinstance(iterable, _TRANSPARENT):
         return all(
             _is_inert_iterable(inner)
-            for inner in gc.get_referents(iterable)
+            for inner in _parts_of(iterable)
             if not is_inert(inner) and inner is not kind
         )
     return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
@@ -336,6 +336,7 @@ def containers_of(iterable: Any) -> Iterator[Any]:
 
 
 def _parts_of(iterable: Any) -> list[Any]:
+    """What an iterable is made of."""
     if isinstance(iterable, zip | enumerate):
         parts: Any = iterable.__reduce__()[1]
         return list(parts[:1] if isinstance(iterable, enumerate) else parts)

@@ -14,24 +14,15 @@ import functools
 import random
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.codec import Encoder, Packed, Side, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 
-__all__ = [
-    "BOUND",
-    "DrawWatch",
-    "Fingerprint",
-    "Watch",
-    "cached_names",
-    "changed_items",
-    "fingerprint",
-    "is_inert",
-    "seen_digest",
-]  # fmt: skip
+__all__ = ["BOUND", "DrawWatch", "Fingerprint", "Watch", "cached_names", "changed_values",
+           "fingerprint", "is_inert", "seen_digest"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
 """Callables that may be the methods of an object that they change."""
@@ -62,16 +53,21 @@ class Watch:
         The program's side.
     values
         The captured values to watch, as they were loaded just now.
+    again
+        Loads them once more.
     """
 
-    def __init__(self, side: Side, values: dict[str, Any]) -> None:
+    def __init__(
+        self, side: Side, values: dict[str, Any], again: Callable[[], dict[str, Any]]
+    ) -> None:
         self._side = side
+        self._again = again
         self._values = {n: v for n, v in values.items() if not is_inert(v)}
         self._baseline = {n: fingerprint(v, side) for n, v in self._values.items()}
 
     def changed(self) -> list[str]:
         """Names of the captured values that aren't what they were."""
-        return [n for n, v in self._values.items() if self._baseline[n].differs(v, self._side)]
+        return changed_values(self._values, self._baseline, self._side, self._again)
 
 
 @dataclass(slots=True)
@@ -82,48 +78,61 @@ class Fingerprint:
     ----------
     pickled
         A digest of its pickle; empty where it can't be pickled.
-    seen
-        Of what holds frames, a digest of what can be seen of it; empty for others.
+    buffers
+        The same of the memory that the pickle refers to.
+    frames
+        Whether it holds objects of pandas.
     """
 
-    pickled: bytes
-    seen: bytes = b""
-
-    def differs(self, value: Any, side: Side) -> bool:
-        """Whether the value isn't what it was."""
-        now, _ = _digest(value, side, Encoder)
-        if now == self.pickled:
-            return False
-        if not self.seen or seen_digest(value, side) != self.seen:
-            return True
-        self.pickled = now  # only a cache was filled, which needn't be found out again
-        return False
+    pickled: bytes = b""
+    buffers: bytes = b""
+    frames: bool = False
 
 
 def fingerprint(value: Any, side: Side) -> Fingerprint:
     """The fingerprint of a value as it is now."""
-    pickled, modules = _digest(value, side, Encoder)
-    if not pickled or not holds_frames(modules):
-        return Fingerprint(pickled)
-    seen = seen_digest(value, side)
-    # Once more: to look into a frame fills its caches.
-    return Fingerprint(_digest(value, side, Encoder)[0], seen)
+    try:
+        encoder, packed = _encoded(value, side, Encoder)
+    except Exception:
+        # It arrived by a way of its own (a reducer that needs the other side): not comparable.
+        return Fingerprint()
+    buffers = digest(Packed(b"", packed.buffers))
+    return Fingerprint(digest(Packed(packed.data)), buffers, holds_frames(encoder.modules))
+
+
+def changed_values(
+    values: Mapping[Any, Any],
+    before: dict[Any, Fingerprint],
+    side: Side,
+    again: Callable[[], Any],
+) -> list[Any]:
+    """Keys of the values that aren't what they were; `again` gives them as they were.
+
+    Those are built on the very memory that values out of the same pickle may have changed since:
+    they are what was there only as long as that memory is.
+    """
+    now = {key: fingerprint(value, side) for key, value in values.items()}
+    differing = [key for key in values if now[key] != before[key]]
+    cached = [k for k in differing if now[k].frames and now[k].buffers == before[k].buffers]
+    if not cached or len(cached) < len(differing):
+        return differing
+    originals = again()
+    for key in cached:
+        if seen_digest(values[key], side) != seen_digest(originals[key], side):
+            return [key]
+        before[key] = now[key]  # only a cache was filled, which needn't be found out again
+    return []
+
+
+def _encoded(value: Any, side: Side, kind: type[Encoder]) -> tuple[Encoder, Packed]:
+    # Classes by reference: what pickling a class gives differs from one time to the next.
+    encoder = kind(Side(side.namespace, class_ids=side.class_ids), by_reference=True)
+    return encoder, encoder.encode(_visible(value))
 
 
 def seen_digest(value: Any, side: Side) -> bytes:
-    """A digest of what can be seen of a value; empty where it can't be pickled."""
-    return _digest(value, side, SeenEncoder)[0]
-
-
-def _digest(value: Any, side: Side, kind: type[Encoder]) -> tuple[bytes, set[str]]:
-    """A digest of a pickle, and the modules that it needs."""
-    # Classes by reference: what pickling a class gives differs from one time to the next.
-    encoder = kind(Side(side.namespace, class_ids=side.class_ids), by_reference=True)
-    try:
-        return digest(encoder.encode(_visible(value))), encoder.modules
-    except Exception:
-        # It arrived by a way of its own (a reducer that needs the other side): not comparable.
-        return b"", encoder.modules
+    """A digest of what can be seen of a value; a value that can't be pickled has none."""
+    return digest(_encoded(value, side, SeenEncoder)[1])
 
 
 def _visible(value: Any) -> Any:
@@ -159,12 +168,6 @@ def cached_names(kind: type) -> set[str]:
         for name, value in vars(base).items()
         if isinstance(value, functools.cached_property)
     }
-
-
-def changed_items(items: Iterable[Any], before: list[Fingerprint], side: Side) -> list[int]:
-    """Positions of the items that aren't what they were."""
-    pairs = zip(before, items, strict=True)
-    return [i for i, (known, item) in enumerate(pairs) if known.differs(item, side)]
 
 
 class DrawWatch:

@@ -31,7 +31,7 @@ from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import DrawWatch, Fingerprint, changed_items, fingerprint, is_inert
+from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
 
@@ -108,7 +108,7 @@ class _Recorder:
         for name in program.source.sliced:
             self._journal.lend(program.side.namespace, name)
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
-        before = [fingerprint(item, program.side) for item in watched]
+        before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
         announcer = Announcer(log.events)
         start = perf_counter()
@@ -128,12 +128,20 @@ class _Recorder:
         lost = self._lost_write(draws, watched, before)
         return packed if not lost else self._pack_lost(lost)
 
-    def _lost_write(self, draws: DrawWatch | None, watched: Any, before: list[Fingerprint]) -> str:
+    def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
+        """Positions of the items that aren't what they were."""
+        program, chunk = self._program, self._chunk
+        items = dict(enumerate(watched))
+        return changed_values(items, before, program.side, lambda: _items_of(chunk, program))
+
+    def _lost_write(
+        self, draws: DrawWatch | None, watched: Any, before: dict[int, Fingerprint]
+    ) -> str:
         """What the work changed behind the kernel's back, in words."""
         program = self._program
         if draws is not None and (module := draws.moved()):
             return f"drew from the global stream of `{module}`"
-        if changed := changed_items(watched, before, program.side):
+        if changed := self._changed_items(watched, before):
             return f"changed the item of iteration {self._chunk.first + changed[0]}"
         if (rebound := next(iter(program.rebound()), None)) is not None:
             return f"bound the notebook's `{rebound}`"

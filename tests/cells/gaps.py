@@ -23,34 +23,16 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
-    "names of a tuple assignment count as aliases of all its values": (
-        "independent/local-list-with-pops",
-    ),
     "a commit that may raise under try takes the work along": (
         "independent/try-with-array-store",
         "independent/try-with-frame-store",
         "independent/try-with-sums",
     ),
     "an index, a bar or rows count as read while the loop changes their owner": (
-        "independent/progress-bar-with-description",
         "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
     ),
     "columns, records and objects that keep their own result could be split": (
         "independent/frame-new-columns-from-old",
-    ),
-    "what can't travel isn't left to the kernel": (
-        "independent/lock-around-a-commit",
-        "independent/print-to-a-file",
-        "independent/write-to-an-outer-file",
-    ),
-    "generators handed to exhausting functions of libraries aren't split": (
-        "independent/concat-of-a-generator-of-frames",
-    ),
-    "a different notebook: what a walrus in a comprehension binds is lost": (
-        "independent/walrus-in-a-comprehension",
-    ),
-    "another exception: the target of an augmented assignment is read before its value": (
-        "nasty/augmented-target-is-missing",
     ),
     "what a function hands on of what it was given is a copy": (
         "nasty/result-of-a-function-that-hands-a-captured-object-on",
