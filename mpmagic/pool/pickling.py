@@ -52,7 +52,9 @@ def _pickle(pickler: Callable[[Any], _Pickler], value: Any) -> Pickled:
     file = io.BytesIO()
     job = pickler(file)
     job.dump(value)
-    return Pickled(file.getbuffer(), tuple(job.buffers), tuple(job.parcels.values()))
+    # Not getbuffer(): a collection that meets it may free the file first, and complain on stderr.
+    stream = memoryview(file.getvalue())
+    return Pickled(stream, tuple(job.buffers), tuple(job.parcels.values()))
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
