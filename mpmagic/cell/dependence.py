@@ -421,8 +421,8 @@ class Dependence:
 
     def surely_commits(self, unit: Unit) -> bool:
         """Whether a commit can't raise once its operands are there."""
-        shared = unit.header.reads.keys() & self.kernel.keys()
-        if not all(self.knowledge.defined(name) for name in shared):
+        read_there = unit.header.reads.keys() - self.private - self.targets
+        if not all(self.knowledge.defined(name) for name in read_there):
             return False
         own = [p for p in operands_of(unit.node) if not isinstance(p, ast.Name | ast.Constant)]
         if any(self._touches_kernel(self.scanner.scan([part])) for part in own):

@@ -41,6 +41,10 @@ def try_cell(notebook: Notebook, cell: Cell, chunks: tuple[str, ...] = CHUNKS) -
 def is_different(notebook: Notebook, cell: Cell, chunks: tuple[str, ...] = CHUNKS) -> bool:
     """Whether the promise is broken for the cell."""
     try:
+        compile(cell.source, "cell", "exec")
+    except SyntaxError:
+        return False  # cut too far: IPython runs what stands before it
+    try:
         with limited(LIMIT):
             return try_cell(notebook, cell, chunks).verdict is Verdict.DIFFERENT
     except (AssertionError, OutOfTime):
