@@ -12,7 +12,7 @@ import ast
 import copy
 import types
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mpmagic.cell.advice import advice_for, guarded_call
@@ -45,6 +45,9 @@ _BOUND: Final = ".bound"
 _FAILED: Final = ".failed"
 _KEEP: Final = ".keep"
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LIGHT: Final = frozenset(
+    {"range", "len", "int", "float", "bool", "abs", "isinstance", "type", "enumerate", "zip"}
+)
 _WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP]
 _COMMIT: Final = [_EVENTS, REPLAY]
 
@@ -85,6 +88,9 @@ class SplitLoop:
         State that each iteration reads and writes in a slot of its own.
     fresh
         Names that each iteration has a copy of its own of (``--private``).
+    probes
+        Sites of what a commit evaluates before the worker's operands, which matters only if
+        these printed or raised something.
     """
 
     line: int
@@ -102,6 +108,7 @@ class SplitLoop:
     speculates: bool
     slices: tuple[Slice, ...]
     fresh: frozenset[str]
+    probes: frozenset[int]
 
 
 class Fission:
@@ -126,6 +133,7 @@ class Fission:
         self._sites: list[ast.stmt] = []
         self._operands: list[ast.expr] = []
         self._described_sites: list[Site] = []
+        self._probes: set[int] = set()
         self._speculates = skips(dependence)
         self._fresh_only = mutates_deeply(dependence)
         self._substantial = False
@@ -191,6 +199,7 @@ class Fission:
             speculates=self._speculates,
             slices=tuple(dependence.slices.values()),
             fresh=frozenset(dependence.fresh),
+            probes=frozenset(self._probes),
         )
 
     def _captured(self) -> set[str]:
@@ -263,9 +272,11 @@ class Fission:
         for operand in hoister.operands:
             self._substantial |= self.dependence.scanner.scan([operand]).substantial
         operands = self._sent(unit, hoister.operands, checked)
-        before = self._mirror(unit, number, operands) if unit.mirrored else []
         if unit.mirrored:
+            before = self._mirror(unit, number, operands)
             operands = [_local(number, k) for k in range(len(operands))]
+        else:
+            before = self._probe(unit, number, operands)
         if described.state:
             operands.append(_bound_now(described.unsure))
         sent = map(ast.dump, hoister.operands)
@@ -293,6 +304,36 @@ class Fission:
             else o
             for o in operands
         ]
+
+    def _probe(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
+        """An event for what the kernel evaluates before operands that may raise or print.
+
+        In ``totals[key] += f(x)`` a missing key raises before `f` is called. The operands that
+        belong to that part are computed once, and `operands` changed so that it takes them over.
+        """
+        hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
+        first = hoister.first(copy.deepcopy(unit.node))
+        count = len(hoister.operands)
+        plain = all(isinstance(o, ast.Name | ast.Constant) for o in operands[count:])
+        if first is None or plain or unit.guarded or self.dependence.element is not None:
+            return []
+        site = self._described_sites[number]
+        probe = replace(
+            site, operands=site.operands[:count], state=(site.unsure and count + 1) or 0
+        )
+        self._probes.add(len(self._sites))
+        event = [ast.Constant(len(self._sites)), *(_local(number, k) for k in range(count))]
+        if probe.state:
+            event.append(_bound_now(site.unsure))
+        self._sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
+        self._described_sites.append(probe)
+        made: list[ast.stmt] = [
+            ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k])
+            for k in range(count)
+        ]
+        operands[:count] = [_local(number, k) for k in range(count)]
+        made.append(_call(_LOG, ast.Tuple(elts=event, ctx=ast.Load())))
+        return [ast.copy_location(s, unit.node) for s in made]
 
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
@@ -376,7 +417,7 @@ class Fission:
         nodes = [n for u in units if not u.blocks for n in ast.walk(u.node)]
         nodes += [n for operand in self._operands for n in ast.walk(operand)]
         loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
-        return any(isinstance(n, _HEAVY) for n in nodes) or any(
+        return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(
             u.stage is Stage.WORK for u in loops
         )
 
@@ -394,6 +435,11 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
     """In the worker: the present values of private names."""
     constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
     return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
+
+
+def _is_light(node: ast.AST) -> bool:
+    """Whether it is a call that costs less than the way to a worker."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LIGHT
 
 
 def _as_module(code: types.CodeType) -> types.CodeType:

@@ -108,6 +108,24 @@ class Hoister:
                 self._simple(node, guarded)
         return node
 
+    def first(self, node: ast.stmt) -> ast.expr | None:
+        """What the kernel evaluates of a commit before any operand that isn't a part of it.
+
+        None where that can't raise, or not be evaluated twice. The operands of this expression
+        are the first of the statement's.
+        """
+        first: ast.expr | None = None
+        match node:
+            case ast.AugAssign(target=ast.Attribute() | ast.Subscript() as target):
+                first = self._target(target, False)
+                first.ctx = ast.Load()  # type: ignore[attr-defined]
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner) as method)):
+                if not isinstance(owner, ast.Name):
+                    first = self._expr_of_callee(method, False)
+            case _:
+                pass
+        return first if first is not None and _is_repeatable(first) else None
+
     def _block(self, statements: list[ast.stmt]) -> None:
         statements[:] = [self.statement(s, guarded=True) for s in statements]
 
@@ -267,6 +285,8 @@ class Hoister:
                     node.values[i] = self._expr(value, guarded)
             case ast.Call():
                 node.func = self._expr_of_callee(node.func, guarded)
+                # What the kernel calls first may raise: the arguments run after it or not at all.
+                guarded = guarded or not _is_repeatable(node.func)
                 node.args = [self._argument(a, guarded) for a in node.args]
                 for keyword in node.keywords:
                     keyword.value = self._expr(keyword.value, guarded)
@@ -330,6 +350,12 @@ class Hoister:
             if key:
                 self._known[key] = index
         return ast.copy_location(self._operand(index), node)
+
+
+def _is_repeatable(node: ast.expr) -> bool:
+    """Whether the kernel may evaluate it twice."""
+    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return all(isinstance(f, ast.Attribute) and f.attr in ("get", "setdefault") for f in calls)
 
 
 def mutates_deeply(dependence: Dependence) -> bool:

@@ -222,6 +222,7 @@ def _check_aliases(
 ) -> bool:
     loop, iterable = items
     sliced = {s.name for s in split.slices}
+    _check_items(dependence, captured, iterable, cell)
     mutated = {n: cell.namespace[n] for n in split.shared & cell.namespace.keys()}
     mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
     if not mutated:
@@ -238,6 +239,18 @@ def _check_aliases(
             why = dependence.kernel[name]
             raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
     return not aliases.complete
+
+
+def _check_items(
+    dependence: Dependence, captured: Captured, iterable: Any, cell: CellContext
+) -> None:
+    """Commits that change the loop's items mustn't change what the work was sent."""
+    changed = dependence.targets & dependence.kernel.keys() & dependence.whole.mutates.keys()
+    sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
+    if changed and (other := Aliases(sent, ()).shared_with(iterable, deep=True)):
+        name = min(changed)
+        why = dependence.kernel[name]
+        raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
 
 
 def _stores_past(

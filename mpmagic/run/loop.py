@@ -188,10 +188,11 @@ class LoopRun:
 
     def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
         items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
+        probes, following = self._admitted.split.probes, iter(log.events[1:])
         for event in log.events:
-            code = event[0]
+            code, after = event[0], next(following, event)
             if code >= 0:
-                if not self._skipping:
+                if not self._skipping and (code not in probes or after[0] < 0):
                     ended, self._event = self._event if self._broken else None, event
                     yield event
                     self._event = ended or event
