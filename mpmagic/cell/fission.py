@@ -20,7 +20,7 @@ from mpmagic.cell.ahead import skips
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
-from mpmagic.cell.guard import slot_keys
+from mpmagic.cell.guard import number_checked, slot_keys
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
@@ -44,11 +44,12 @@ _SLOT: Final = ".slot"
 _BOUND: Final = ".bound"
 _FAILED: Final = ".failed"
 _KEEP: Final = ".keep"
+_NUMBER: Final = ".number"
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LIGHT: Final = frozenset(
     {"range", "len", "int", "float", "bool", "abs", "isinstance", "type", "enumerate", "zip"}
 )
-_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP]
+_WORK: Final = [_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER]
 _COMMIT: Final = [_EVENTS, REPLAY]
 
 
@@ -61,7 +62,8 @@ class SplitLoop:
     line
         The line of the loop in the cell.
     work
-        Code of the worker's function ``(log, items, drain, key, slot, bound, failed, keep)``.
+        Code of the worker's function; its parameters are the log's append, the items, and what
+        else a worker's half calls.
     commit
         Code of the kernel's function ``(events, replay)``; None for a comprehension.
     captured
@@ -294,6 +296,10 @@ class Fission:
         self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
     ) -> list[ast.expr]:
         """The operands as the worker evaluates them, keys with a look at what they are."""
+        if unit in self.dependence.checked_keys:
+            number = number_checked(unit.node, self.dependence.knowledge)
+            if number is not None:
+                return [self._checked(o, by=_NUMBER) for o in operands]
         keys = [ast.dump(key) for key in checked]
         slots = [ast.dump(key) for key in slot_keys(unit.node)]
         return [

@@ -107,8 +107,11 @@ class Flow:
         self._expression(node.iter, defined)
         inside = set(defined)
         self._expression(node.target, inside)
-        _, breaks = self._loop(node.body, inside)
-        return _join(self.block(node.orelse, set(defined)), *breaks)
+        end, breaks = self._loop(node.body, inside)
+        once = _is_never_empty(node.iter) and not any(map(_continues, node.body))
+        before_else = end if once else set(defined)
+        after = None if before_else is None else self.block(node.orelse, set(before_else))
+        return _join(after, *breaks)
 
     def _while(self, node: ast.While, defined: set[str]) -> Reach:
         self._expression(node.test, defined)
@@ -280,6 +283,31 @@ class Flow:
     def _use(self, name: str, line: int, defined: set[str]) -> None:
         if name not in defined:
             self.exposed.setdefault(name, line)
+
+
+def _is_never_empty(node: ast.expr) -> bool:
+    """Whether a loop over it surely has an iteration."""
+    match node:
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            return any(not isinstance(e, ast.Starred) for e in elements)
+        case ast.Constant(value=str() | bytes() as text):
+            return bool(text)
+        case ast.Call(func=ast.Name(id="range"), args=args):
+            values = [a.value for a in args if isinstance(a, ast.Constant)]
+            bounds = [v for v in values if isinstance(v, int)]
+            return 0 < len(bounds) == len(args) < 3 and len(range(*bounds)) > 0
+        case _:
+            return False
+
+
+def _continues(node: ast.AST) -> bool:
+    """Whether running `node` may go on with the next round of the loop around it."""
+    if isinstance(node, ast.Continue):
+        return True
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+        return False
+    children = node.orelse if isinstance(node, ast.For | ast.While) else ast.iter_child_nodes(node)
+    return any(map(_continues, children))
 
 
 def _join(*states: Reach) -> Reach:

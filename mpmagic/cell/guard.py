@@ -12,7 +12,7 @@ from typing import Final
 
 from mpmagic.cell.knowledge import Knowledge
 
-__all__ = ["hash_checked", "infallible", "operands_of", "slot_keys"]
+__all__ = ["hash_checked", "infallible", "number_checked", "operands_of", "slot_keys"]
 
 _MAPPINGS: Final = (dict, collections.Counter, collections.defaultdict, collections.OrderedDict)
 
@@ -31,6 +31,8 @@ def infallible(node: ast.stmt, knowledge: Knowledge) -> bool:
         case ast.AugAssign(target=ast.Name() as name, value=ast.Constant(value=int() | float())):
             kind = knowledge.type_of(ast.Name(id=name.id, ctx=ast.Load()))
             return kind in (int, float) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult)
+        case ast.AugAssign(target=ast.Name(), op=ast.Add() | ast.Sub()):
+            return number_checked(node, knowledge) is not None
         case ast.AugAssign(
             target=ast.Subscript(value=ast.Name() as owner), value=ast.Constant(value=int())
         ):
@@ -39,6 +41,16 @@ def infallible(node: ast.stmt, knowledge: Knowledge) -> bool:
             return True
         case _:
             return False
+
+
+def number_checked(node: ast.stmt, knowledge: Knowledge) -> ast.expr | None:
+    """What is added to a number: if the worker finds a number there, that can't raise."""
+    match node:
+        case ast.AugAssign(target=ast.Name(id=name), op=ast.Add() | ast.Sub(), value=value):
+            kind = knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
+            return value if kind in (int, float) else None
+        case _:
+            return None
 
 
 def operands_of(node: ast.stmt) -> list[ast.expr]:

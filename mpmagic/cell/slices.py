@@ -107,12 +107,16 @@ def find_slices(
     """
     variables = targets - whole.binds.keys()
     hidden = _hidden_touches(units, scanner)
+    tries = (u.blocks[0] for u in units if isinstance(u.node, ast.Try | ast.TryStar))
+    protected = {inner.node for block in tries for unit in block for inner in unit.walk()}
     found = {}
     for name in whole.mutates.keys() - whole.binds.keys() - hidden:
         stores = _stores(name, units, scanner)
         if not stores or _is_aliased(name, whole):
             continue
-        slice_ = _slice(name, units, variables, stores)
+        # Made in the worker, a store raises where its handlers are.
+        under_try = any(u.node in protected and name in u.header.mutates for u in units)
+        slice_ = _slice(name, units, variables, stores, under_try=under_try)
         if slice_ is not None:
             found[name] = slice_
     return found
@@ -156,11 +160,16 @@ def _is_aliased(name: str, whole: Effects) -> bool:
 
 
 def _slice(
-    name: str, units: list[Unit], variables: set[str], stores: list[ast.expr]
+    name: str,
+    units: list[Unit],
+    variables: set[str],
+    stores: list[ast.expr],
+    *,
+    under_try: bool,
 ) -> Slice | None:
     attributes = frozenset(t.attr for t in stores if isinstance(t, ast.Attribute))
     accesses = list(_accesses(name, units))
-    if not any(_is_read(path) for path in accesses):
+    if not under_try and not any(_is_read(path) for path in accesses):
         return None  # what is stored only is a commit, whatever the slots
     if name in variables:
         if any(_holds_slice(t) for t in stores):

@@ -110,6 +110,8 @@ class Log:
         Values of private names after the chunk, those that the kernel may need.
     lost_write
         What the work changed behind the kernel's back, in words.
+    refused
+        Why what it found can't be committed, whatever its own handlers made of that.
     seconds
         How long each iteration ran; the chunk as a whole if they were many.
     """
@@ -118,4 +120,5 @@ class Log:
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
     finals: dict[str, Any] = field(default_factory=dict)
     lost_write: str = ""
+    refused: str = ""
     seconds: float = 0.0

@@ -246,11 +246,16 @@ class LoopRun:
         )
 
     def _check(self, flight: Flight) -> None:
-        lost = flight.log.lost_write
-        if not lost:
+        lost, refused = flight.log.lost_write, flight.log.refused
+        if not lost and not refused:
             return
         last = flight.first + flight.count - 1
         where = f"iteration {last}" if flight.count == 1 else f"iterations {flight.first} to {last}"
+        if refused:
+            line = self._planned.loop.lineno
+            raise UnsendableValue(
+                f"the loop in line {line}, {where}: {refused}. Earlier iterations are committed"
+            )
         raise self._lost_write(lost, where)
 
     def _lost_write(self, what: str, where: str) -> LostWrite:

@@ -12,7 +12,7 @@ import fractions
 import pathlib
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ _SMALL_KINDS: Final = (
     np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
     decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
 )  # fmt: skip
+_LARGEST_INT: Final = 1 << 1000
 _SMALL_LENGTH: Final = 1000
 _SMALL_COUNT: Final = 32
 
@@ -98,6 +99,7 @@ class _Recorder:
         self._log = Log()
         self._failed: BaseException | None = None
         self._journal = Journal()
+        self._refused = ""
         self._originals = {id(v): Same(name=n) for n, v in program.side.captured.items()}
         if not isinstance(items, range):
             self._originals |= {id(v): Same(index=i) for i, v in enumerate(items)}
@@ -126,7 +128,7 @@ class _Recorder:
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
-        return packed if not lost else self._pack_lost(lost)
+        return packed if not lost and not self._refused else self._pack_lost(lost)
 
     def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
         """Positions of the items that aren't what they were."""
@@ -152,15 +154,15 @@ class _Recorder:
         return ""
 
     def _pack_lost(self, what: str) -> Packed:
-        log = Log(lost_write=what, seconds=self._log.seconds)
+        log = Log(lost_write=what, refused=self._refused, seconds=self._log.seconds)
         return Encoder(self._program.side, by_reference=True).encode(log)
 
     def _work(self) -> None:
         log = self._log.events.append
         try:
             self._program.work(
-                log, self._iterations(), self._drain, _hashed, _slot,
-                self._bound, self._failed_on, self._journal.keep,
+                log, self._iterations(), self._drain, _hashed, self._slot,
+                self._bound, self._failed_on, self._keep, self._number,
             )  # fmt: skip
         except KeyboardInterrupt:
             raise
@@ -191,6 +193,23 @@ class _Recorder:
         """The present values of private names, those that are small."""
         namespace = self._program.side.namespace
         return tuple(self._if_small(namespace.get(name, UNBOUND)) for name in names)
+
+    def _sure(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call; if that can't be right, the work's own handlers don't make it so."""
+        try:
+            return call(*arguments)
+        except UnsendableValue as error:
+            self._refused = self._refused or str(error)
+            raise
+
+    def _slot(self, key: Any) -> Any:
+        return self._sure(_slot, key)
+
+    def _number(self, value: Any) -> Any:
+        return self._sure(_number, value)
+
+    def _keep(self, owner: Any, key: Any, attribute: bool, augmented: bool) -> None:
+        self._sure(self._journal.keep, owner, key, attribute, augmented)
 
     def _failed_on(self) -> None:
         """Note an exception that the kernel may pass over; the next iteration follows."""
@@ -296,6 +315,19 @@ def _hashed(key: Any) -> Any:
     """Give the key back if it can be one; else the very exception of a dict's."""
     {key: None}  # noqa: B018
     return key
+
+
+def _number(value: Any) -> Any:
+    """Give a value back if a sum can take it."""
+    kind = type(value)
+    if kind not in (int, float, bool) and not isinstance(value, np.number | np.bool_):
+        raise UnsendableValue(
+            f"a {kind.__name__} is added under a `try`, which the kernel would have to do outside "
+            f"it; compute it in the `try` and add it after it"
+        )
+    if kind is int and abs(value) > _LARGEST_INT:
+        raise UnsendableValue("a number is added that may be too large for the sum")
+    return value
 
 
 def _slot(key: Any) -> Any:

@@ -23,11 +23,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
-    "a commit that may raise under try takes the work along": (
-        "independent/try-with-array-store",
-        "independent/try-with-frame-store",
-        "independent/try-with-sums",
-    ),
+    "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
     "an index, a bar or rows count as read while the loop changes their owner": (
         "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
     ),
