@@ -181,6 +181,8 @@ class Notebook:
         history.output_hist_reprs.clear()
         shell.displayhook._ = shell.displayhook.__ = shell.displayhook.___ = ""
         shell.execution_count = 1
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
         for name in shell.compile._filename_map:
             linecache.cache.pop(name, None)
         shell.compile._filename_map.clear()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
+__all__ = ["EVERYWHERE", "ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
+
+RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused or run in the kernel needlessly": (

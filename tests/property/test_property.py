@@ -36,10 +36,6 @@ def test_steered_cells(cell: Cell, notebook: Notebook) -> None:
     assert trial.verdict is not Verdict.DIFFERENT, described(cell, trial)
 
 
-@pytest.mark.xfail(
-    reason="where a commit ends an iteration, names that the work binds on both sides of it, or in "
-    "a loop around it, hold placeholders"
-)
 @pytest.mark.parametrize("block", range(6))
 def test_random_cells(block: int, notebook: Notebook) -> None:
     """Chance chooses: other shapes than hypothesis, which likes its choices small."""
