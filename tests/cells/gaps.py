@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EVERYWHERE", "ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
-
-RACES", "reason_of"]
+__all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused or run in the kernel needlessly": (
@@ -38,12 +36,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-ON_POOL: Final[dict[str, tuple[str, ...]]] = {
-    "a different notebook: print options and options of pandas aren't followed": (
-        "nasty/numpy-print-options",
-        "nasty/pandas-option-read-by-the-work",
-    ),
-}
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""
