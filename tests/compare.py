@@ -280,13 +280,14 @@ def _events(serial: Outcome, parallel: Outcome) -> str | None:
 
 
 def _placed(content: Any, outcome: Outcome, lines: int) -> Any:
-    """Text with the places of warnings, ``<ipython-input-3-...>:4:``, made comparable."""
+    """Text with places of warnings, ``<ipython-input-3-...>:4:``, and addresses made comparable."""
 
     def place(found: re.Match[str]) -> str:
         number, line = int(found[1]), int(found[2])
         return f"<cell {number}>:{line + (lines if number == outcome.number else 0)}"
 
     if isinstance(content, str):
+        content = re.sub(r" at 0x[0-9a-f]+", " at an address", content)
         return re.sub(r"<ipython-input-(\d+)-\w+>:(\d+)", place, content)
     return content
 

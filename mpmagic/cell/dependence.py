@@ -514,8 +514,10 @@ class Dependence:
             }
             if unit.stage is Stage.COMMIT and names & _WRITING:
                 written = written or unit.node.lineno
-            elif written and unit.stage is Stage.WORK and names & _READING:
-                self.commit(unit, f"it may read what line {written}, a commit, writes outside")
+            elif written and names & _READING:
+                unit.guarded = True  # none of it may run ahead of that commit
+                if unit.stage is Stage.WORK:
+                    self.commit(unit, f"it may read what line {written}, a commit, writes outside")
 
     def _after(self, order: list[Unit], i: int) -> list[Unit]:
         """Work that may run after unit `i` in the same iteration."""

@@ -21,7 +21,7 @@ from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import number_checked, slot_keys
-from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, mutates_deeply
+from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, Probe, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
 from mpmagic.cell.syntax import locate_new, set_blocks, unannotated
@@ -278,7 +278,7 @@ class Fission:
             before = self._mirror(unit, number, operands)
             operands = [_local(number, k) for k in range(len(operands))]
         else:
-            before = self._probe(unit, number, operands)
+            before = self._probe(unit, number, operands, hoister.probe)
         if described.state:
             operands.append(_bound_now(described.unsure))
         sent = map(ast.dump, hoister.operands)
@@ -311,28 +311,27 @@ class Fission:
             for o in operands
         ]
 
-    def _probe(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
+    def _probe(
+        self, unit: Unit, number: int, operands: list[ast.expr], probe: Probe | None
+    ) -> list[ast.stmt]:
         """An event for what the kernel evaluates before operands that may raise or print.
 
         In ``totals[key] += f(x)`` a missing key raises before `f` is called. The operands that
         belong to that part are computed once, and `operands` changed so that it takes them over.
         """
-        hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
-        first = hoister.first(copy.deepcopy(unit.node))
-        count = len(hoister.operands)
-        plain = all(isinstance(o, ast.Name | ast.Constant) for o in operands[count:])
-        if first is None or plain or unit.guarded or self.dependence.element is not None:
+        if probe is None or self.dependence.element is not None:
             return []
+        count = probe.count
+        first = ast.Tuple(elts=probe.parts, ctx=ast.Load())
         site = self._described_sites[number]
-        probe = replace(
-            site, operands=site.operands[:count], state=(site.unsure and count + 1) or 0
-        )
+        state = count + 1 if site.unsure else 0
+        described = replace(site, operands=site.operands[:count], state=state)
         self._probes.add(len(self._sites))
         event = [ast.Constant(len(self._sites)), *(_local(number, k) for k in range(count))]
-        if probe.state:
+        if state:
             event.append(_bound_now(site.unsure))
         self._sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
-        self._described_sites.append(probe)
+        self._described_sites.append(described)
         made: list[ast.stmt] = [
             ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k])
             for k in range(count)

@@ -9,7 +9,9 @@ expression, the body of a lambda), and leaves to the kernel what the kernel has 
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
@@ -19,7 +21,7 @@ from mpmagic.cell.syntax import locate_new
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
-__all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister", "mutates_deeply"]
+__all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister", "Probe", "mutates_deeply"]
 
 EVENT: Final = ".event"
 """The local variable that holds a commit's operands: no name of a user's can clash with it."""
@@ -42,6 +44,22 @@ _SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 _NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the kernel evaluates of a commit before an operand, and may raise.
+
+    Attributes
+    ----------
+    parts
+        The expressions, in order.
+    count
+        How many operands belong to them, or come before the one in question.
+    """
+
+    parts: list[ast.expr]
+    count: int
+
+
 class Hoister:
     """Rewrites one commit for the kernel, collecting the operands that the worker sends.
 
@@ -58,6 +76,8 @@ class Hoister:
     ----------
     operands
         The expressions that the worker evaluates, in order.
+    probe
+        What the kernel evaluates before the first operand that may raise or print.
     """
 
     def __init__(
@@ -67,6 +87,9 @@ class Hoister:
         self._dependence = dependence
         self._operand = operand
         self._private = dependence.private
+        self.probe: Probe | None = None
+        # What the kernel has evaluated so far that may raise.
+        self._before: list[ast.expr] = []
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
         self._fresh_only = fresh_only
@@ -108,24 +131,6 @@ class Hoister:
                 self._simple(node, guarded)
         return node
 
-    def first(self, node: ast.stmt) -> ast.expr | None:
-        """What the kernel evaluates of a commit before any operand that isn't a part of it.
-
-        None where that can't raise, or not be evaluated twice. The operands of this expression
-        are the first of the statement's.
-        """
-        first: ast.expr | None = None
-        match node:
-            case ast.AugAssign(target=ast.Attribute() | ast.Subscript() as target):
-                first = self._target(target, False)
-                first.ctx = ast.Load()  # type: ignore[attr-defined]
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner) as method)):
-                if not isinstance(owner, ast.Name):
-                    first = self._expr_of_callee(method, False)
-            case _:
-                pass
-        return first if first is not None and _is_repeatable(first) else None
-
     def _block(self, statements: list[ast.stmt]) -> None:
         statements[:] = [self.statement(s, guarded=True) for s in statements]
 
@@ -136,6 +141,10 @@ class Hoister:
                 node.targets = [self._target(t, guarded) for t in node.targets]
             case ast.AugAssign():
                 target = self._target(node.target, guarded)
+                if not isinstance(target, ast.Name):
+                    loaded = copy.copy(target)
+                    loaded.ctx = ast.Load()  # type: ignore[attr-defined]
+                    self._before.append(loaded)
                 assert isinstance(target, ast.Name | ast.Attribute | ast.Subscript)
                 node.target = target
                 node.value = self._expr(node.value, guarded)
@@ -190,6 +199,13 @@ class Hoister:
     # -- expressions ---------------------------------------------------------------------------
 
     def _expr(self, node: ast.expr, guarded: bool) -> ast.expr:
+        mark = len(self._before)
+        left = self._rewritten(node, guarded)
+        if _may_raise(left):
+            self._before[mark:] = [left]
+        return left
+
+    def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
             return node
         if isinstance(node, ast.Name):
@@ -202,6 +218,8 @@ class Hoister:
             return self._descend(node, guarded)
         if guarded or (self._fresh_only and self._may_alias(node)):
             return self._descend(node, guarded)
+        if not all(map(_is_repeatable, self._before)):
+            return self._descend(node, True)
         return self._send(node)
 
     def _is_private(self, name: str) -> bool:
@@ -285,8 +303,6 @@ class Hoister:
                     node.values[i] = self._expr(value, guarded)
             case ast.Call():
                 node.func = self._expr_of_callee(node.func, guarded)
-                # What the kernel calls first may raise: the arguments run after it or not at all.
-                guarded = guarded or not _is_repeatable(node.func)
                 node.args = [self._argument(a, guarded) for a in node.args]
                 for keyword in node.keywords:
                     keyword.value = self._expr(keyword.value, guarded)
@@ -301,8 +317,11 @@ class Hoister:
         return node
 
     def _argument(self, node: ast.expr, guarded: bool) -> ast.expr:
+        ordered = all(map(_is_repeatable, self._before))
         if not isinstance(node, ast.GeneratorExp) or guarded or self._touches_kernel(node):
             return self._expr(node, guarded)
+        if not ordered:
+            return self._expr(node, True)
         # What it yields before it raises, the callee has got by then.
         drained = ast.Call(func=ast.Name(id=DRAIN, ctx=ast.Load()), args=[node], keywords=[])
         locate_new(ast.copy_location(drained, node), node.lineno)
@@ -312,7 +331,10 @@ class Hoister:
 
     def _expr_of_callee(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Attribute):
+            mark = len(self._before)
             node.value = self._expr(node.value, guarded)
+            if not isinstance(node.value, ast.Name):
+                self._before[mark:] = [node]
             return node
         return self._expr(node, guarded)
 
@@ -346,10 +368,20 @@ class Hoister:
         key = ast.dump(node) if isinstance(node, ast.Name) else ""
         index = self._known.get(key, len(self.operands))
         if index == len(self.operands):
+            if self._before and self.probe is None and not isinstance(node, ast.Name):
+                self.probe = Probe(copy.deepcopy(self._before), index)
             self.operands.append(node)
             if key:
                 self._known[key] = index
         return ast.copy_location(self._operand(index), node)
+
+
+def _may_raise(node: ast.expr) -> bool:
+    """Whether the kernel's evaluation of an expression, its parts apart, may raise."""
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        return node.value.id != EVENT
+    plain = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Slice)
+    return not isinstance(node, (*plain, ast.Starred))
 
 
 def _is_repeatable(node: ast.expr) -> bool:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.errors import MpmagicError
+from mpmagic.pool.traces import flattened, restored
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -55,7 +56,7 @@ class Failure:
         for name, value in self._state.items():
             setattr(error, name, value)
         if self._traceback:
-            error.__traceback__ = _traceback(self._traceback)
+            error.__traceback__ = restored(self._traceback)
         error.__cause__ = self._cause.exception() if self._cause else None
         error.__context__ = self._context.exception() if self._context else error.__cause__
         error.__suppress_context__ = self._suppress
@@ -131,34 +132,10 @@ def _next(error: BaseException | None, depth: int) -> Failure | None:
 
 
 def _describe(trace: TracebackType | None) -> list[dict[str, Any]]:
-    """Take down a traceback, outermost frame first, without the pool's own frames at its head.
-
-    A flat list: a thousand nested frames of a RecursionError couldn't be pickled.
-    """
+    """Take down a traceback, outermost frame first, without the pool's own frames at its head."""
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
-    if trace is None:
-        return []
-    import tblib
-
-    frames = []
-    link = tblib.Traceback(trace)
-    while link is not None:
-        link, following = link.tb_next, link
-        following.tb_next = None
-        frames.append(following.as_dict())
-    return frames
-
-
-def _traceback(frames: list[dict[str, Any]]) -> TracebackType:
-    import tblib
-
-    outer = None
-    for frame in reversed(frames):
-        link = tblib.Traceback.from_dict(frame)
-        link.tb_next, outer = outer, link
-    assert outer is not None
-    return outer.as_traceback()  # type: ignore[no-any-return]
+    return flattened(trace)
 
 
 def _picklable(value: Any) -> Any:

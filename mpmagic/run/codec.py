@@ -165,7 +165,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(obj)
             if self._by_reference and identifier in self._side.class_ids:
                 return _fetch_class, (identifier,)
-            reduced = super().reducer_override(obj)
+            reduced = _with_slots(obj, super().reducer_override(obj))
             if not self._by_reference:
                 self._note_class(obj)
             return reduced
@@ -250,6 +250,18 @@ def _fill_function(function: types.FunctionType, state: Any) -> None:
         space.pop("__builtins__", None)
     else:
         space["__builtins__"] = before
+
+
+def _with_slots(kind: type, reduced: Any) -> Any:
+    """A class's reduction that makes its slots; cloudpickle's only lists them."""
+    slots = vars(kind).get("__slots__")
+    if not slots or reduced is NotImplemented:
+        return reduced
+    make, arguments, *rest = reduced
+    if make is not internals._make_skeleton_class:
+        return reduced
+    constructor, name, bases, members, *others = arguments
+    return make, (constructor, name, bases, members | {"__slots__": slots}, *others), *rest
 
 
 def _cached(function: Any, parameters: dict[str, Any]) -> Any:

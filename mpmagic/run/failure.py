@@ -10,9 +10,8 @@ import traceback
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import tblib
-
 from mpmagic.errors import RemoteError
+from mpmagic.pool.traces import flattened, restored
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _parts(error: BaseException, tb: Any, depth: int) -> dict[str, Any]:
         "state": state,
         "extra": _extra(error),
         "notes": notes,
-        "traceback": tblib.Traceback(tb).as_dict() if isinstance(tb, TracebackType) else tb,
+        "traceback": tb if isinstance(tb, list) else flattened(tb),
         "suppress": error.__suppress_context__,
         "cause": _chained(error.__cause__, depth),
         "context": _chained(error.__context__, depth),
@@ -98,8 +97,7 @@ def _restored(parts: dict[str, Any]) -> BaseException:
     vars(error).update(parts["state"])
     if parts["notes"] is not None:
         vars(error)["__notes__"] = parts["notes"]
-    if parts["traceback"] is not None:
-        error.__traceback__ = tblib.Traceback.from_dict(parts["traceback"]).as_traceback()
+    error.__traceback__ = restored(parts["traceback"])
     if parts["cause"] is not None:
         error.__cause__ = _restored(parts["cause"])
     if parts["context"] is not None:

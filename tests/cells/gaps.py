@@ -15,11 +15,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "iterables/slice-of-what-the-loop-commits",
         "soundness/15-benign-caches",
     ),
-    "the traceback shows one frame of the cell too few": ("exceptions/recursion-error",),
-    "an error where the serial cell has none": (
-        "functions/slots",
-        "soundness/8-file-written-by-a-commit-and-read-by-work",
-    ),
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
