@@ -20,7 +20,7 @@ from typing import Any
 
 from mpmagic.cell.fission import BREAK, START
 from mpmagic.cell.plan import PlannedLoop
-from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import Encoder, Side, digest
@@ -87,19 +87,19 @@ class LoopRun:
                 commit(self, self._replayed)
             if self._failure is not None:
                 raise self._failure
-            finished = True
-        except BaseException:
-            finished = False
+            checked = True
+        except BaseException as error:
+            checked = _is_the_cells(error)
             raise
         finally:
-            self._finish(finished=finished)
+            self._finish(checked=checked)
         return not self._broken
 
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """Run a comprehension: pairs of an item and the event of an element."""
         self._start()
         item: Any = None
-        finished = False
+        checked = False
         try:
             with self._cell.inbox:
                 for event in self.replay():
@@ -109,9 +109,12 @@ class LoopRun:
                         yield item, event
             if self._failure is not None:
                 raise self._failure
-            finished = True
+            checked = True
+        except BaseException as error:
+            checked = _is_the_cells(error)
+            raise
         finally:
-            self._finish(finished=finished)
+            self._finish(checked=checked)
 
     # -- what the commits' code calls ------------------------------------------------------------
 
@@ -273,7 +276,7 @@ class LoopRun:
 
     # -- the end -------------------------------------------------------------------------------
 
-    def _finish(self, *, finished: bool) -> None:
+    def _finish(self, *, checked: bool) -> None:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         self._report.wall = perf_counter() - self._began
@@ -281,7 +284,7 @@ class LoopRun:
             self._stop_within(self._log, self._own(self._flight))
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
-        if finished:
+        if checked:
             self._check_captured()
 
     def _stop_within(self, log: Log, own: Callable[[Any], Any]) -> None:
@@ -323,3 +326,8 @@ class LoopRun:
         values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
         apart = admitted.captured.own.keys() | {s.name for s in admitted.split.slices}
         return {n: v for n, v in values if n not in apart}
+
+
+def _is_the_cells(error: BaseException) -> bool:
+    """Whether an exception is the cell's own: what the work changed by then must not be lost."""
+    return isinstance(error, Exception) and not isinstance(error, MpmagicError)
