@@ -201,9 +201,15 @@ class Hoister:
     def _expr(self, node: ast.expr, guarded: bool) -> ast.expr:
         mark = len(self._before)
         left = self._rewritten(node, guarded)
-        if _may_raise(left):
+        if _may_raise(left) or (isinstance(left, ast.Name) and not self._is_bound(left.id)):
             self._before[mark:] = [left]
         return left
+
+    def _is_bound(self, name: str) -> bool:
+        """Whether the kernel surely finds a value under a name."""
+        dependence = self._dependence
+        inner = any(name in scope for scope in self._shadowed)
+        return inner or name in dependence.targets or dependence.knowledge.defined(name)
 
     def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
