@@ -201,15 +201,17 @@ class Hoister:
     def _expr(self, node: ast.expr, guarded: bool) -> ast.expr:
         mark = len(self._before)
         left = self._rewritten(node, guarded)
-        if _may_raise(left) or (isinstance(left, ast.Name) and not self._is_bound(left.id)):
+        if _may_raise(left) or self._is_unbound(left):
             self._before[mark:] = [left]
         return left
 
-    def _is_bound(self, name: str) -> bool:
-        """Whether the kernel surely finds a value under a name."""
-        dependence = self._dependence
+    def _is_unbound(self, node: ast.expr) -> bool:
+        """Whether it is a name under which the kernel may find no value."""
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return False
+        dependence, name = self._dependence, node.id
         inner = any(name in scope for scope in self._shadowed)
-        return inner or name in dependence.targets or dependence.knowledge.defined(name)
+        return not (inner or name in dependence.targets or dependence.knowledge.defined(name))
 
     def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
