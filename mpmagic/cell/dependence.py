@@ -30,6 +30,7 @@ from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.slices import Slice, find_slices
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Stage, Unit, cut
 
 __all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of", "jumps"]
@@ -166,7 +167,7 @@ class Dependence:
         for refusal in self.whole.refusals:
             if id(refusal) not in apart:
                 raise self._unsplittable(refusal)
-        for node in ast.walk(self.target):
+        for node in walk(self.target):
             if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
                 reason = "the loop's target isn't a plain name"
                 raise self._unsplittable(Refusal(node.lineno, ast.unparse(node), reason))
@@ -214,7 +215,7 @@ class Dependence:
             effects = headers[id(node)]
             if isinstance(node, ast.ClassDef):
                 return list(effects.reads)
-            spelt = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            spelt = {n.id for n in walk(node) if isinstance(n, ast.Name)}
             return [n for n in effects.reads if n in effects.late or n not in spelt]
 
         def hidden_binds(node: ast.AST) -> list[str]:
@@ -279,7 +280,7 @@ class Dependence:
         return bound and makes_its_own(name, unit, self.units, name in self.targets, self.knowledge)
 
     def _closes_figures(self) -> bool:
-        calls = [n.func for s in self.body for n in ast.walk(s) if isinstance(n, ast.Call)]
+        calls = [n.func for s in self.body for n in walk(s) if isinstance(n, ast.Call)]
         names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
         return "close" in names and "show" not in names
 
@@ -349,7 +350,7 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        spelt = {n.id for n in ast.walk(unit.node) if isinstance(n, ast.Name)}
+        spelt = {n.id for n in walk(unit.node) if isinstance(n, ast.Name)}
         bound_here = {n for n in self.whole.binds if n not in self.kernel}
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
@@ -395,7 +396,7 @@ class Dependence:
         if isinstance(node, ast.expr):
             if not self._touches_kernel(self.scanner.scan([node])):
                 return False  # computed in the worker
-        return any(self._needs_object(child, names) for child in ast.iter_child_nodes(node))
+        return any(self._needs_object(child, names) for child in children(node))
 
     def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:
         """An exception of a commit under ``try`` or ``with`` would change what follows."""
@@ -508,7 +509,7 @@ class Dependence:
         for unit in self.every_unit():
             names = {
                 f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
-                for n in (ast.walk(unit.node) if not unit.blocks else ())
+                for n in (walk(unit.node) if not unit.blocks else ())
                 if isinstance(n, ast.Call)
                 for f in [n.func]
             }
@@ -549,7 +550,7 @@ class Dependence:
         names = self.private | self.items
         if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             return  # its header's operands are values; what is inside is visited by itself
-        for call in ast.walk(unit.node):
+        for call in walk(unit.node):
             if not isinstance(call, ast.Call):
                 continue
             if not self._touches_kernel(self.scanner.scan([call])):
@@ -614,8 +615,8 @@ def jumps(node: ast.AST, *kinds: type[ast.stmt]) -> bool:
         return True
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
         return False
-    children = node.orelse if isinstance(node, ast.For | ast.While) else ast.iter_child_nodes(node)
-    return any(jumps(child, *kinds) for child in children)
+    inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
+    return any(jumps(child, *kinds) for child in inside)
 
 
 def breaks_of(statements: list[ast.stmt]) -> list[int]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
+from mpmagic.cell.syntax import walk
 
 __all__ = ["FIGURE", "Effects", "Mutation", "Refusal", "Scanner", "is_paired"]
 
@@ -289,7 +290,7 @@ class Scanner(ast.NodeVisitor):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.annotation)
-        if not self._scopes and any(isinstance(n, ast.Call) for n in ast.walk(node.annotation)):
+        if not self._scopes and any(isinstance(n, ast.Call) for n in walk(node.annotation)):
             reason = "its annotation calls something, which a split loop wouldn't"
             self.effects.refusals.append(Refusal(node.lineno, _brief(node.target), reason))
         if node.value is not None:
@@ -700,7 +701,7 @@ def own_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[
 
 
 def _declared_global(node: ast.AST) -> set[str]:
-    return {n for child in ast.walk(node) if isinstance(child, ast.Global) for n in child.names}
+    return {n for child in walk(node) if isinstance(child, ast.Global) for n in child.names}
 
 
 def is_paired(target: ast.expr, value: ast.expr) -> bool:

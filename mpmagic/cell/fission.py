@@ -24,7 +24,7 @@ from mpmagic.cell.guard import number_checked, slot_keys
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
-from mpmagic.cell.syntax import locate_new, set_blocks, unannotated
+from mpmagic.cell.syntax import copied, locate_new, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
 __all__ = ["BREAK", "START", "Fission", "SplitLoop"]
@@ -169,7 +169,7 @@ class Fission:
         dependence = self.dependence
         if dependence.element is None:
             return dependence.private
-        walrus = (n for s in dependence.body for n in ast.walk(s) if isinstance(n, ast.NamedExpr))
+        walrus = (n for s in dependence.body for n in walk(s) if isinstance(n, ast.NamedExpr))
         return {n.target.id for n in walrus} & dependence.private
 
     def _worker_loop(self, loop: ast.For, body: list[ast.stmt]) -> ast.stmt:
@@ -265,8 +265,8 @@ class Fission:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self._sites)
         hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
-        checked = [copy.deepcopy(key) for key in self.dependence.checked_keys.get(unit, ())]
-        site = unannotated(copy.deepcopy(unit.node))
+        checked = [copied(key) for key in self.dependence.checked_keys.get(unit, ())]
+        site = unannotated(copied(unit.node))
         self._sites.append(hoister.statement(site, guarded=unit.guarded))
         self._operands += hoister.operands
         described = site_of(unit, hoister.operands, self.dependence)
@@ -318,7 +318,7 @@ class Fission:
         belong to that part are computed once, and `operands` changed so that it takes them over.
         """
         hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
-        first = hoister.first(copy.deepcopy(unit.node))
+        first = hoister.first(copied(unit.node))
         count = len(hoister.operands)
         plain = all(isinstance(o, ast.Name | ast.Constant) for o in operands[count:])
         if first is None or plain or unit.guarded or self.dependence.element is not None:
@@ -343,7 +343,7 @@ class Fission:
 
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
-        store = copy.deepcopy(unit.node)
+        store = copied(unit.node)
         hoister = Hoister(self.dependence, lambda k: _local(number, k), fresh_only=self._fresh_only)
         hoister.statement(store)
         made: list[ast.stmt] = [
@@ -420,8 +420,8 @@ class Fission:
     def _calls_in_work(self) -> bool:
         """Whether the workers have more to do than an operator or two."""
         units = (u for u in self.dependence.every_unit() if u.stage is Stage.WORK)
-        nodes = [n for u in units if not u.blocks for n in ast.walk(u.node)]
-        nodes += [n for operand in self._operands for n in ast.walk(operand)]
+        nodes = [n for u in units if not u.blocks for n in walk(u.node)]
+        nodes += [n for operand in self._operands for n in walk(operand)]
         loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
         return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(
             u.stage is Stage.WORK for u in loops
@@ -430,7 +430,7 @@ class Fission:
     def _calls_in_kernel(self) -> bool:
         """Whether a commit computes something itself before it stores it."""
         for site in self._sites:
-            calls = [n for n in ast.walk(site) if isinstance(n, ast.Call)]
+            calls = [n for n in walk(site) if isinstance(n, ast.Call)]
             own = isinstance(site, ast.Expr) and isinstance(site.value, ast.Call)
             if len(calls) > own:
                 return True
@@ -482,10 +482,10 @@ def _local(site: int, index: int, context: ast.expr_context | None = None) -> as
 def _kept(place: ast.expr) -> list[ast.expr]:
     """The object that a mirrored store changes, and the key or attribute under which it does."""
     assert isinstance(place, ast.Attribute | ast.Subscript)
-    owner = copy.deepcopy(place.value)
+    owner = copied(place.value)
     if isinstance(place, ast.Attribute):
         return [owner, ast.Constant(place.attr), ast.Constant(True)]
-    key = copy.deepcopy(place.slice)
+    key = copied(place.slice)
     if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
         key = key.elts[0]  # the slot as a whole
     return [owner, key, ast.Constant(False)]

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.syntax import walk
 
 __all__ = ["Summaries", "global_names"]
 
@@ -239,7 +240,7 @@ def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]
     except SyntaxError:
         return {}  # a cell with other syntax of IPython's: the bytecode must do
     places: dict[tuple[int, str], list[_FunctionNode]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Lambda):
             places.setdefault((node.lineno, "<lambda>"), []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -15,7 +15,7 @@ from typing import Final
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
 from mpmagic.cell.slices import SliceKind, store_targets
-from mpmagic.cell.syntax import locate_new
+from mpmagic.cell.syntax import children, locate_new, walk
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
@@ -354,7 +354,7 @@ class Hoister:
 
 def _is_repeatable(node: ast.expr) -> bool:
     """Whether the kernel may evaluate it twice."""
-    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    calls = [n.func for n in walk(node) if isinstance(n, ast.Call)]
     return all(isinstance(f, ast.Attribute) and f.attr in ("get", "setdefault") for f in calls)
 
 
@@ -396,7 +396,7 @@ def _into_slot(unit: Unit, dependence: Dependence) -> bool:
 def _walk_but(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:
     if id(node) not in left_out:
         yield node
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             yield from _walk_but(child, left_out)
 
 

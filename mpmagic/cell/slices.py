@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
 from mpmagic.cell.knowledge import bound_names, root_of
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
 
 __all__ = ["Slice", "SliceKind", "find_slices", "store_targets"]
@@ -200,7 +201,7 @@ def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
             path = stack.pop()
             if isinstance(path[0], ast.Name) and path[0].id == name:
                 yield path
-            stack.extend([child, *path] for child in ast.iter_child_nodes(path[0]))
+            stack.extend([child, *path] for child in children(path[0]))
 
 
 def _own_parts(unit: Unit) -> Iterator[ast.AST]:
@@ -286,4 +287,4 @@ def _is_slot(place: ast.expr) -> bool:
 
 
 def _holds_slice(place: ast.expr) -> bool:
-    return any(isinstance(n, ast.Slice) for n in ast.walk(place))
+    return any(isinstance(n, ast.Slice) for n in walk(place))
