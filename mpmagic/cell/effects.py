@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import children, walk
 
 __all__ = ["FIGURE", "Effects", "Mutation", "Refusal", "Scanner", "is_paired"]
 
@@ -61,15 +61,24 @@ class Mutation:
 
     Attributes
     ----------
-    line, text
+    node
         The place.
     shallow
         Whether it changes no more than the very object that the name is bound to.
     """
 
-    line: int
-    text: str
+    node: ast.AST
     shallow: bool = False
+
+    @property
+    def line(self) -> int:
+        """The line of the place."""
+        return getattr(self.node, "lineno", 0)
+
+    @property
+    def text(self) -> str:
+        """The source of the place, made only where a message shows it."""
+        return _brief(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,11 @@ class Scanner(ast.NodeVisitor):
                 self.visit(node)
         return self.effects
 
+    def generic_visit(self, node: ast.AST) -> None:
+        """Visit what is inside a node of which no more is known."""
+        for child in children(node):
+            self.visit(child)
+
     # -- names ---------------------------------------------------------------------------------
 
     def _own(self, name: str) -> bool:
@@ -215,7 +229,7 @@ class Scanner(ast.NodeVisitor):
             self.effects.binds.setdefault(name, line)
 
     def _mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
-        mutation = Mutation(getattr(node, "lineno", 0), _brief(node), shallow)
+        mutation = Mutation(node, shallow)
         for outer in self._outer({name} if name is not None else set()):
             known = self.effects.mutates.get(outer)
             if known is None or (known.shallow and not shallow):
@@ -490,7 +504,7 @@ class Scanner(ast.NodeVisitor):
             manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
             self.effects.refusals.append(Refusal(line, _brief(node.func), reason, manager))
         if tables.call_draws(callee):
-            self.effects.draws.append(Mutation(line, _brief(node)))
+            self.effects.draws.append(Mutation(node))
         for position in tables.mutated_arguments(callee):
             if position < len(node.args):
                 for root in roots_of(node.args[position], self.knowledge):
@@ -555,7 +569,7 @@ class Scanner(ast.NodeVisitor):
         if self._plots(kind, func.attr, node):
             self._touch_figure(node, new=False)
         if tables.method_draws(kind, func.attr):
-            self.effects.draws.append(Mutation(node.lineno, _brief(node)))
+            self.effects.draws.append(Mutation(node))
         if tables.mutates(kind, func.attr, statement=statement):
             for name in roots_of(receiver, self.knowledge):
                 self._mutate(name, node, shallow=isinstance(receiver, ast.Name))

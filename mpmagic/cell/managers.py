@@ -52,8 +52,12 @@ class Managers:
     def __init__(self, knowledge: Knowledge, body: list[ast.stmt], targets: set[str]) -> None:
         self._knowledge = knowledge
         self._bound = {name for statement in body for name in bound_names(statement)} | targets
-        self._values = _assigned(body) if body else {}
+        self._body = body
         self._under_way: set[str] = set()
+
+    @functools.cached_property
+    def _values(self) -> dict[str, list[ast.expr]]:
+        return _assigned(self._body)
 
     def may_suppress(self, context: ast.expr) -> bool:
         """Whether the manager may swallow an exception of its block."""
