@@ -62,5 +62,5 @@ def _own_copies(name: str, dependence: Dependence) -> str:
 
 
 def _bound_by_functions_only(name: str, unit: Unit) -> bool:
-    spelt = {n.id for n in walk(unit.node) if isinstance(n, ast.Name)}
+    spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
     return name not in spelt

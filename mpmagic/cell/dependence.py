@@ -110,6 +110,7 @@ class Dependence:
     summaries: Summaries = field(init=False)
     scanner: Scanner = field(init=False)
     units: list[Unit] = field(init=False)
+    _order: list[Unit] = field(init=False)
     whole: Effects = field(init=False)
     flow: Flow = field(init=False)
     managers: Managers = field(init=False)
@@ -122,6 +123,7 @@ class Dependence:
         self.summaries = Summaries(self.knowledge)
         self.scanner = Scanner(self.knowledge, self.summaries)
         self.units = cut(self.body, self.scanner)
+        self._order = [inner for unit in self.units for inner in unit.walk()]
         self.whole = Effects()
         for unit in self.every_unit():
             self.whole.absorb(unit.header)
@@ -155,10 +157,9 @@ class Dependence:
         shared = self.kernel.keys() | self.targets
         return self.whole.touched() & self.allowances.private - shared
 
-    def every_unit(self) -> Iterator[Unit]:
-        """All units, those inside others included."""
-        for unit in self.units:
-            yield from unit.walk()
+    def every_unit(self) -> list[Unit]:
+        """All units in the order of the source, those inside others included."""
+        return self._order
 
     # -- what can't be split at all ------------------------------------------------------------
 
@@ -209,17 +210,18 @@ class Dependence:
     # -- the seeds -----------------------------------------------------------------------------
 
     def _walk_flow(self) -> None:
-        headers = {id(unit.node): unit.header for unit in self.every_unit()}
+        units = {id(unit.node): unit for unit in self.every_unit()}
 
         def hidden_reads(node: ast.AST) -> list[str]:
-            effects = headers[id(node)]
+            unit = units[id(node)]
+            effects = unit.header
             if isinstance(node, ast.ClassDef):
                 return list(effects.reads)
-            spelt = {n.id for n in walk(node) if isinstance(n, ast.Name)}
+            spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
             return [n for n in effects.reads if n in effects.late or n not in spelt]
 
         def hidden_binds(node: ast.AST) -> list[str]:
-            return [FIGURE] if FIGURE in headers[id(node)].binds else []
+            return [FIGURE] if FIGURE in units[id(node)].header.binds else []
 
         self.managers = Managers(self.knowledge, self.body, self.targets)
         self.flow = Flow(hidden_reads, hidden_binds, self.managers.may_suppress)
@@ -238,7 +240,7 @@ class Dependence:
     def _seed_sliced(self) -> None:
         if self.element is not None or not self.knowledge.slicing:
             return
-        units = list(self.every_unit())
+        units = self.every_unit()
         found = find_slices(units, self.targets, self.whole, self.scanner)
         apart = self.kernel.keys() | self.allowances.local | self.allowances.private
         self.slices = {n: s for n, s in found.items() if n not in apart}
@@ -280,7 +282,7 @@ class Dependence:
         return bound and makes_its_own(name, unit, self.units, name in self.targets, self.knowledge)
 
     def _closes_figures(self) -> bool:
-        calls = [n.func for s in self.body for n in walk(s) if isinstance(n, ast.Call)]
+        calls = [n.func for u in self.units for n in u.nodes if isinstance(n, ast.Call)]
         names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
         return "close" in names and "show" not in names
 
@@ -350,7 +352,7 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        spelt = {n.id for n in walk(unit.node) if isinstance(n, ast.Name)}
+        spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
         bound_here = {n for n in self.whole.binds if n not in self.kernel}
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
@@ -434,7 +436,7 @@ class Dependence:
 
     def _keep_sliced(self) -> None:
         """Give up what the kernel alone can know the slots' content of."""
-        order = list(self.every_unit())
+        order = self.every_unit()
         covered = {id(i) for u in order if u.blocks and u.stage is Stage.COMMIT for i in u.walk()}
         for at, unit in enumerate(order):
             touched = self._reached_slices(unit)
@@ -493,7 +495,7 @@ class Dependence:
 
     def _keep_order(self) -> None:
         """A temporary that a commit was handed must not change, or be changed, behind its back."""
-        order = list(self.every_unit())
+        order = self.every_unit()
         for i, unit in enumerate(order):
             if unit.stage is not Stage.COMMIT:
                 continue
@@ -509,7 +511,7 @@ class Dependence:
         for unit in self.every_unit():
             names = {
                 f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
-                for n in (walk(unit.node) if not unit.blocks else ())
+                for n in (unit.nodes if not unit.blocks else ())
                 if isinstance(n, ast.Call)
                 for f in [n.func]
             }
@@ -550,7 +552,7 @@ class Dependence:
         names = self.private | self.items
         if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             return  # its header's operands are values; what is inside is visited by itself
-        for call in walk(unit.node):
+        for call in unit.nodes:
             if not isinstance(call, ast.Call):
                 continue
             if not self._touches_kernel(self.scanner.scan([call])):

@@ -81,7 +81,7 @@ class SplitLoop:
     deleted
         Private names that the body unbinds.
     operands
-        What the worker sends, as dumped syntax trees: two splits that send the same are the same.
+        What the worker sends.
     sites
         The commits' sites.
     speculates
@@ -105,12 +105,16 @@ class SplitLoop:
     shared: frozenset[str]
     kernel_reads: frozenset[str]
     deleted: frozenset[str]
-    operands: tuple[str, ...]
+    operands: tuple[ast.expr, ...]
     sites: tuple[Site, ...]
     speculates: bool
     slices: tuple[Slice, ...]
     fresh: frozenset[str]
     probes: frozenset[int]
+
+    def sends_like(self, other: SplitLoop) -> bool:
+        """Whether the workers of both send the same: then their kernel's halves are the same."""
+        return [*map(ast.dump, self.operands)] == [*map(ast.dump, other.operands)]
 
 
 class Fission:
@@ -196,7 +200,7 @@ class Fission:
             shared=frozenset(dependence.kernel.keys() - {FIGURE}),
             kernel_reads=frozenset(self._kernel_reads()),
             deleted=frozenset(_deleted(dependence, end) & private),
-            operands=tuple(ast.dump(operand) for operand in self._operands),
+            operands=tuple(self._operands),
             sites=tuple(self._described_sites),
             speculates=self._speculates,
             slices=tuple(dependence.slices.values()),
@@ -281,7 +285,7 @@ class Fission:
             before = self._probe(unit, number, operands)
         if described.state:
             operands.append(_bound_now(described.unsure))
-        sent = map(ast.dump, hoister.operands)
+        sent = [ast.dump(o) for o in hoister.operands] if checked else []
         rest = [self._checked(k) for k in checked if ast.dump(k) not in sent]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
@@ -302,6 +306,8 @@ class Fission:
                 return [self._checked(o, by=_NUMBER) for o in operands]
         keys = [ast.dump(key) for key in checked]
         slots = [ast.dump(key) for key in slot_keys(unit.node)]
+        if not keys and not slots:
+            return operands
         return [
             self._checked(o)
             if (text := ast.dump(o)) in keys
@@ -420,7 +426,7 @@ class Fission:
     def _calls_in_work(self) -> bool:
         """Whether the workers have more to do than an operator or two."""
         units = (u for u in self.dependence.every_unit() if u.stage is Stage.WORK)
-        nodes = [n for u in units if not u.blocks for n in walk(u.node)]
+        nodes = [n for u in units if not u.blocks for n in u.nodes]
         nodes += [n for operand in self._operands for n in walk(operand)]
         loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
         return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(

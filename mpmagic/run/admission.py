@@ -121,7 +121,7 @@ def _split_again(
         )
     except Unsplittable as reason:
         raise StaysInKernel(f"line {reason.refusal.line}: {reason.refusal.reason}") from reason
-    if planned.element is not None and split.operands != planned.split.operands:
+    if planned.element is not None and not split.sends_like(planned.split):
         raise StaysInKernel("its names turned out to be something else than the source shows")
     return dependence, split
 
