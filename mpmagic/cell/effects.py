@@ -119,6 +119,8 @@ class Effects:
         Whether there is a call, comprehension or operator: something worth sending.
     late
         Names that a function made here reads when it is called.
+    hidden
+        Names that functions of the notebook touch which are called here.
     """
 
     reads: dict[str, int] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Effects:
     draws: list[Mutation] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     late: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     substantial: bool = False
 
     def touched(self) -> set[str]:
@@ -153,6 +156,7 @@ class Effects:
         self.draws += other.draws
         self.refusals += other.refusals
         self.late |= other.late
+        self.hidden |= other.hidden
         self.substantial |= other.substantial
 
 
@@ -172,7 +176,7 @@ class Scanner(ast.NodeVisitor):
         self, knowledge: Knowledge, summarise: Callable[[Any], FunctionSummary | None]
     ) -> None:
         self.knowledge = knowledge
-        self.summarise = summarise
+        self._summarise = summarise
         self.effects = Effects()
         # For each inner scope its names, and the outer names that their values are taken from.
         self._scopes: list[dict[str, set[str]]] = []
@@ -212,6 +216,13 @@ class Scanner(ast.NodeVisitor):
         """Visit what is inside a node of which no more is known."""
         for child in children(node):
             self.visit(child)
+
+    def summarise(self, callee: Any) -> FunctionSummary | None:
+        """What calling `callee` does, if the notebook defines it; noted as hidden from sight."""
+        summary = self._summarise(callee)
+        if summary is not None:
+            self.effects.hidden |= summary.effects.touched()
+        return summary
 
     # -- names ---------------------------------------------------------------------------------
 

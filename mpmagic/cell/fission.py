@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import types
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,10 +20,11 @@ from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import number_checked, slot_keys
+from mpmagic.cell.half import Half
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
-from mpmagic.cell.syntax import copied, locate_new, set_blocks, unannotated, walk
+from mpmagic.cell.syntax import copied, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
 __all__ = ["BREAK", "START", "Fission", "SplitLoop"]
@@ -62,10 +62,10 @@ class SplitLoop:
     line
         The line of the loop in the cell.
     work
-        Code of the worker's function; its parameters are the log's append, the items, and what
+        The worker's function; its parameters are the log's append, the items, and what
         else a worker's half calls.
     commit
-        Code of the kernel's function ``(events, replay)``; None for a comprehension.
+        The kernel's function ``(events, replay)``; None for a comprehension.
     captured
         Names that the work reads from the notebook.
     private
@@ -96,8 +96,8 @@ class SplitLoop:
     """
 
     line: int
-    work: types.CodeType
-    commit: types.CodeType | None
+    work: Half
+    commit: Half | None
     captured: frozenset[str]
     private: frozenset[str]
     certain: frozenset[str]
@@ -150,9 +150,9 @@ class Fission:
         body = self._worker_block(dependence.units, inner=False)
         self._refuse_if_idle(loop)
         outer = dependence.private | dependence.targets
-        work = self._function(_WORK, self._worker_loop(loop, body), outer, loop)
+        work = self._half(_WORK, self._worker_loop(loop, body), outer, loop)
         bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
-        commit = self._function(_COMMIT, self._replay(loop), bound, loop)
+        commit = self._half(_COMMIT, self._replay(loop), bound, loop)
         return self._described(loop, work, commit)
 
     def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, ast.stmt]:
@@ -164,7 +164,7 @@ class Fission:
         self._refuse_if_idle(loop)
         # Its names are its own: locals, which the functions that it calls don't see. What a
         # walrus binds is the cell's.
-        work = self._function(_WORK, self._worker_loop(loop, body), self._surviving(), loop)
+        work = self._half(_WORK, self._worker_loop(loop, body), self._surviving(), loop)
         (element,) = self._sites
         return self._described(loop, work, None), element
 
@@ -183,9 +183,7 @@ class Fission:
             body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
         return ast.For(target=loop.target, iter=_name(_ITEMS, loop), body=body, orelse=[])
 
-    def _described(
-        self, loop: ast.For, work: types.CodeType, commit: types.CodeType | None
-    ) -> SplitLoop:
+    def _described(self, loop: ast.For, work: Half, commit: Half | None) -> SplitLoop:
         dependence = self.dependence
         end = dependence.flow.at_end
         private = self._surviving()
@@ -393,22 +391,12 @@ class Fission:
 
     # -- both ----------------------------------------------------------------------------------
 
-    def _function(
+    def _half(
         self, parameters: list[str], body: ast.stmt, bound: Iterable[str], loop: ast.For
-    ) -> types.CodeType:
+    ) -> Half:
         names = sorted(n for n in bound if n != FIGURE)
-        statements: list[ast.stmt] = [ast.Global(names=names)] if names else []
-        # Parsed rather than built: which fields a function has depends on Python's version.
-        (function,) = ast.parse("def loop(): pass").body
-        assert isinstance(function, ast.FunctionDef)
-        function.name = ".loop"
-        function.args.args = [ast.arg(arg=p) for p in parameters]
-        function.body = [*statements, ast.copy_location(body, loop)]
-        locate_new(function, loop.lineno)
-        module = ast.Module(body=[function], type_ignores=[])
-        code = compile(module, self._filename, "exec", dont_inherit=True)
-        inner = next(c for c in code.co_consts if isinstance(c, types.CodeType))
-        return _as_module(inner)
+        at_loop = ast.copy_location(body, loop)
+        return Half(tuple(parameters), tuple(names), at_loop, self._filename)
 
     def _refuse_if_idle(self, loop: ast.For) -> None:
         if self._substantial and (self._calls_in_work() or not self._calls_in_kernel()):
@@ -452,17 +440,6 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
 def _is_light(node: ast.AST) -> bool:
     """Whether it is a call that costs less than the way to a worker."""
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LIGHT
-
-
-def _as_module(code: types.CodeType) -> types.CodeType:
-    """Code of one of our functions under the names that it would have in the cell."""
-    constants = tuple(
-        c.replace(co_qualname=c.co_qualname.removeprefix(".loop.<locals>."))
-        if isinstance(c, types.CodeType)
-        else c
-        for c in code.co_consts
-    )
-    return code.replace(co_name="<module>", co_qualname="<module>", co_consts=constants)
 
 
 def _operand(index: int) -> ast.expr:

@@ -9,7 +9,7 @@ expression, the body of a lambda), and leaves to the kernel what the kernel has 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
@@ -369,7 +369,7 @@ def mutates_deeply(dependence: Dependence) -> bool:
     shallow = {
         id(u.node) for u in dependence.every_unit() if u.mirrored and _into_slot(u, dependence)
     }
-    nodes = [n for u in dependence.units for n in _walk_but(u.node, shallow)]
+    nodes = [n for u in dependence.units for n in _nodes_but(u, shallow)]
     bound = {
         name
         for node in nodes
@@ -391,6 +391,13 @@ def _into_slot(unit: Unit, dependence: Dependence) -> bool:
         if not isinstance(owner, ast.Name):
             return False
     return True
+
+
+def _nodes_but(unit: Unit, left_out: set[int]) -> Iterable[ast.AST]:
+    """The nodes of a unit but for some units inside it."""
+    if not left_out:
+        return unit.nodes
+    return _walk_but(unit.node, left_out)
 
 
 def _walk_but(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:

@@ -51,9 +51,13 @@ class Managers:
 
     def __init__(self, knowledge: Knowledge, body: list[ast.stmt], targets: set[str]) -> None:
         self._knowledge = knowledge
-        self._bound = {name for statement in body for name in bound_names(statement)} | targets
         self._body = body
+        self._targets = targets
         self._under_way: set[str] = set()
+
+    @functools.cached_property
+    def _bound(self) -> set[str]:
+        return {name for s in self._body for name in bound_names(s)} | self._targets
 
     @functools.cached_property
     def _values(self) -> dict[str, list[ast.expr]]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
+from mpmagic.cell.effects import Effects, Scanner
 from mpmagic.cell.knowledge import bound_names, root_of
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
@@ -107,11 +107,10 @@ def find_slices(
         Tells what an expression does.
     """
     variables = targets - whole.binds.keys()
-    hidden = _hidden_touches(units, scanner)
     tries = (u.blocks[0] for u in units if isinstance(u.node, ast.Try | ast.TryStar))
     protected = {inner.node for block in tries for unit in block for inner in unit.walk()}
     found = {}
-    for name in whole.mutates.keys() - whole.binds.keys() - hidden:
+    for name in whole.mutates.keys() - whole.binds.keys() - whole.hidden:
         stores = _stores(name, units, scanner)
         if not stores or _is_aliased(name, whole):
             continue
@@ -121,20 +120,6 @@ def find_slices(
         if slice_ is not None:
             found[name] = slice_
     return found
-
-
-def _hidden_touches(units: list[Unit], scanner: Scanner) -> set[str]:
-    """Names that functions of the notebook touch which the body calls."""
-    hidden: set[str] = set()
-
-    def noted(callee: Any) -> FunctionSummary | None:
-        summary = scanner.summarise(callee)
-        if summary is not None:
-            hidden.update(summary.effects.touched())
-        return summary
-
-    Scanner(scanner.knowledge, noted).scan(part for unit in units for part in _own_parts(unit))
-    return hidden
 
 
 def _stores(name: str, units: list[Unit], scanner: Scanner) -> list[ast.expr]:

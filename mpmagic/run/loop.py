@@ -79,9 +79,9 @@ class LoopRun:
 
     def run(self) -> bool:
         """Run a loop statement; whether it ended without a ``break``."""
-        code = self._admitted.split.commit
-        assert code is not None
-        commit = types.FunctionType(code, self._cell.namespace)
+        half = self._admitted.split.commit
+        assert half is not None
+        commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
             with self._cell.inbox:
