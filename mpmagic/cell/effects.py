@@ -224,10 +224,13 @@ class Scanner(ast.NodeVisitor):
             self.effects.hidden |= summary.effects.touched()
         return summary
 
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Nothing: it does nothing."""
+
     # -- names ---------------------------------------------------------------------------------
 
     def _own(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
+        return bool(self._scopes) and any(name in scope for scope in self._scopes)
 
     def _read(self, name: str, line: int) -> None:
         if not self._own(name):
@@ -591,8 +594,8 @@ class Scanner(ast.NodeVisitor):
         module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
         if not isinstance(module, str):
             return
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
         if module == "matplotlib.pyplot":
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
             new = name in _NEW_FIGURE and not any(k.arg == "num" for k in node.keywords)
             self._touch_figure(node, new=new and not (name == "figure" and node.args))
         elif module.partition(".")[0] == "seaborn":
