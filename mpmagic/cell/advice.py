@@ -7,6 +7,7 @@ from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
 
 __all__ = ["AHEAD", "advice_for", "guarded_call"]
@@ -41,7 +42,7 @@ def guarded_call(unit: Unit, dependence: Dependence) -> Refusal | None:
     if not (unit.guarded or isinstance(unit.node, ast.If)) or dependence.allowances.ahead:
         return None
     body = unit.node.body if isinstance(unit.node, ast.If) else [unit.node]
-    nodes = (n for statement in body for n in ast.walk(statement))
+    nodes = (n for statement in body for n in walk(statement))
     for call in (n for n in nodes if isinstance(n, ast.Call)):
         effects = dependence.scanner.scan([call])
         if effects.touched() & dependence.kernel.keys() or effects.kernel_only:
@@ -61,5 +62,5 @@ def _own_copies(name: str, dependence: Dependence) -> str:
 
 
 def _bound_by_functions_only(name: str, unit: Unit) -> bool:
-    spelt = {n.id for n in ast.walk(unit.node) if isinstance(n, ast.Name)}
+    spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
     return name not in spelt

@@ -121,9 +121,18 @@ def _split_again(
         )
     except Unsplittable as reason:
         raise StaysInKernel(f"line {reason.refusal.line}: {reason.refusal.reason}") from reason
-    if planned.element is not None and split.operands != planned.split.operands:
+    if planned.element is not None and not split.sends_like(planned.split):
         raise StaysInKernel("its names turned out to be something else than the source shows")
+    _check_compiles(split)
     return dependence, split
+
+
+def _check_compiles(split: SplitLoop) -> None:
+    for half in (split.work, split.commit):
+        try:
+            _ = half and half.code
+        except (SyntaxError, RecursionError) as error:
+            raise StaysInKernel(f"it can't be compiled apart from the cell: {error}") from error
 
 
 def _items_immutable(iterable: Any) -> bool:
@@ -189,7 +198,7 @@ def _modules(
     split: SplitLoop, captured: Captured, source: ItemSource, cell: CellContext
 ) -> tuple[ModuleState, ...]:
     """The modules that the work may look into; none of them may be changed by commits."""
-    codes = (split.work, *(f.__code__ for f in captured.functions))
+    codes = (split.work.code, *(f.__code__ for f in captured.functions))
     names = {name for code in codes for name in names_in(code)}
     reached = captured.modules | source.modules
     try:

@@ -96,7 +96,7 @@ class Dispatch:
     def _pack_program(self, admitted: Admitted, private: tuple[str, ...]) -> Parcel:
         split, cell = admitted.split, self._cell
         source = ProgramSource(
-            work=split.work,
+            work=split.work.code,
             private=private,
             certain=split.certain & set(private),
             targets=split.targets,
