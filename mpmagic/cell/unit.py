@@ -39,6 +39,8 @@ class Unit:
         Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored
         Whether the worker does it too, on its copies of sliced state.
+    sent
+        Of a commit, the text of what a worker computes for it.
     """
 
     node: ast.stmt
@@ -48,6 +50,7 @@ class Unit:
     why: str = ""
     guarded: bool = False
     mirrored: bool = False
+    sent: list[str] = field(default_factory=list)
 
     def walk(self) -> Iterator[Unit]:
         """This unit and those inside it."""
