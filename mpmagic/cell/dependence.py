@@ -178,7 +178,7 @@ class Dependence:
                 raise self._unsplittable(Refusal(line, "", reason))
         if self.whole.draws and not self.allowances.seeded:
             draw = self.whole.draws[0]
-            reason = "iterations share this stream of random numbers"
+            reason = "it draws from a stream of random numbers that iterations share"
             advice = (
                 "give each iteration a generator of its own, such as "
                 "`np.random.default_rng([seed, i])`, or use `--seed N`"
@@ -231,11 +231,15 @@ class Dependence:
         for name, line in self.flow.exposed.items():
             apart = self.allowances.local | self.allowances.private
             if name in self.whole.binds and name not in apart:
-                bound_at = self.whole.binds[name]
-                self.kernel[name] = (
-                    f"line {line} reads `{name}` before this iteration has bound it: "
-                    f"line {bound_at} carries its value from one iteration to the next"
-                )
+                self.kernel[name] = self._carried(name, line)
+
+    def _carried(self, name: str, line: int) -> str:
+        bound_at = self.whole.binds[name]
+        if not any(name in bound_names(statement) for statement in self.body):
+            return f"line {line} calls a function that binds `{name}`, which iterations share"
+        if bound_at == line:
+            return f"line {line} carries `{name}` from one iteration to the next"
+        return f"line {line} reads `{name}` as line {bound_at} of the iteration before left it"
 
     def _seed_sliced(self) -> None:
         if self.element is not None or not self.knowledge.slicing:
@@ -584,7 +588,7 @@ class Dependence:
         if self.allowances.ahead:
             return
         for line in breaks_of(self.body):
-            reason = "a `break` may end the loop while later iterations are running already"
+            reason = "it may end the loop while later iterations are running already"
             advice = "`--ahead` lets work run that the serial cell might have skipped"
             raise self._unsplittable(Refusal(line, "break", reason), advice)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dataclasses
 import enum
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -554,7 +555,7 @@ class Scanner(ast.NodeVisitor):
     def _absorb_call(
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
     ) -> None:
-        self.effects.absorb(summary.effects)
+        self.effects.absorb(_at_call(summary.effects, node))
         for position in summary.mutated_parameters:
             if position < len(arguments):
                 for root in roots_of(arguments[position], self.knowledge):
@@ -739,6 +740,19 @@ def is_paired(target: ast.expr, value: ast.expr) -> bool:
     if len(target.elts) != len(value.elts):
         return False
     return not any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
+
+
+def _at_call(effects: Effects, node: ast.Call) -> Effects:
+    """A function's effects as those of a call: its own lines may be another cell's."""
+    line = node.lineno
+    kept = dict.fromkeys(effects.kernel_only.values())
+    return dataclasses.replace(
+        effects,
+        mutates={n: Mutation(node, m.shallow) for n, m in effects.mutates.items()},
+        draws=[Mutation(node) for _ in effects.draws],
+        kernel_only={line: "; ".join(kept)} if kept else {},
+        refusals=[dataclasses.replace(refusal, line=line) for refusal in effects.refusals],
+    )
 
 
 def _loaded(node: ast.Name) -> ast.Name:

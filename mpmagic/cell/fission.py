@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mpmagic.cell.advice import advice_for, guarded_call
+from mpmagic.cell.advice import advice_for, guarded_call, kept_call
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
@@ -270,6 +270,7 @@ class Fission:
         site = unannotated(copied(unit.node))
         self._sites.append(hoister.statement(site, guarded=unit.guarded))
         self._operands += hoister.operands
+        unit.sent = [o for o in hoister.operands if _is_heavy(o)]
         described = site_of(unit, hoister.operands, self.dependence)
         self._described_sites.append(described)
         sent = self.dependence.scanner.scan(hoister.operands)
@@ -401,24 +402,33 @@ class Fission:
     def _refuse_if_idle(self, loop: ast.For) -> None:
         if self._substantial and (self._calls_in_work() or not self._calls_in_kernel()):
             return
-        for unit in self.dependence.every_unit():
-            if unit.stage is Stage.COMMIT and unit.whole().substantial:
-                text = ast.unparse(unit.node).partition("\n")[0]
-                refusal = guarded_call(unit, self.dependence)
-                refusal = refusal or Refusal(unit.node.lineno, text, unit.why)
-                advice = advice_for(unit, self.dependence)
-                raise Unsplittable(refusal, advice, self.dependence.units)
-        refusal = Refusal(loop.lineno, "for", "there is no work in the body that is worth sending")
-        raise Unsplittable(refusal, "", self.dependence.units)
+        dependence = self.dependence
+        commits = [u for u in dependence.every_unit() if u.stage is Stage.COMMIT]
+        commits = [u for u in commits if u.whole().substantial]
+        for unit in commits:
+            refusal = guarded_call(unit, dependence) or kept_call(unit, dependence)
+            if refusal is not None:
+                raise Unsplittable(refusal, advice_for(unit, dependence), dependence.units)
+        for unit in commits:
+            if not isinstance(unit.node, ast.Expr):  # nor is a method that only stores
+                refusal = Refusal(
+                    unit.node.lineno, ast.unparse(unit.node).partition("\n")[0], unit.why
+                )
+                raise Unsplittable(refusal, advice_for(unit, dependence), dependence.units)
+        refusal = Refusal(loop.lineno, "", "there is no work in the body that is worth sending")
+        raise Unsplittable(refusal, "", dependence.units)
 
     def _calls_in_work(self) -> bool:
         """Whether the workers have more to do than an operator or two."""
-        units = (u for u in self.dependence.every_unit() if u.stage is Stage.WORK)
+        units = [u for u in self.dependence.every_unit() if u.stage is Stage.WORK]
         nodes = [n for u in units if not u.blocks for n in u.nodes]
         nodes += [n for operand in self._operands for n in walk(operand)]
-        loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
+        loops = [(u, u.node) for u in units if isinstance(u.node, ast.For | ast.While)]
+        headers = [loop.iter if isinstance(loop, ast.For) else loop.test for _, loop in loops]
+        nodes += [n for header in headers for n in walk(header)]
+        inside = [inner for unit, _ in loops for block in unit.blocks for inner in block]
         return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(
-            u.stage is Stage.WORK for u in loops
+            unit.stage is Stage.WORK for unit in inside
         )
 
     def _calls_in_kernel(self) -> bool:
@@ -437,8 +447,9 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
     return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
 
 
-def _are_plain(operands: list[ast.expr]) -> bool:
-    return all(isinstance(o, ast.Name | ast.Constant) for o in operands)
+def _is_heavy(operand: ast.AST) -> bool:
+    """Whether there is something to compute that is worth the way to a worker."""
+    return any(isinstance(n, _HEAVY) and not _is_light(n) for n in walk(operand))
 
 
 def _is_light(node: ast.AST) -> bool:

@@ -41,6 +41,8 @@ class Unit:
         Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored
         Whether the worker does it too, on its copies of sliced state.
+    sent
+        Of a commit, what a worker computes for it.
     """
 
     node: ast.stmt
@@ -50,6 +52,7 @@ class Unit:
     why: str = ""
     guarded: bool = False
     mirrored: bool = False
+    sent: list[ast.expr] = field(default_factory=list)
 
     @cached_property
     def nodes(self) -> list[ast.AST]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
 from mpmagic.cell.effects import FIGURE
+from mpmagic.cell.explain import told
 from mpmagic.cell.fission import SplitLoop
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
@@ -120,7 +121,7 @@ def _split_again(
             planned.loop, knowledge, cell.options.allowances, cell.filename, element=planned.element
         )
     except Unsplittable as reason:
-        raise StaysInKernel(f"line {reason.refusal.line}: {reason.refusal.reason}") from reason
+        raise StaysInKernel(told(reason.refusal)) from reason
     if planned.element is not None and not split.sends_like(planned.split):
         raise StaysInKernel("its names turned out to be something else than the source shows")
     _check_compiles(split)
