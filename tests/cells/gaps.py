@@ -36,12 +36,7 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 
-ON_POOL: Final[dict[str, tuple[str, ...]]] = {
-    "a different notebook: print options and options of pandas aren't followed": (
-        "nasty/numpy-print-options",
-        "nasty/pandas-option-read-by-the-work",
-    ),
-}
+ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""
