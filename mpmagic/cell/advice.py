@@ -65,15 +65,19 @@ def kept_call(unit: Unit, dependence: Dependence) -> Refusal | None:
     for call, effects in _calls(unit, dependence):
         kept = [n for n in dependence.kernel if n in effects.touched()]
         if kept:
-            return Refusal(call.lineno, ast.unparse(call), _kept_by(kept[0], effects, dependence))
+            reason = _kept_by(kept[0], call, effects, dependence)
+            return Refusal(call.lineno, ast.unparse(call), reason)
     return None
 
 
-def _kept_by(name: str, effects: Effects, dependence: Dependence) -> str:
+def _kept_by(name: str, call: ast.Call, effects: Effects, dependence: Dependence) -> str:
     why, changed = dependence.kernel[name], dependence.whole.mutates.get(name)
     if changed is None or name in effects.mutates or not why.endswith(f"changes `{name}`"):
         return why
-    return f"it reads `{name}`, which `{changed.text}` in line {changed.line} changes"
+    where = f"`{changed.text}` in line {changed.line}"
+    if changed.line == call.lineno:
+        where = "the same line"
+    return f"it reads `{name}`, which {where} changes"
 
 
 def _past_guard(unit: Unit, dependence: Dependence) -> str:

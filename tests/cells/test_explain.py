@@ -82,13 +82,18 @@ for x in xs:
             "--private model",
         ),
         (
+            "a = [1]\nfor x in xs:\n    y = step(a[-1])\n    a.append(y)\n",
+            "line 4: `step(a[-1])` reads `a`, which `a.append(y)` in line 5 changes",
+            "",
+        ),
+        (
             "out = []\nfor x in xs:\n    out.append(x)\n",
             "line 3: there is no work in the body that is worth sending",
             "",
         ),
         (
             "a = [1, 2]\nfor i in range(1, 2):\n    a[i] = step(a[i - 1])\n",
-            "line 4: `step(a[i - 1])` reads `a`, which `a[i]` in line 4 changes",
+            "line 4: `step(a[i - 1])` reads `a`, which the same line changes",
             "",
         ),
         (
