@@ -96,7 +96,7 @@ def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:
     else:
         # In a display, so that what the kernel has already is not sent.
         value = ast.Tuple(elts=[node.elt], ctx=ast.Load())
-    element: ast.stmt = ast.Expr(value=copied(value))
+    element: ast.stmt = ast.Expr(value=value)
     ast.copy_location(element, node.key if isinstance(node, ast.DictComp) else node.elt)
     ast.copy_location(element.value, element)  # type: ignore[attr-defined]
     body = element
@@ -104,17 +104,17 @@ def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:
     for generator in reversed(rest):
         body = _nested(generator, body)
     for test in reversed(first.ifs):
-        body = ast.copy_location(ast.If(test=copied(test), body=[body], orelse=[]), test)
-    loop = ast.For(target=copied(first.target), iter=first.iter, body=[body], orelse=[])
+        body = ast.copy_location(ast.If(test=test, body=[body], orelse=[]), test)
+    loop = ast.For(target=first.target, iter=first.iter, body=[body], orelse=[])
     return ast.copy_location(loop, node), element
 
 
 def _nested(generator: ast.comprehension, body: ast.stmt) -> ast.stmt:
     for test in reversed(generator.ifs):
-        body = ast.copy_location(ast.If(test=copied(test), body=[body], orelse=[]), test)
+        body = ast.copy_location(ast.If(test=test, body=[body], orelse=[]), test)
     loop = ast.For(
-        target=copied(generator.target),
-        iter=copied(generator.iter),
+        target=generator.target,
+        iter=generator.iter,
         body=[body],
         orelse=[],
     )

@@ -47,6 +47,12 @@ _READING: Final = frozenset(
 )  # fmt: skip
 
 
+_NEVER_JUMPING: Final = (
+    ast.expr, ast.Expr, ast.Assign, ast.AugAssign, ast.FunctionDef, ast.AsyncFunctionDef,
+    ast.ClassDef,
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Allowances:
     """What the user lets a loop do beyond the promise's defaults.
@@ -117,6 +123,7 @@ class Dependence:
     kernel: dict[str, str] = field(init=False, default_factory=dict)
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
+    _roots: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.targets = bound_names(self.target)
@@ -217,8 +224,7 @@ class Dependence:
             effects = unit.header
             if isinstance(node, ast.ClassDef):
                 return list(effects.reads)
-            spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
-            return [n for n in effects.reads if n in effects.late or n not in spelt]
+            return [n for n in effects.reads if n in effects.late or n not in unit.spelt]
 
         def hidden_binds(node: ast.AST) -> list[str]:
             return [FIGURE] if FIGURE in units[id(node)].header.binds else []
@@ -266,9 +272,10 @@ class Dependence:
     def _seed_shared(self, name: str, mutation: Mutation) -> None:
         apart = self.allowances.local | self.allowances.private
         shared = {n for n in self.alias_roots(name) if self._is_outside(n)} - apart
-        why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
-        for other in (*sorted(shared), name) if shared else ():
-            self.kernel.setdefault(other, why)
+        names = [n for n in (*sorted(shared), name) if n not in self.kernel] if shared else []
+        if names:
+            why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
+            self.kernel |= dict.fromkeys(names, why)
 
     def _changes_its_own(self, name: str, unit: Unit) -> bool:
         """Whether a unit changes nothing of `name` but an object that the iteration has made."""
@@ -297,13 +304,15 @@ class Dependence:
 
     def alias_roots(self, name: str) -> set[str]:
         """`name` and every name from which its value may be taken as a path."""
+        if name in self._roots:
+            return self._roots[name]
         reached, open_ = {name}, [name]
         while open_:
             for root in self.whole.aliases.get(open_.pop(), ()):
                 if root not in reached:
                     reached.add(root)
                     open_.append(root)
-        return reached
+        return self._roots.setdefault(name, reached)
 
     def _is_outside(self, name: str) -> bool:
         if name == FIGURE:
@@ -352,11 +361,11 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
         bound_here = {n for n in self.whole.binds if n not in self.kernel}
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
-        for name in bound_here & {n for n in effects.reads if n in effects.late or n not in spelt}:
+        hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}
+        for name in bound_here & hidden:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
         for name in bound_here & self._read_when_called(effects.reads):
@@ -436,6 +445,8 @@ class Dependence:
 
     def _keep_sliced(self) -> None:
         """Give up what the kernel alone can know the slots' content of."""
+        if not self.slices:
+            return
         order = self.every_unit()
         covered = {id(i) for u in order if u.blocks and u.stage is Stage.COMMIT for i in u.walk()}
         for at, unit in enumerate(order):
@@ -500,8 +511,9 @@ class Dependence:
             if unit.stage is not Stage.COMMIT:
                 continue
             for name, storing in self._handed(unit):
+                names = self._leading_to(name)
                 later = self._after(order, i)
-                if any(self._conflicts(u, name, storing=storing) for u in later):
+                if any(_conflicts(u, names, storing=storing) for u in later):
                     why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
                     self.kernel.setdefault(name, why)
 
@@ -539,33 +551,29 @@ class Dependence:
         again = list(inner_loop.walk()) if inner_loop is not None else []
         return [*order[i + 1 :], *again]
 
-    def _conflicts(self, unit: Unit, name: str, *, storing: bool) -> bool:
-        aliases = {n for n in (*self.whole.binds, *self.targets) if name in self.alias_roots(n)}
-        names = aliases | {name}
-        if names & set(unit.header.mutates):
-            # To keep a reference is all that the commit did: the serial loop's object changes too.
-            return True
-        return not storing and bool(names & set(unit.header.reads))
+    def _leading_to(self, name: str) -> set[str]:
+        """`name` and the names whose values may be taken from it."""
+        bound = (*self.whole.binds, *self.targets)
+        return {n for n in bound if name in self.alias_roots(n)} | {name}
 
     def _handed(self, unit: Unit) -> Iterator[tuple[str, bool]]:
         """Private names and items whose very object a commit gets, and whether it only keeps it."""
-        names = self.private | self.items
         if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             return  # its header's operands are values; what is inside is visited by itself
-        for call in unit.nodes:
-            if not isinstance(call, ast.Call):
+        calls = [n for n in unit.nodes if isinstance(n, ast.Call)]
+        names = self.private | self.items if calls else ()
+        for call in calls:
+            values = [*call.args, *(k.value for k in call.keywords)]
+            parts = [v.value if isinstance(v, ast.Starred) else v for v in values]
+            given = [p.id for p in parts if isinstance(p, ast.Name) and p.id in names]
+            callee = self.knowledge.resolve(call.func)
+            if not given or (callee is not UNKNOWN and tables.never_mutates_arguments(callee)):
                 continue
             if not self._touches_kernel(self.scanner.scan([call])):
                 continue
-            callee = self.knowledge.resolve(call.func)
-            if callee is not UNKNOWN and tables.never_mutates_arguments(callee):
-                continue
             storing = self._keeps_only(call)
-            for argument in (*call.args, *(k.value for k in call.keywords)):
-                if isinstance(argument, ast.Starred):
-                    argument = argument.value
-                if isinstance(argument, ast.Name) and argument.id in names:
-                    yield argument.id, storing
+            for name in given:
+                yield name, storing
 
     def _keeps_only(self, call: ast.Call) -> bool:
         if not isinstance(call.func, ast.Attribute):
@@ -597,6 +605,13 @@ def _commits_in(blocks: list[list[Unit]]) -> list[Unit]:
     return found
 
 
+def _conflicts(unit: Unit, names: set[str], *, storing: bool) -> bool:
+    if names & unit.header.mutates.keys():
+        # To keep a reference is all that the commit did: the serial loop's object changes too.
+        return True
+    return not storing and bool(names & unit.header.reads.keys())
+
+
 def _leaks(units: list[Unit]) -> bool:
     """Whether a commit among the units leaves the loop around them, or its iteration."""
     for unit in units:
@@ -615,7 +630,7 @@ def jumps(node: ast.AST, *kinds: type[ast.stmt]) -> bool:
     """Whether running `node` may break or continue a loop around it; of `kinds`, if any."""
     if isinstance(node, kinds or (ast.Break, ast.Continue)):
         return True
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+    if isinstance(node, _NEVER_JUMPING):
         return False
     inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
     return any(jumps(child, *kinds) for child in inside)

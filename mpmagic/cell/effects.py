@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import enum
+import functools
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -160,6 +161,13 @@ class Effects:
         self.substantial |= other.substantial
 
 
+@functools.cache
+def _visitor_of(kind: type[ast.AST]) -> str:
+    """The name of the method that visits nodes of a kind."""
+    name = f"visit_{kind.__name__}"
+    return name if hasattr(Scanner, name) else "generic_visit"
+
+
 class Scanner(ast.NodeVisitor):
     """Collects the effects of nodes that run in the cell's own scope.
 
@@ -212,6 +220,11 @@ class Scanner(ast.NodeVisitor):
                 self.visit(node)
         return self.effects
 
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node by the method for its kind."""
+        method = getattr(self, _visitor_of(type(node)))  # type: ignore[arg-type]
+        method(node)
+
     def generic_visit(self, node: ast.AST) -> None:
         """Visit what is inside a node of which no more is known."""
         for child in children(node):
@@ -224,10 +237,13 @@ class Scanner(ast.NodeVisitor):
             self.effects.hidden |= summary.effects.touched()
         return summary
 
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Nothing: it does nothing."""
+
     # -- names ---------------------------------------------------------------------------------
 
     def _own(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
+        return bool(self._scopes) and any(name in scope for scope in self._scopes)
 
     def _read(self, name: str, line: int) -> None:
         if not self._own(name):
@@ -591,8 +607,8 @@ class Scanner(ast.NodeVisitor):
         module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
         if not isinstance(module, str):
             return
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
         if module == "matplotlib.pyplot":
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
             new = name in _NEW_FIGURE and not any(k.arg == "num" for k in node.keywords)
             self._touch_figure(node, new=new and not (name == "figure" and node.args))
         elif module.partition(".")[0] == "seaborn":

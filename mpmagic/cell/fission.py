@@ -143,6 +143,7 @@ class Fission:
         self._speculates = skips(dependence)
         self._fresh_only = mutates_deeply(dependence)
         self._substantial = False
+        self._operand_reads: set[str] = set()
 
     def split(self, loop: ast.For) -> SplitLoop:
         """Both halves of a loop statement."""
@@ -209,12 +210,10 @@ class Fission:
     def _captured(self) -> set[str]:
         """Names that the work reads and doesn't bind first."""
         dependence = self.dependence
-        reads: set[str] = set()
+        reads = set(self._operand_reads)
         for unit in dependence.every_unit():
             if unit.stage is Stage.WORK or unit.mirrored:
                 reads |= unit.header.reads.keys()
-        for operand in self._operands:
-            reads |= dependence.scanner.scan([operand]).reads.keys()
         own = dependence.private - dependence.allowances.local
         return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
@@ -273,8 +272,9 @@ class Fission:
         self._operands += hoister.operands
         described = site_of(unit, hoister.operands, self.dependence)
         self._described_sites.append(described)
-        for operand in hoister.operands:
-            self._substantial |= self.dependence.scanner.scan([operand]).substantial
+        sent = self.dependence.scanner.scan(hoister.operands)
+        self._substantial |= sent.substantial
+        self._operand_reads |= sent.reads.keys()
         operands = self._sent(unit, hoister.operands, checked)
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
@@ -283,8 +283,8 @@ class Fission:
             before = self._probe(unit, number, operands)
         if described.state:
             operands.append(_bound_now(described.unsure))
-        sent = [ast.dump(o) for o in hoister.operands] if checked else []
-        rest = [self._checked(k) for k in checked if ast.dump(k) not in sent]
+        texts = [ast.dump(o) for o in hoister.operands] if checked else []
+        rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
@@ -302,10 +302,11 @@ class Fission:
             number = number_checked(unit.node, self.dependence.knowledge)
             if number is not None:
                 return [self._checked(o, by=_NUMBER) for o in operands]
-        keys = [ast.dump(key) for key in checked]
-        slots = [ast.dump(key) for key in slot_keys(unit.node)]
-        if not keys and not slots:
+        slotted = slot_keys(unit.node)
+        if not operands or not (checked or slotted):
             return operands
+        keys = [ast.dump(key) for key in checked]
+        slots = [ast.dump(key) for key in slotted]
         return [
             self._checked(o)
             if (text := ast.dump(o)) in keys
@@ -321,11 +322,12 @@ class Fission:
         In ``totals[key] += f(x)`` a missing key raises before `f` is called. The operands that
         belong to that part are computed once, and `operands` changed so that it takes them over.
         """
+        if unit.guarded or self.dependence.element is not None or _are_plain(operands):
+            return []
         hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
-        first = hoister.first(copied(unit.node))
+        first = hoister.first(unit.node)
         count = len(hoister.operands)
-        plain = all(isinstance(o, ast.Name | ast.Constant) for o in operands[count:])
-        if first is None or plain or unit.guarded or self.dependence.element is not None:
+        if first is None or _are_plain(operands[count:]):
             return []
         site = self._described_sites[number]
         probe = replace(
@@ -435,6 +437,10 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
     """In the worker: the present values of private names."""
     constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
     return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
+
+
+def _are_plain(operands: list[ast.expr]) -> bool:
+    return all(isinstance(o, ast.Name | ast.Constant) for o in operands)
 
 
 def _is_light(node: ast.AST) -> bool:

@@ -23,6 +23,7 @@ __all__ = ["Summaries", "global_names"]
 
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _EMPTY: Final = FunctionSummary(Effects())
+_MADE_BY_PYTHON: Final = 1 << 9  # the flag of types whose attributes can be set
 _CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
 
 
@@ -93,6 +94,8 @@ class Summaries:
         return function.__globals__ is self._knowledge.namespace
 
     def _is_notebook_class(self, kind: type) -> bool:
+        if not kind.__flags__ & _MADE_BY_PYTHON:
+            return False
         # Its methods live in the notebook; its name needn't.
         return kind.__module__ == "__main__" or any(
             isinstance(f, types.FunctionType) and self._of_notebook(f) for f in vars(kind).values()

@@ -15,7 +15,7 @@ from typing import Final
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
 from mpmagic.cell.slices import SliceKind, store_targets
-from mpmagic.cell.syntax import children, locate_new, walk
+from mpmagic.cell.syntax import children, copied, locate_new, walk
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
@@ -112,16 +112,16 @@ class Hoister:
         """What the kernel evaluates of a commit before any operand that isn't a part of it.
 
         None where that can't raise, or not be evaluated twice. The operands of this expression
-        are the first of the statement's.
+        are the first of the statement's, which stays as it is.
         """
         first: ast.expr | None = None
         match node:
             case ast.AugAssign(target=ast.Attribute() | ast.Subscript() as target):
-                first = self._target(target, False)
+                first = self._target(copied(target), False)
                 first.ctx = ast.Load()  # type: ignore[attr-defined]
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner) as method)):
                 if not isinstance(owner, ast.Name):
-                    first = self._expr_of_callee(method, False)
+                    first = self._expr_of_callee(copied(method), False)
             case _:
                 pass
         return first if first is not None and _is_repeatable(first) else None
@@ -370,13 +370,15 @@ def mutates_deeply(dependence: Dependence) -> bool:
         id(u.node) for u in dependence.every_unit() if u.mirrored and _into_slot(u, dependence)
     }
     nodes = [n for u in dependence.units for n in _nodes_but(u, shallow)]
+    if any(_is_deep(node) for node in nodes):
+        return True
     bound = {
         name
-        for node in nodes
+        for node in (nodes if mutated else ())
         if isinstance(node, ast.Assign | ast.NamedExpr | ast.For | ast.withitem)
         for name in bound_names(node)
     }
-    return bool(mutated & bound) or any(_is_deep(node) for node in nodes)
+    return bool(mutated & bound)
 
 
 def _into_slot(unit: Unit, dependence: Dependence) -> bool:

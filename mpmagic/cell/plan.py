@@ -228,9 +228,11 @@ class _Planner:
         )
         serial = copy.copy(node)
         serial.iter = method_call(number, "items")
+        locate_new(serial.iter, node.lineno)
         begin = ast.copy_location(method_call(number, "begin", node.iter), node.iter)
-        choice = ast.If(test=begin, body=[done], orelse=[serial])
-        return _located(choice, node)
+        choice = _located(ast.If(test=begin, body=[done], orelse=[]), node)
+        choice.orelse = [serial]  # which has its place but for what it iterates over
+        return choice
 
     def _plan(self, loop: ast.For, element: ast.stmt | None) -> PlannedLoop:
         dependence, split, _ = split_loop(
@@ -305,8 +307,7 @@ class _Planner:
         number = planned.number
         first = node.generators[0]
         kernel = collected(node, kernel_element, method_call(number, "rows"))
-        serial = copied(node)
-        serial.generators[0].iter = method_call(number, "items")
+        serial = copied(node, {id(first.iter): method_call(number, "items")})
         begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         choice = ast.IfExp(test=begin, body=kernel, orelse=serial)
         return _located(choice, node)

@@ -180,7 +180,8 @@ def _slice(
 
 def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
     """Each occurrence of a name, followed by the nodes around it, innermost first."""
-    for root in (part for unit in units for part in _own_parts(unit)):
+    spelling = [unit for unit in units if name in unit.spelt]
+    for root in (part for unit in spelling for part in _own_parts(unit)):
         stack: list[list[ast.AST]] = [[root]]
         while stack:
             path = stack.pop()

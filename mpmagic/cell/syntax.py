@@ -30,12 +30,7 @@ def _inner_fields(kind: type[ast.AST]) -> tuple[str, ...]:
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes directly inside `node`, in the order of its fields."""
     found: list[ast.AST] = []
-    for name in _inner_fields(type(node)):  # type: ignore[arg-type]
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST)]
-        elif isinstance(value, ast.AST):
-            found.append(value)
+    _gather(node, found)
     return found
 
 
@@ -43,8 +38,18 @@ def walk(*nodes: ast.AST) -> list[ast.AST]:
     """The nodes and all inside them, outer ones first."""
     found = list(nodes)
     for node in found:
-        found += children(node)  # which are visited in their turn
+        _gather(node, found)  # to be visited in their turn
     return found
+
+
+def _gather(node: ast.AST, found: list[ast.AST]) -> None:
+    fields = vars(node)
+    for name in _inner_fields(type(node)):  # type: ignore[arg-type]
+        value = fields.get(name)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif value and isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
 
 
 def copied(node: _Node, instead: Mapping[int, ast.AST] = MappingProxyType({})) -> _Node:
@@ -58,16 +63,19 @@ def copied(node: _Node, instead: Mapping[int, ast.AST] = MappingProxyType({})) -
         By the ids of nodes inside it, what the copy has in their place.
     """
 
-    def part(value: Any) -> Any:
-        if isinstance(value, list):
-            return [part(inner) for inner in value]
-        if isinstance(value, ast.AST) and value._fields:
-            return instead.get(id(value)) or copied(value, instead)
-        return value
-
     new = type(node).__new__(type(node))
-    vars(new).update({name: part(value) for name, value in vars(node).items()})
+    fields = vars(new)
+    for name, value in vars(node).items():
+        fields[name] = _copied_part(value, instead)
     return new
+
+
+def _copied_part(value: Any, instead: Mapping[int, ast.AST]) -> Any:
+    if isinstance(value, ast.AST):
+        return (instead.get(id(value)) or copied(value, instead)) if value._fields else value
+    if isinstance(value, list):
+        return [_copied_part(part, instead) for part in value]
+    return value
 
 
 def locate_new(node: ast.AST, line: int) -> None:

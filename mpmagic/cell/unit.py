@@ -56,6 +56,11 @@ class Unit:
         """The statement and all nodes inside it."""
         return walk(self.node)
 
+    @cached_property
+    def spelt(self) -> set[str]:
+        """The names that the statement spells out."""
+        return {node.id for node in self.nodes if isinstance(node, ast.Name)}
+
     def walk(self) -> Iterator[Unit]:
         """This unit and those inside it."""
         yield self
@@ -65,6 +70,8 @@ class Unit:
 
     def whole(self) -> Effects:
         """What the unit does, its blocks included."""
+        if not self.blocks:
+            return self.header
         effects = Effects()
         for unit in self.walk():
             effects.absorb(unit.header)
