@@ -47,6 +47,12 @@ _READING: Final = frozenset(
 )  # fmt: skip
 
 
+_NEVER_JUMPING: Final = (
+    ast.expr, ast.Expr, ast.Assign, ast.AugAssign, ast.FunctionDef, ast.AsyncFunctionDef,
+    ast.ClassDef,
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Allowances:
     """What the user lets a loop do beyond the promise's defaults.
@@ -362,9 +368,8 @@ class Dependence:
         bound_here = {n for n in self.whole.binds if n not in self.kernel}
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
-        for name in bound_here & {
-            n for n in effects.reads if n in effects.late or n not in unit.spelt
-        }:
+        hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}
+        for name in bound_here & hidden:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
         for name in bound_here & self._read_when_called(effects.reads):
@@ -561,8 +566,9 @@ class Dependence:
         """Private names and items whose very object a commit gets, and whether it only keeps it."""
         if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             return  # its header's operands are values; what is inside is visited by itself
-        names = self.private | self.items
-        for call in [n for n in unit.nodes if isinstance(n, ast.Call)]:
+        calls = [n for n in unit.nodes if isinstance(n, ast.Call)]
+        names = self.private | self.items if calls else ()
+        for call in calls:
             values = [*call.args, *(k.value for k in call.keywords)]
             parts = [v.value if isinstance(v, ast.Starred) else v for v in values]
             given = [p.id for p in parts if isinstance(p, ast.Name) and p.id in names]
@@ -630,7 +636,7 @@ def jumps(node: ast.AST, *kinds: type[ast.stmt]) -> bool:
     """Whether running `node` may break or continue a loop around it; of `kinds`, if any."""
     if isinstance(node, kinds or (ast.Break, ast.Continue)):
         return True
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+    if isinstance(node, _NEVER_JUMPING):
         return False
     inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
     return any(jumps(child, *kinds) for child in inside)

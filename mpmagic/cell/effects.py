@@ -11,6 +11,7 @@ import ast
 import builtins
 import dataclasses
 import enum
+import functools
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -161,6 +162,13 @@ class Effects:
         self.substantial |= other.substantial
 
 
+@functools.cache
+def _visitor_of(kind: type[ast.AST]) -> str:
+    """The name of the method that visits nodes of a kind."""
+    name = f"visit_{kind.__name__}"
+    return name if hasattr(Scanner, name) else "generic_visit"
+
+
 class Scanner(ast.NodeVisitor):
     """Collects the effects of nodes that run in the cell's own scope.
 
@@ -212,6 +220,11 @@ class Scanner(ast.NodeVisitor):
             case _:
                 self.visit(node)
         return self.effects
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node by the method for its kind."""
+        method = getattr(self, _visitor_of(type(node)))  # type: ignore[arg-type]
+        method(node)
 
     def generic_visit(self, node: ast.AST) -> None:
         """Visit what is inside a node of which no more is known."""

@@ -23,6 +23,7 @@ __all__ = ["Summaries", "global_names"]
 
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _EMPTY: Final = FunctionSummary(Effects())
+_MADE_BY_PYTHON: Final = 1 << 9  # the flag of types whose attributes can be set
 _CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
 
 
@@ -41,7 +42,6 @@ class Summaries:
         self._under_way: list[Any] = []
         self._cut_short = False
         self._classes: list[type] | None = None
-        self._are_notebooks: dict[int, bool] = {}
 
     def __call__(self, callee: Any) -> FunctionSummary | None:
         """The summary of a callee, None if the notebook doesn't define it.
@@ -94,15 +94,12 @@ class Summaries:
         return function.__globals__ is self._knowledge.namespace
 
     def _is_notebook_class(self, kind: type) -> bool:
-        known = self._are_notebooks.get(id(kind))
-        if known is None:
-            # Its methods live in the notebook; its name needn't.
-            known = kind.__module__ == "__main__" or any(
-                isinstance(f, types.FunctionType) and self._of_notebook(f)
-                for f in vars(kind).values()
-            )
-            self._are_notebooks[id(kind)] = known
-        return known
+        if not kind.__flags__ & _MADE_BY_PYTHON:
+            return False
+        # Its methods live in the notebook; its name needn't.
+        return kind.__module__ == "__main__" or any(
+            isinstance(f, types.FunctionType) and self._of_notebook(f) for f in vars(kind).values()
+        )
 
     def _defined_by_cell(self, name: str) -> FunctionSummary | None:
         function = self._knowledge.definitions.get(name)

@@ -30,13 +30,7 @@ def _inner_fields(kind: type[ast.AST]) -> tuple[str, ...]:
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes directly inside `node`, in the order of its fields."""
     found: list[ast.AST] = []
-    fields = vars(node)
-    for name in _inner_fields(type(node)):  # type: ignore[arg-type]
-        value = fields.get(name)
-        if isinstance(value, ast.AST):
-            found.append(value)
-        elif isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST)]
+    _gather(node, found)
     return found
 
 
@@ -44,8 +38,18 @@ def walk(*nodes: ast.AST) -> list[ast.AST]:
     """The nodes and all inside them, outer ones first."""
     found = list(nodes)
     for node in found:
-        found += children(node)  # which are visited in their turn
+        _gather(node, found)  # to be visited in their turn
     return found
+
+
+def _gather(node: ast.AST, found: list[ast.AST]) -> None:
+    fields = vars(node)
+    for name in _inner_fields(type(node)):  # type: ignore[arg-type]
+        value = fields.get(name)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif value and isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
 
 
 def copied(node: _Node, instead: Mapping[int, ast.AST] = MappingProxyType({})) -> _Node:

@@ -73,6 +73,8 @@ class Unit:
 
     def whole(self) -> Effects:
         """What the unit does, its blocks included."""
+        if not self.blocks:
+            return self.header
         effects = Effects()
         for unit in self.walk():
             effects.absorb(unit.header)

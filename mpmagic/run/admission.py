@@ -19,6 +19,7 @@ from mpmagic.cell.fission import SplitLoop
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
+from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
@@ -159,7 +160,7 @@ def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[s
         if name not in namespace and not hasattr(builtins, name):
             raise StaysInKernel(f"`{name}` isn't defined")
     for statement in planned.loop.body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.ExceptHandler) and node.name in namespace:
                 raise StaysInKernel(f"`{node.name}`, bound before, is unbound by `except`")
 
@@ -168,7 +169,7 @@ def _check_iterator(loop: ast.For, namespace: dict[str, Any]) -> None:
     """After a break the notebook could see how far an iterator of its own was read ahead."""
     if not breaks_of(loop.body):
         return
-    names = {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)}
+    names = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)}
     for name in names & namespace.keys():
         if hasattr(namespace[name], "__next__"):
             raise StaysInKernel(f"a `break` leaves `{name}` where the serial loop would")
@@ -176,7 +177,7 @@ def _check_iterator(loop: ast.For, namespace: dict[str, Any]) -> None:
 
 def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> None:
     """A commit whose method isn't there raises before its operands are computed."""
-    for node in ast.walk(loop):
+    for node in walk(loop):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             name = root_of(node.func.value)
             plain = isinstance(node.func.value, ast.Name) and name in dependence.kernel
@@ -271,7 +272,7 @@ def _stores_past(
         return False
     if name in dependence.slices or not only_past_slots(name, node, dependence):
         return False
-    augmented = any(isinstance(s, ast.AugAssign) for b in dependence.body for s in ast.walk(b))
+    augmented = any(isinstance(s, ast.AugAssign) for b in dependence.body for s in walk(b))
     return not augmented or all(is_inert(item) for item in value)
 
 
@@ -282,7 +283,7 @@ def _changed_deeply(name: str, value: Any, dependence: Dependence) -> bool:
     if not isinstance(value, list | dict | set | bytearray) and not hasattr(value, "__array__"):
         return True
     for statement in dependence.body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Attribute | ast.Subscript) and root_of(node) == name:
                 if isinstance(node.value, ast.Attribute | ast.Subscript | ast.Call):
                     return True
