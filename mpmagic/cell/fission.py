@@ -397,6 +397,7 @@ class Fission:
         function.name = ".loop"
         function.args.args = [ast.arg(arg=p) for p in parameters]
         function.body = [*statements, ast.copy_location(body, loop)]
+        function.lineno = 1  # as of the cell's own code: IPython counts lines from there
         locate_new(function, loop.lineno)
         module = ast.Module(body=[function], type_ignores=[])
         code = compile(module, self._filename, "exec", dont_inherit=True)
