@@ -131,7 +131,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     # -- a parallel cell -----------------------------------------------------------------------
 
     def _run(self, tree: ast.Module, given: argparse.Namespace, place: tuple[str, str]) -> None:
-        from mpmagic.cell.explain import explained
+        from mpmagic.cell.explain import explained, told
         from mpmagic.cell.plan import CellPlan, plan_cell
         from mpmagic.errors import NotParallel
         from mpmagic.run.cell import check_sendable, refuse, run_cell
@@ -165,7 +165,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             plan = CellPlan(tree, [], plan.refused)
         context = self._context(options, filename, text)
         context.report.serial = serial
-        context.report.stayed += [(r.line, r.refusal.reason) for r in plan.refused]
+        context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
         run_cell(plan, context, show_last=self._shows_last(text))
         self._show_summary(plan, context.report, context.workers, quiet=given.quiet)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.effects import Refusal
+from mpmagic.cell.effects import Effects, Refusal
+from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
 
-__all__ = ["AHEAD", "advice_for", "guarded_call"]
+__all__ = ["AHEAD", "advice_for", "guarded_call", "kept_call"]
 
 AHEAD: Final = "`--ahead` lets work run that the serial cell might have skipped"
+
+_CONTAINERS: Final = (list, dict, set, bytearray, deque, Counter, defaultdict)
+_STORING: Final = frozenset({"append", "extend", "insert", "add", "update", "setdefault"})
 
 
 def advice_for(unit: Unit, dependence: Dependence) -> str:
@@ -24,12 +30,15 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
     dependence
         The stages of the loop.
     """
-    guarded = "lets the iteration go on" in unit.why or isinstance(unit.node, ast.If)
-    if guarded and not dependence.allowances.ahead:
-        return AHEAD
+    if unit.guarded or isinstance(unit.node, ast.If):
+        return _past_guard(unit, dependence)
+    if "may raise under" in unit.why:
+        return "work in a line of its own, before the statement that may raise, goes to the workers"
     for name in sorted(unit.whole().mutates):
-        if name in dependence.kernel and not dependence.alias_roots(name) & dependence.targets:
-            return _own_copies(name, dependence)
+        shared = name in dependence.kernel and name not in dependence.whole.binds
+        if shared and not dependence.alias_roots(name) & dependence.targets:
+            if _changed_by_call(name, unit, dependence):
+                return _own_copies(name)
     for name in sorted(unit.whole().binds):
         if name in dependence.flow.exposed and _bound_by_functions_only(name, unit):
             return f"`--local {name}` lets each worker keep its own, and doesn't send it back"
@@ -38,28 +47,75 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
 
 def guarded_call(unit: Unit, dependence: Dependence) -> Refusal | None:
     """The first call of a commit that could be work, if only it ran in every iteration."""
-    if not (unit.guarded or isinstance(unit.node, ast.If)) or dependence.allowances.ahead:
+    if not (unit.guarded or isinstance(unit.node, ast.If)):
         return None
-    body = unit.node.body if isinstance(unit.node, ast.If) else [unit.node]
-    nodes = (n for statement in body for n in ast.walk(statement))
+    body = [*unit.node.body, *unit.node.orelse] if isinstance(unit.node, ast.If) else [unit.node]
+    nodes = (n for statement in body for n in walk(statement))
     for call in (n for n in nodes if isinstance(n, ast.Call)):
         effects = dependence.scanner.scan([call])
         if effects.touched() & dependence.kernel.keys() or effects.kernel_only:
             continue
-        text = ast.unparse(call)
-        return Refusal(call.lineno, text, f"it runs only if shared state says so: {unit.why}")
+        why = unit.why if unit.guarded else f"it runs only if shared state says so: {unit.why}"
+        return Refusal(call.lineno, ast.unparse(call), why)
     return None
 
 
-def _own_copies(name: str, dependence: Dependence) -> str:
-    if name in dependence.whole.binds:
-        return ""
+def kept_call(unit: Unit, dependence: Dependence) -> Refusal | None:
+    """The first call of a commit that does more than store, with the name that keeps it."""
+    for call, effects in _calls(unit, dependence):
+        kept = [n for n in dependence.kernel if n in effects.touched()]
+        if kept:
+            reason = _kept_by(kept[0], call, effects, dependence)
+            return Refusal(call.lineno, ast.unparse(call), reason)
+    return None
+
+
+def _kept_by(name: str, call: ast.Call, effects: Effects, dependence: Dependence) -> str:
+    why, changed = dependence.kernel[name], dependence.whole.mutates.get(name)
+    if changed is None or name in effects.mutates or not why.endswith(f"changes `{name}`"):
+        return why
+    where = f"`{changed.text}` in line {changed.line}"
+    if changed.line == call.lineno:
+        where = "the same line"
+    return f"it reads `{name}`, which {where} changes"
+
+
+def _past_guard(unit: Unit, dependence: Dependence) -> str:
+    if dependence.allowances.ahead or (isinstance(unit.node, ast.If) and unit.node.orelse):
+        return "work in a line of its own, before the `if`, runs in every iteration"
+    return AHEAD
+
+
+def _own_copies(name: str) -> str:
     return (
         f"`--private {name}` gives each iteration a copy of its own, of which the last one stays; "
         f"`--local {name}` lets each worker keep its own, and sends no change back"
     )
 
 
+def _changed_by_call(name: str, unit: Unit, dependence: Dependence) -> bool:
+    """Whether a call does it that computes something: results are nobody's to keep apart."""
+    return any(name in effects.mutates for _, effects in _calls(unit, dependence))
+
+
+def _calls(unit: Unit, dependence: Dependence) -> Iterator[tuple[ast.Call, Effects]]:
+    """The calls of a commit that do more than store, and what they do."""
+    nodes = list(ast.walk(unit.node))
+    # As a statement of its own a call counts for more than where its value is used.
+    statements = {id(n.value): n for n in nodes if isinstance(n, ast.Expr)}
+    for call in (n for n in nodes if isinstance(n, ast.Call)):
+        if not _only_stores(call, dependence):
+            yield call, dependence.scanner.scan([statements.get(id(call), call)])
+
+
+def _only_stores(call: ast.Call, dependence: Dependence) -> bool:
+    """Whether it is a method of a container: what it is handed are operands."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    kind = dependence.knowledge.type_of(call.func.value)
+    return kind in _CONTAINERS or (kind is None and call.func.attr in _STORING)
+
+
 def _bound_by_functions_only(name: str, unit: Unit) -> bool:
-    spelt = {n.id for n in ast.walk(unit.node) if isinstance(n, ast.Name)}
+    spelt = {n.id for n in unit.nodes if isinstance(n, ast.Name)}
     return name not in spelt

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 
 from mpmagic.cell.dependence import Dependence, jumps
-from mpmagic.cell.syntax import locate_new
+from mpmagic.cell.syntax import locate_new, walk
 from mpmagic.cell.unit import Stage
 
 __all__ = ["skips", "unguarded"]
@@ -22,7 +22,7 @@ def unguarded(dependence: Dependence) -> list[ast.stmt] | None:
     node = unit.node
     if unit.stage is not Stage.COMMIT or not isinstance(node, ast.If) or node.orelse:
         return None
-    if not any(isinstance(inner, ast.Call) for s in node.body for inner in ast.walk(s)):
+    if not any(isinstance(inner, ast.Call) for s in node.body for inner in walk(s)):
         return None
     negated = ast.copy_location(ast.UnaryOp(op=ast.Not(), operand=node.test), node.test)
     leave = ast.copy_location(ast.Continue(), node)

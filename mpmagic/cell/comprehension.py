@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from mpmagic.cell.hoist import EVENT
+from mpmagic.cell.syntax import children, copied, walk
 from mpmagic.cell.tables import qualified_name
 
 __all__ = ["Comprehension", "as_loop", "collected", "ending_early", "outermost"]
@@ -57,13 +58,13 @@ def outermost(
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.GeneratorExp):
         if _exhausts(node, shadowed, ahead=ahead) or _is_exhausting(resolve(node.func)):
             yield node.args[0]
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         yield from outermost(child, ahead=ahead, shadowed=shadowed, resolve=resolve)
 
 
 def ending_early(node: ast.AST, shadowed: set[str]) -> Iterator[tuple[ast.Call, str]]:
     """Calls of builtins that may stop before the end of the generator that they are handed."""
-    for call in ast.walk(node):
+    for call in walk(node):
         if not isinstance(call, ast.Call) or not call.args:
             continue
         if isinstance(call.args[0], ast.GeneratorExp) and isinstance(call.func, ast.Name):
@@ -95,7 +96,7 @@ def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:
     else:
         # In a display, so that what the kernel has already is not sent.
         value = ast.Tuple(elts=[node.elt], ctx=ast.Load())
-    element: ast.stmt = ast.Expr(value=copy.deepcopy(value))
+    element: ast.stmt = ast.Expr(value=value)
     ast.copy_location(element, node.key if isinstance(node, ast.DictComp) else node.elt)
     ast.copy_location(element.value, element)  # type: ignore[attr-defined]
     body = element
@@ -103,17 +104,17 @@ def as_loop(node: Comprehension) -> tuple[ast.For, ast.stmt]:
     for generator in reversed(rest):
         body = _nested(generator, body)
     for test in reversed(first.ifs):
-        body = ast.copy_location(ast.If(test=copy.deepcopy(test), body=[body], orelse=[]), test)
-    loop = ast.For(target=copy.deepcopy(first.target), iter=first.iter, body=[body], orelse=[])
+        body = ast.copy_location(ast.If(test=test, body=[body], orelse=[]), test)
+    loop = ast.For(target=first.target, iter=first.iter, body=[body], orelse=[])
     return ast.copy_location(loop, node), element
 
 
 def _nested(generator: ast.comprehension, body: ast.stmt) -> ast.stmt:
     for test in reversed(generator.ifs):
-        body = ast.copy_location(ast.If(test=copy.deepcopy(test), body=[body], orelse=[]), test)
+        body = ast.copy_location(ast.If(test=test, body=[body], orelse=[]), test)
     loop = ast.For(
-        target=copy.deepcopy(generator.target),
-        iter=copy.deepcopy(generator.iter),
+        target=generator.target,
+        iter=generator.iter,
         body=[body],
         orelse=[],
     )
@@ -134,7 +135,7 @@ def collected(node: Comprehension, element: ast.stmt, rows: ast.expr) -> Compreh
     """
     assert isinstance(element, ast.Expr) and isinstance(element.value, ast.Tuple)
     target = ast.Tuple(
-        elts=[copy.deepcopy(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
+        elts=[copied(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
         ctx=ast.Store(),
     )
     kernel = copy.copy(node)

@@ -30,6 +30,7 @@ from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.slices import Slice, find_slices
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Stage, Unit, cut
 
 __all__ = ["Allowances", "Dependence", "Unsplittable", "breaks_of", "jumps"]
@@ -109,18 +110,21 @@ class Dependence:
     summaries: Summaries = field(init=False)
     scanner: Scanner = field(init=False)
     units: list[Unit] = field(init=False)
+    _order: list[Unit] = field(init=False)
     whole: Effects = field(init=False)
     flow: Flow = field(init=False)
     managers: Managers = field(init=False)
     kernel: dict[str, str] = field(init=False, default_factory=dict)
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
+    _roots: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.targets = bound_names(self.target)
         self.summaries = Summaries(self.knowledge)
         self.scanner = Scanner(self.knowledge, self.summaries)
         self.units = cut(self.body, self.scanner)
+        self._order = [inner for unit in self.units for inner in unit.walk()]
         self.whole = Effects()
         for unit in self.every_unit():
             self.whole.absorb(unit.header)
@@ -154,10 +158,9 @@ class Dependence:
         shared = self.kernel.keys() | self.targets
         return self.whole.touched() & self.allowances.private - shared
 
-    def every_unit(self) -> Iterator[Unit]:
-        """All units, those inside others included."""
-        for unit in self.units:
-            yield from unit.walk()
+    def every_unit(self) -> list[Unit]:
+        """All units in the order of the source, those inside others included."""
+        return self._order
 
     # -- what can't be split at all ------------------------------------------------------------
 
@@ -166,7 +169,7 @@ class Dependence:
         for refusal in self.whole.refusals:
             if id(refusal) not in apart:
                 raise self._unsplittable(refusal)
-        for node in ast.walk(self.target):
+        for node in walk(self.target):
             if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
                 reason = "the loop's target isn't a plain name"
                 raise self._unsplittable(Refusal(node.lineno, ast.unparse(node), reason))
@@ -175,7 +178,7 @@ class Dependence:
                 raise self._unsplittable(Refusal(line, "", reason))
         if self.whole.draws and not self.allowances.seeded:
             draw = self.whole.draws[0]
-            reason = "iterations share this stream of random numbers"
+            reason = "it draws from a stream of random numbers that iterations share"
             advice = (
                 "give each iteration a generator of its own, such as "
                 "`np.random.default_rng([seed, i])`, or use `--seed N`"
@@ -208,17 +211,17 @@ class Dependence:
     # -- the seeds -----------------------------------------------------------------------------
 
     def _walk_flow(self) -> None:
-        headers = {id(unit.node): unit.header for unit in self.every_unit()}
+        units = {id(unit.node): unit for unit in self.every_unit()}
 
         def hidden_reads(node: ast.AST) -> list[str]:
-            effects = headers[id(node)]
+            unit = units[id(node)]
+            effects = unit.header
             if isinstance(node, ast.ClassDef):
                 return list(effects.reads)
-            spelt = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            return [n for n in effects.reads if n in effects.late or n not in spelt]
+            return [n for n in effects.reads if n in effects.late or n not in unit.spelt]
 
         def hidden_binds(node: ast.AST) -> list[str]:
-            return [FIGURE] if FIGURE in headers[id(node)].binds else []
+            return [FIGURE] if FIGURE in units[id(node)].header.binds else []
 
         self.managers = Managers(self.knowledge, self.body, self.targets)
         self.flow = Flow(hidden_reads, hidden_binds, self.managers.may_suppress)
@@ -228,16 +231,20 @@ class Dependence:
         for name, line in self.flow.exposed.items():
             apart = self.allowances.local | self.allowances.private
             if name in self.whole.binds and name not in apart:
-                bound_at = self.whole.binds[name]
-                self.kernel[name] = (
-                    f"line {line} reads `{name}` before this iteration has bound it: "
-                    f"line {bound_at} carries its value from one iteration to the next"
-                )
+                self.kernel[name] = self._carried(name, line)
+
+    def _carried(self, name: str, line: int) -> str:
+        bound_at = self.whole.binds[name]
+        if not any(name in bound_names(statement) for statement in self.body):
+            return f"line {line} calls a function that binds `{name}`, which iterations share"
+        if bound_at == line:
+            return f"line {line} carries `{name}` from one iteration to the next"
+        return f"line {line} reads `{name}` as line {bound_at} of the iteration before left it"
 
     def _seed_sliced(self) -> None:
         if self.element is not None or not self.knowledge.slicing:
             return
-        units = list(self.every_unit())
+        units = self.every_unit()
         found = find_slices(units, self.targets, self.whole, self.scanner)
         apart = self.kernel.keys() | self.allowances.local | self.allowances.private
         self.slices = {n: s for n, s in found.items() if n not in apart}
@@ -263,9 +270,10 @@ class Dependence:
     def _seed_shared(self, name: str, mutation: Mutation) -> None:
         apart = self.allowances.local | self.allowances.private
         shared = {n for n in self.alias_roots(name) if self._is_outside(n)} - apart
-        why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
-        for other in (*sorted(shared), name) if shared else ():
-            self.kernel.setdefault(other, why)
+        names = [n for n in (*sorted(shared), name) if n not in self.kernel] if shared else []
+        if names:
+            why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
+            self.kernel |= dict.fromkeys(names, why)
 
     def _changes_its_own(self, name: str, unit: Unit) -> bool:
         """Whether a unit changes nothing of `name` but an object that the iteration has made."""
@@ -279,7 +287,7 @@ class Dependence:
         return bound and makes_its_own(name, unit, self.units, name in self.targets, self.knowledge)
 
     def _closes_figures(self) -> bool:
-        calls = [n.func for s in self.body for n in ast.walk(s) if isinstance(n, ast.Call)]
+        calls = [n.func for u in self.units for n in u.nodes if isinstance(n, ast.Call)]
         names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
         return "close" in names and "show" not in names
 
@@ -294,13 +302,15 @@ class Dependence:
 
     def alias_roots(self, name: str) -> set[str]:
         """`name` and every name from which its value may be taken as a path."""
+        if name in self._roots:
+            return self._roots[name]
         reached, open_ = {name}, [name]
         while open_:
             for root in self.whole.aliases.get(open_.pop(), ()):
                 if root not in reached:
                     reached.add(root)
                     open_.append(root)
-        return reached
+        return self._roots.setdefault(name, reached)
 
     def _is_outside(self, name: str) -> bool:
         if name == FIGURE:
@@ -349,11 +359,12 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        spelt = {n.id for n in ast.walk(unit.node) if isinstance(n, ast.Name)}
         bound_here = {n for n in self.whole.binds if n not in self.kernel}
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
-        for name in bound_here & {n for n in effects.reads if n in effects.late or n not in spelt}:
+        for name in bound_here & {
+            n for n in effects.reads if n in effects.late or n not in unit.spelt
+        }:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
         for name in bound_here & self._read_when_called(effects.reads):
@@ -395,7 +406,7 @@ class Dependence:
         if isinstance(node, ast.expr):
             if not self._touches_kernel(self.scanner.scan([node])):
                 return False  # computed in the worker
-        return any(self._needs_object(child, names) for child in ast.iter_child_nodes(node))
+        return any(self._needs_object(child, names) for child in children(node))
 
     def _check_protected(self, unit: Unit, blocks: list[list[Unit]]) -> None:
         """An exception of a commit under ``try`` or ``with`` would change what follows."""
@@ -433,7 +444,9 @@ class Dependence:
 
     def _keep_sliced(self) -> None:
         """Give up what the kernel alone can know the slots' content of."""
-        order = list(self.every_unit())
+        if not self.slices:
+            return
+        order = self.every_unit()
         covered = {id(i) for u in order if u.blocks and u.stage is Stage.COMMIT for i in u.walk()}
         for at, unit in enumerate(order):
             touched = self._reached_slices(unit)
@@ -492,13 +505,14 @@ class Dependence:
 
     def _keep_order(self) -> None:
         """A temporary that a commit was handed must not change, or be changed, behind its back."""
-        order = list(self.every_unit())
+        order = self.every_unit()
         for i, unit in enumerate(order):
             if unit.stage is not Stage.COMMIT:
                 continue
             for name, storing in self._handed(unit):
+                names = self._leading_to(name)
                 later = self._after(order, i)
-                if any(self._conflicts(u, name, storing=storing) for u in later):
+                if any(_conflicts(u, names, storing=storing) for u in later):
                     why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
                     self.kernel.setdefault(name, why)
 
@@ -508,7 +522,7 @@ class Dependence:
         for unit in self.every_unit():
             names = {
                 f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
-                for n in (ast.walk(unit.node) if not unit.blocks else ())
+                for n in (unit.nodes if not unit.blocks else ())
                 if isinstance(n, ast.Call)
                 for f in [n.func]
             }
@@ -538,33 +552,28 @@ class Dependence:
         again = list(inner_loop.walk()) if inner_loop is not None else []
         return [*order[i + 1 :], *again]
 
-    def _conflicts(self, unit: Unit, name: str, *, storing: bool) -> bool:
-        aliases = {n for n in (*self.whole.binds, *self.targets) if name in self.alias_roots(n)}
-        names = aliases | {name}
-        if names & set(unit.header.mutates):
-            # To keep a reference is all that the commit did: the serial loop's object changes too.
-            return True
-        return not storing and bool(names & set(unit.header.reads))
+    def _leading_to(self, name: str) -> set[str]:
+        """`name` and the names whose values may be taken from it."""
+        bound = (*self.whole.binds, *self.targets)
+        return {n for n in bound if name in self.alias_roots(n)} | {name}
 
     def _handed(self, unit: Unit) -> Iterator[tuple[str, bool]]:
         """Private names and items whose very object a commit gets, and whether it only keeps it."""
-        names = self.private | self.items
         if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             return  # its header's operands are values; what is inside is visited by itself
-        for call in ast.walk(unit.node):
-            if not isinstance(call, ast.Call):
+        names = self.private | self.items
+        for call in [n for n in unit.nodes if isinstance(n, ast.Call)]:
+            values = [*call.args, *(k.value for k in call.keywords)]
+            parts = [v.value if isinstance(v, ast.Starred) else v for v in values]
+            given = [p.id for p in parts if isinstance(p, ast.Name) and p.id in names]
+            callee = self.knowledge.resolve(call.func)
+            if not given or (callee is not UNKNOWN and tables.never_mutates_arguments(callee)):
                 continue
             if not self._touches_kernel(self.scanner.scan([call])):
                 continue
-            callee = self.knowledge.resolve(call.func)
-            if callee is not UNKNOWN and tables.never_mutates_arguments(callee):
-                continue
             storing = self._keeps_only(call)
-            for argument in (*call.args, *(k.value for k in call.keywords)):
-                if isinstance(argument, ast.Starred):
-                    argument = argument.value
-                if isinstance(argument, ast.Name) and argument.id in names:
-                    yield argument.id, storing
+            for name in given:
+                yield name, storing
 
     def _keeps_only(self, call: ast.Call) -> bool:
         if not isinstance(call.func, ast.Attribute):
@@ -579,7 +588,7 @@ class Dependence:
         if self.allowances.ahead:
             return
         for line in breaks_of(self.body):
-            reason = "a `break` may end the loop while later iterations are running already"
+            reason = "it may end the loop while later iterations are running already"
             advice = "`--ahead` lets work run that the serial cell might have skipped"
             raise self._unsplittable(Refusal(line, "break", reason), advice)
 
@@ -594,6 +603,13 @@ def _commits_in(blocks: list[list[Unit]]) -> list[Unit]:
             else:
                 found += _commits_in(unit.blocks)
     return found
+
+
+def _conflicts(unit: Unit, names: set[str], *, storing: bool) -> bool:
+    if names & unit.header.mutates.keys():
+        # To keep a reference is all that the commit did: the serial loop's object changes too.
+        return True
+    return not storing and bool(names & unit.header.reads.keys())
 
 
 def _leaks(units: list[Unit]) -> bool:
@@ -616,8 +632,8 @@ def jumps(node: ast.AST, *kinds: type[ast.stmt]) -> bool:
         return True
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
         return False
-    children = node.orelse if isinstance(node, ast.For | ast.While) else ast.iter_child_nodes(node)
-    return any(jumps(child, *kinds) for child in children)
+    inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
+    return any(jumps(child, *kinds) for child in inside)
 
 
 def breaks_of(statements: list[ast.stmt]) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dataclasses
 import enum
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
+from mpmagic.cell.syntax import children, walk
 
 __all__ = ["FIGURE", "Effects", "Mutation", "Refusal", "Scanner", "is_paired"]
 
@@ -60,15 +62,24 @@ class Mutation:
 
     Attributes
     ----------
-    line, text
+    node
         The place.
     shallow
         Whether it changes no more than the very object that the name is bound to.
     """
 
-    line: int
-    text: str
+    node: ast.AST
     shallow: bool = False
+
+    @property
+    def line(self) -> int:
+        """The line of the place."""
+        return getattr(self.node, "lineno", 0)
+
+    @property
+    def text(self) -> str:
+        """The source of the place, made only where a message shows it."""
+        return _brief(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class Effects:
         Whether there is a call, comprehension or operator: something worth sending.
     late
         Names that a function made here reads when it is called.
+    hidden
+        Names that functions of the notebook touch which are called here.
     """
 
     reads: dict[str, int] = field(default_factory=dict)
@@ -119,6 +132,7 @@ class Effects:
     draws: list[Mutation] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     late: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     substantial: bool = False
 
     def touched(self) -> set[str]:
@@ -143,6 +157,7 @@ class Effects:
         self.draws += other.draws
         self.refusals += other.refusals
         self.late |= other.late
+        self.hidden |= other.hidden
         self.substantial |= other.substantial
 
 
@@ -162,7 +177,7 @@ class Scanner(ast.NodeVisitor):
         self, knowledge: Knowledge, summarise: Callable[[Any], FunctionSummary | None]
     ) -> None:
         self.knowledge = knowledge
-        self.summarise = summarise
+        self._summarise = summarise
         self.effects = Effects()
         # For each inner scope its names, and the outer names that their values are taken from.
         self._scopes: list[dict[str, set[str]]] = []
@@ -198,10 +213,25 @@ class Scanner(ast.NodeVisitor):
                 self.visit(node)
         return self.effects
 
+    def generic_visit(self, node: ast.AST) -> None:
+        """Visit what is inside a node of which no more is known."""
+        for child in children(node):
+            self.visit(child)
+
+    def summarise(self, callee: Any) -> FunctionSummary | None:
+        """What calling `callee` does, if the notebook defines it; noted as hidden from sight."""
+        summary = self._summarise(callee)
+        if summary is not None:
+            self.effects.hidden |= summary.effects.touched()
+        return summary
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Nothing: it does nothing."""
+
     # -- names ---------------------------------------------------------------------------------
 
     def _own(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
+        return bool(self._scopes) and any(name in scope for scope in self._scopes)
 
     def _read(self, name: str, line: int) -> None:
         if not self._own(name):
@@ -214,7 +244,7 @@ class Scanner(ast.NodeVisitor):
             self.effects.binds.setdefault(name, line)
 
     def _mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
-        mutation = Mutation(getattr(node, "lineno", 0), _brief(node), shallow)
+        mutation = Mutation(node, shallow)
         for outer in self._outer({name} if name is not None else set()):
             known = self.effects.mutates.get(outer)
             if known is None or (known.shallow and not shallow):
@@ -289,7 +319,7 @@ class Scanner(ast.NodeVisitor):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.annotation)
-        if not self._scopes and any(isinstance(n, ast.Call) for n in ast.walk(node.annotation)):
+        if not self._scopes and any(isinstance(n, ast.Call) for n in walk(node.annotation)):
             reason = "its annotation calls something, which a split loop wouldn't"
             self.effects.refusals.append(Refusal(node.lineno, _brief(node.target), reason))
         if node.value is not None:
@@ -489,7 +519,7 @@ class Scanner(ast.NodeVisitor):
             manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
             self.effects.refusals.append(Refusal(line, _brief(node.func), reason, manager))
         if tables.call_draws(callee):
-            self.effects.draws.append(Mutation(line, _brief(node)))
+            self.effects.draws.append(Mutation(node))
         for position in tables.mutated_arguments(callee):
             if position < len(node.args):
                 for root in roots_of(node.args[position], self.knowledge):
@@ -525,7 +555,7 @@ class Scanner(ast.NodeVisitor):
     def _absorb_call(
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
     ) -> None:
-        self.effects.absorb(summary.effects)
+        self.effects.absorb(_at_call(summary.effects, node))
         for position in summary.mutated_parameters:
             if position < len(arguments):
                 for root in roots_of(arguments[position], self.knowledge):
@@ -554,7 +584,7 @@ class Scanner(ast.NodeVisitor):
         if self._plots(kind, func.attr, node):
             self._touch_figure(node, new=False)
         if tables.method_draws(kind, func.attr):
-            self.effects.draws.append(Mutation(node.lineno, _brief(node)))
+            self.effects.draws.append(Mutation(node))
         if tables.mutates(kind, func.attr, statement=statement):
             for name in roots_of(receiver, self.knowledge):
                 self._mutate(name, node, shallow=isinstance(receiver, ast.Name))
@@ -565,8 +595,8 @@ class Scanner(ast.NodeVisitor):
         module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
         if not isinstance(module, str):
             return
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
         if module == "matplotlib.pyplot":
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else _brief(node.func)
             new = name in _NEW_FIGURE and not any(k.arg == "num" for k in node.keywords)
             self._touch_figure(node, new=new and not (name == "figure" and node.args))
         elif module.partition(".")[0] == "seaborn":
@@ -700,7 +730,7 @@ def own_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[
 
 
 def _declared_global(node: ast.AST) -> set[str]:
-    return {n for child in ast.walk(node) if isinstance(child, ast.Global) for n in child.names}
+    return {n for child in walk(node) if isinstance(child, ast.Global) for n in child.names}
 
 
 def is_paired(target: ast.expr, value: ast.expr) -> bool:
@@ -710,6 +740,19 @@ def is_paired(target: ast.expr, value: ast.expr) -> bool:
     if len(target.elts) != len(value.elts):
         return False
     return not any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
+
+
+def _at_call(effects: Effects, node: ast.Call) -> Effects:
+    """A function's effects as those of a call: its own lines may be another cell's."""
+    line = node.lineno
+    kept = dict.fromkeys(effects.kernel_only.values())
+    return dataclasses.replace(
+        effects,
+        mutates={n: Mutation(node, m.shallow) for n, m in effects.mutates.items()},
+        draws=[Mutation(node) for _ in effects.draws],
+        kernel_only={line: "; ".join(kept)} if kept else {},
+        refusals=[dataclasses.replace(refusal, line=line) for refusal in effects.refusals],
+    )
 
 
 def _loaded(node: ast.Name) -> ast.Name:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable
 
+from mpmagic.cell.effects import Refusal
+from mpmagic.cell.hoist import DRAIN
 from mpmagic.cell.plan import CellPlan
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["explained", "refusal_text"]
+__all__ = ["explained", "refusal_text", "told"]
 
 _WIDTH = 7
 
 
 def explained(plan: CellPlan, text: str) -> str:
-    """The listing of a planned cell.
+    """The listing of a planned cell, and what would let more of it run in the workers.
 
     Parameters
     ----------
@@ -23,6 +27,11 @@ def explained(plan: CellPlan, text: str) -> str:
     text
         The cell as it stands in the notebook, its magic line included.
     """
+    advice = [f"line {r.refusal.line}: {r.advice}" for r in plan.refused if r.advice]
+    return "\n\n".join([_listing(plan, text), *(["\n".join(advice)] if advice else [])])
+
+
+def _listing(plan: CellPlan, text: str) -> str:
     marks: dict[int, str] = {}
     reasons: dict[int, str] = {}
     for loop in plan.loops:
@@ -32,9 +41,9 @@ def explained(plan: CellPlan, text: str) -> str:
         _mark(loop.units, marks, reasons)
     for refused in plan.refused:
         marks[refused.line] = "kernel"
-        reasons[refused.line] = f"line {refused.refusal.line}: {refused.refusal.reason}"
-    _mark_calls(plan, marks, reasons)
     lines = text.rstrip("\n").split("\n")
+    _give_reasons(plan, reasons, len(lines))
+    _mark_calls(plan, marks, reasons)
     width = max(map(len, lines)) + 2
     listing = []
     for number, line in enumerate(lines, 1):
@@ -49,10 +58,49 @@ def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str])
         for line in range(unit.node.lineno, (unit.node.end_lineno or unit.node.lineno) + 1):
             marks[line] = unit.stage.value
         if unit.stage is Stage.COMMIT:
-            reasons[unit.node.lineno] = unit.why
+            reasons[unit.node.lineno] = _why(unit)
         else:
             for block in unit.blocks:
                 _mark(block, marks, reasons)
+
+
+def _why(unit: Unit) -> str:
+    """Why a commit is one, and what of it a worker computes all the same."""
+    line = unit.node.lineno
+    reason = _on_line(unit.why, line).removeprefix("it ")
+    sent = ", ".join(f"`{_brief(operand)}`" for operand in unit.sent)
+    return f"{sent} in a worker; {reason}" if sent else reason
+
+
+def _brief(node: ast.AST) -> str:
+    """The first line of a node's text; of what is drained for the kernel, its own."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == DRAIN:
+        node = node.args[0]
+    return ast.unparse(node).partition("\n")[0]
+
+
+def _give_reasons(plan: CellPlan, reasons: dict[int, str], last: int) -> None:
+    """Say why a loop stays at the line that keeps it, or else at the loop."""
+    for refused in plan.refused:
+        refusal = refused.refusal
+        inside = refused.line <= refusal.line <= last
+        at = refusal.line if inside else refused.line
+        reason = _on_line(refusal.reason, at).removeprefix("it ") if inside else told(refusal)
+        reasons.setdefault(at, reason)
+
+
+def told(refusal: Refusal) -> str:
+    """A refusal as a sentence: its line, what stands there, and why it can't be split."""
+    reason = _on_line(refusal.reason, refusal.line).removeprefix("it ")
+    if not refusal.name:
+        return f"line {refusal.line}: {reason}"
+    joint = ":" if reason == refusal.reason else ""  # else it goes on with a verb
+    return f"line {refusal.line}: `{refusal.name.rstrip(':')}`{joint} {reason}"
+
+
+def _on_line(reason: str, line: int) -> str:
+    """A reason without the place that it names, where it is shown at that very place."""
+    return re.sub(rf"^line {line}(?:, `[^`]*`,|[,:])? ", "", reason)
 
 
 def _mark_calls(plan: CellPlan, marks: dict[int, str], reasons: dict[int, str]) -> None:
@@ -84,10 +132,8 @@ def refusal_text(plan: CellPlan, text: str) -> str:
         return _no_loop_text(plan, text)
     first = plan.refused[0]
     advice = f"\n{first.advice}" if first.advice else ""
-    refusal = first.refusal
-    what = f"`{refusal.name}`: " if refusal.name else ""
     return (
-        f"line {refusal.line}: {what}{refusal.reason}{advice}\n\n{explained(plan, text)}\n\n"
+        f"{told(first.refusal)}{advice}\n\n{_listing(plan, text)}\n\n"
         f"Nothing of the cell ran. `--or-serial` runs it as it is."
     )
 
@@ -99,6 +145,6 @@ def _no_loop_text(plan: CellPlan, text: str) -> str:
     return (
         f"the cell has no loop at its top level, and no two adjacent statements of the form "
         f"`name = call(...)` that could run side by side{why}. Put such calls next to each other, "
-        f"or into a loop.\n\n{explained(plan, text)}\n\n"
+        f"or into a loop.\n\n{_listing(plan, text)}\n\n"
         f"Nothing of the cell ran. `--or-serial` runs it as it is."
     )

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import ast
 import copy
-import types
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mpmagic.cell.advice import advice_for, guarded_call
+from mpmagic.cell.advice import advice_for, guarded_call, kept_call
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE, Refusal
 from mpmagic.cell.flow import Reach
 from mpmagic.cell.guard import number_checked, slot_keys
+from mpmagic.cell.half import Half
 from mpmagic.cell.hoist import DRAIN, EVENT, REPLAY, Hoister, Probe, mutates_deeply
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import Slice, store_targets
-from mpmagic.cell.syntax import locate_new, set_blocks, unannotated
+from mpmagic.cell.syntax import copied, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit, blocks_of
 
 __all__ = ["BREAK", "START", "Fission", "SplitLoop"]
@@ -62,10 +62,10 @@ class SplitLoop:
     line
         The line of the loop in the cell.
     work
-        Code of the worker's function; its parameters are the log's append, the items, and what
+        The worker's function; its parameters are the log's append, the items, and what
         else a worker's half calls.
     commit
-        Code of the kernel's function ``(events, replay)``; None for a comprehension.
+        The kernel's function ``(events, replay)``; None for a comprehension.
     captured
         Names that the work reads from the notebook.
     private
@@ -81,7 +81,7 @@ class SplitLoop:
     deleted
         Private names that the body unbinds.
     operands
-        What the worker sends, as dumped syntax trees: two splits that send the same are the same.
+        What the worker sends.
     sites
         The commits' sites.
     speculates
@@ -96,8 +96,8 @@ class SplitLoop:
     """
 
     line: int
-    work: types.CodeType
-    commit: types.CodeType | None
+    work: Half
+    commit: Half | None
     captured: frozenset[str]
     private: frozenset[str]
     certain: frozenset[str]
@@ -105,12 +105,16 @@ class SplitLoop:
     shared: frozenset[str]
     kernel_reads: frozenset[str]
     deleted: frozenset[str]
-    operands: tuple[str, ...]
+    operands: tuple[ast.expr, ...]
     sites: tuple[Site, ...]
     speculates: bool
     slices: tuple[Slice, ...]
     fresh: frozenset[str]
     probes: frozenset[int]
+
+    def sends_like(self, other: SplitLoop) -> bool:
+        """Whether the workers of both send the same: then their kernel's halves are the same."""
+        return [*map(ast.dump, self.operands)] == [*map(ast.dump, other.operands)]
 
 
 class Fission:
@@ -139,6 +143,7 @@ class Fission:
         self._speculates = skips(dependence)
         self._fresh_only = mutates_deeply(dependence)
         self._substantial = False
+        self._operand_reads: set[str] = set()
 
     def split(self, loop: ast.For) -> SplitLoop:
         """Both halves of a loop statement."""
@@ -146,9 +151,9 @@ class Fission:
         body = self._worker_block(dependence.units, inner=False)
         self._refuse_if_idle(loop)
         outer = dependence.private | dependence.targets
-        work = self._function(_WORK, self._worker_loop(loop, body), outer, loop)
+        work = self._half(_WORK, self._worker_loop(loop, body), outer, loop)
         bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
-        commit = self._function(_COMMIT, self._replay(loop), bound, loop)
+        commit = self._half(_COMMIT, self._replay(loop), bound, loop)
         return self._described(loop, work, commit)
 
     def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, ast.stmt]:
@@ -160,7 +165,7 @@ class Fission:
         self._refuse_if_idle(loop)
         # Its names are its own: locals, which the functions that it calls don't see. What a
         # walrus binds is the cell's.
-        work = self._function(_WORK, self._worker_loop(loop, body), self._surviving(), loop)
+        work = self._half(_WORK, self._worker_loop(loop, body), self._surviving(), loop)
         (element,) = self._sites
         return self._described(loop, work, None), element
 
@@ -169,7 +174,7 @@ class Fission:
         dependence = self.dependence
         if dependence.element is None:
             return dependence.private
-        walrus = (n for s in dependence.body for n in ast.walk(s) if isinstance(n, ast.NamedExpr))
+        walrus = (n for s in dependence.body for n in walk(s) if isinstance(n, ast.NamedExpr))
         return {n.target.id for n in walrus} & dependence.private
 
     def _worker_loop(self, loop: ast.For, body: list[ast.stmt]) -> ast.stmt:
@@ -179,9 +184,7 @@ class Fission:
             body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
         return ast.For(target=loop.target, iter=_name(_ITEMS, loop), body=body, orelse=[])
 
-    def _described(
-        self, loop: ast.For, work: types.CodeType, commit: types.CodeType | None
-    ) -> SplitLoop:
+    def _described(self, loop: ast.For, work: Half, commit: Half | None) -> SplitLoop:
         dependence = self.dependence
         end = dependence.flow.at_end
         private = self._surviving()
@@ -196,7 +199,7 @@ class Fission:
             shared=frozenset(dependence.kernel.keys() - {FIGURE}),
             kernel_reads=frozenset(self._kernel_reads()),
             deleted=frozenset(_deleted(dependence, end) & private),
-            operands=tuple(ast.dump(operand) for operand in self._operands),
+            operands=tuple(self._operands),
             sites=tuple(self._described_sites),
             speculates=self._speculates,
             slices=tuple(dependence.slices.values()),
@@ -207,12 +210,10 @@ class Fission:
     def _captured(self) -> set[str]:
         """Names that the work reads and doesn't bind first."""
         dependence = self.dependence
-        reads: set[str] = set()
+        reads = set(self._operand_reads)
         for unit in dependence.every_unit():
             if unit.stage is Stage.WORK or unit.mirrored:
                 reads |= unit.header.reads.keys()
-        for operand in self._operands:
-            reads |= dependence.scanner.scan([operand]).reads.keys()
         own = dependence.private - dependence.allowances.local
         return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
@@ -265,14 +266,16 @@ class Fission:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self._sites)
         hoister = Hoister(self.dependence, _operand, fresh_only=self._fresh_only)
-        checked = [copy.deepcopy(key) for key in self.dependence.checked_keys.get(unit, ())]
-        site = unannotated(copy.deepcopy(unit.node))
+        checked = [copied(key) for key in self.dependence.checked_keys.get(unit, ())]
+        site = unannotated(copied(unit.node))
         self._sites.append(hoister.statement(site, guarded=unit.guarded))
         self._operands += hoister.operands
+        unit.sent = [o for o in hoister.operands if _is_heavy(o)]
         described = site_of(unit, hoister.operands, self.dependence)
         self._described_sites.append(described)
-        for operand in hoister.operands:
-            self._substantial |= self.dependence.scanner.scan([operand]).substantial
+        sent = self.dependence.scanner.scan(hoister.operands)
+        self._substantial |= sent.substantial
+        self._operand_reads |= sent.reads.keys()
         operands = self._sent(unit, hoister.operands, checked)
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
@@ -281,8 +284,8 @@ class Fission:
             before = self._probe(unit, number, operands, hoister.probe)
         if described.state:
             operands.append(_bound_now(described.unsure))
-        sent = map(ast.dump, hoister.operands)
-        rest = [self._checked(k) for k in checked if ast.dump(k) not in sent]
+        texts = [ast.dump(o) for o in hoister.operands] if checked else []
+        rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
@@ -300,8 +303,11 @@ class Fission:
             number = number_checked(unit.node, self.dependence.knowledge)
             if number is not None:
                 return [self._checked(o, by=_NUMBER) for o in operands]
+        slotted = slot_keys(unit.node)
+        if not operands or not (checked or slotted):
+            return operands
         keys = [ast.dump(key) for key in checked]
-        slots = [ast.dump(key) for key in slot_keys(unit.node)]
+        slots = [ast.dump(key) for key in slotted]
         return [
             self._checked(o)
             if (text := ast.dump(o)) in keys
@@ -342,7 +348,7 @@ class Fission:
 
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
-        store = copy.deepcopy(unit.node)
+        store = copied(unit.node)
         hoister = Hoister(self.dependence, lambda k: _local(number, k), fresh_only=self._fresh_only)
         hoister.statement(store)
         made: list[ast.stmt] = [
@@ -386,51 +392,49 @@ class Fission:
 
     # -- both ----------------------------------------------------------------------------------
 
-    def _function(
+    def _half(
         self, parameters: list[str], body: ast.stmt, bound: Iterable[str], loop: ast.For
-    ) -> types.CodeType:
+    ) -> Half:
         names = sorted(n for n in bound if n != FIGURE)
-        statements: list[ast.stmt] = [ast.Global(names=names)] if names else []
-        # Parsed rather than built: which fields a function has depends on Python's version.
-        (function,) = ast.parse("def loop(): pass").body
-        assert isinstance(function, ast.FunctionDef)
-        function.name = ".loop"
-        function.args.args = [ast.arg(arg=p) for p in parameters]
-        function.body = [*statements, ast.copy_location(body, loop)]
-        function.lineno = 1  # as of the cell's own code: IPython counts lines from there
-        locate_new(function, loop.lineno)
-        module = ast.Module(body=[function], type_ignores=[])
-        code = compile(module, self._filename, "exec", dont_inherit=True)
-        inner = next(c for c in code.co_consts if isinstance(c, types.CodeType))
-        return _as_module(inner)
+        at_loop = ast.copy_location(body, loop)
+        return Half(tuple(parameters), tuple(names), at_loop, self._filename)
 
     def _refuse_if_idle(self, loop: ast.For) -> None:
         if self._substantial and (self._calls_in_work() or not self._calls_in_kernel()):
             return
-        for unit in self.dependence.every_unit():
-            if unit.stage is Stage.COMMIT and unit.whole().substantial:
-                text = ast.unparse(unit.node).partition("\n")[0]
-                refusal = guarded_call(unit, self.dependence)
-                refusal = refusal or Refusal(unit.node.lineno, text, unit.why)
-                advice = advice_for(unit, self.dependence)
-                raise Unsplittable(refusal, advice, self.dependence.units)
-        refusal = Refusal(loop.lineno, "for", "there is no work in the body that is worth sending")
-        raise Unsplittable(refusal, "", self.dependence.units)
+        dependence = self.dependence
+        commits = [u for u in dependence.every_unit() if u.stage is Stage.COMMIT]
+        commits = [u for u in commits if u.whole().substantial]
+        for unit in commits:
+            refusal = guarded_call(unit, dependence) or kept_call(unit, dependence)
+            if refusal is not None:
+                raise Unsplittable(refusal, advice_for(unit, dependence), dependence.units)
+        for unit in commits:
+            if not isinstance(unit.node, ast.Expr):  # nor is a method that only stores
+                refusal = Refusal(
+                    unit.node.lineno, ast.unparse(unit.node).partition("\n")[0], unit.why
+                )
+                raise Unsplittable(refusal, advice_for(unit, dependence), dependence.units)
+        refusal = Refusal(loop.lineno, "", "there is no work in the body that is worth sending")
+        raise Unsplittable(refusal, "", dependence.units)
 
     def _calls_in_work(self) -> bool:
         """Whether the workers have more to do than an operator or two."""
-        units = (u for u in self.dependence.every_unit() if u.stage is Stage.WORK)
-        nodes = [n for u in units if not u.blocks for n in ast.walk(u.node)]
-        nodes += [n for operand in self._operands for n in ast.walk(operand)]
-        loops = (u for u in self.dependence.every_unit() if isinstance(u.node, ast.For | ast.While))
+        units = [u for u in self.dependence.every_unit() if u.stage is Stage.WORK]
+        nodes = [n for u in units if not u.blocks for n in u.nodes]
+        nodes += [n for operand in self._operands for n in walk(operand)]
+        loops = [(u, u.node) for u in units if isinstance(u.node, ast.For | ast.While)]
+        headers = [loop.iter if isinstance(loop, ast.For) else loop.test for _, loop in loops]
+        nodes += [n for header in headers for n in walk(header)]
+        inside = [inner for unit, _ in loops for block in unit.blocks for inner in block]
         return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(
-            u.stage is Stage.WORK for u in loops
+            unit.stage is Stage.WORK for unit in inside
         )
 
     def _calls_in_kernel(self) -> bool:
         """Whether a commit computes something itself before it stores it."""
         for site in self._sites:
-            calls = [n for n in ast.walk(site) if isinstance(n, ast.Call)]
+            calls = [n for n in walk(site) if isinstance(n, ast.Call)]
             own = isinstance(site, ast.Expr) and isinstance(site.value, ast.Call)
             if len(calls) > own:
                 return True
@@ -443,20 +447,14 @@ def _bound_now(names: Iterable[str]) -> ast.expr:
     return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
 
 
+def _is_heavy(operand: ast.AST) -> bool:
+    """Whether there is something to compute that is worth the way to a worker."""
+    return any(isinstance(n, _HEAVY) and not _is_light(n) for n in walk(operand))
+
+
 def _is_light(node: ast.AST) -> bool:
     """Whether it is a call that costs less than the way to a worker."""
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LIGHT
-
-
-def _as_module(code: types.CodeType) -> types.CodeType:
-    """Code of one of our functions under the names that it would have in the cell."""
-    constants = tuple(
-        c.replace(co_qualname=c.co_qualname.removeprefix(".loop.<locals>."))
-        if isinstance(c, types.CodeType)
-        else c
-        for c in code.co_consts
-    )
-    return code.replace(co_name="<module>", co_qualname="<module>", co_consts=constants)
 
 
 def _operand(index: int) -> ast.expr:
@@ -482,10 +480,10 @@ def _local(site: int, index: int, context: ast.expr_context | None = None) -> as
 def _kept(place: ast.expr) -> list[ast.expr]:
     """The object that a mirrored store changes, and the key or attribute under which it does."""
     assert isinstance(place, ast.Attribute | ast.Subscript)
-    owner = copy.deepcopy(place.value)
+    owner = copied(place.value)
     if isinstance(place, ast.Attribute):
         return [owner, ast.Constant(place.attr), ast.Constant(True)]
-    key = copy.deepcopy(place.slice)
+    key = copied(place.slice)
     if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
         key = key.elts[0]  # the slot as a whole
     return [owner, key, ast.Constant(False)]

@@ -14,6 +14,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.syntax import children
 
 __all__ = ["Flow", "Reach"]
 
@@ -205,7 +206,7 @@ class Flow:
                 self._children(node, defined)
 
     def _children(self, node: ast.AST, defined: set[str]) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self._expression(child, defined)
 
     def _expression(self, node: ast.AST, defined: set[str]) -> None:
@@ -306,8 +307,8 @@ def _continues(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
         return False
-    children = node.orelse if isinstance(node, ast.For | ast.While) else ast.iter_child_nodes(node)
-    return any(map(_continues, children))
+    inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
+    return any(map(_continues, inside))
 
 
 def _join(*states: Reach) -> Reach:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.syntax import walk
 
 __all__ = ["Summaries", "global_names"]
 
@@ -40,6 +41,7 @@ class Summaries:
         self._under_way: list[Any] = []
         self._cut_short = False
         self._classes: list[type] | None = None
+        self._are_notebooks: dict[int, bool] = {}
 
     def __call__(self, callee: Any) -> FunctionSummary | None:
         """The summary of a callee, None if the notebook doesn't define it.
@@ -92,10 +94,15 @@ class Summaries:
         return function.__globals__ is self._knowledge.namespace
 
     def _is_notebook_class(self, kind: type) -> bool:
-        # Its methods live in the notebook; its name needn't.
-        return kind.__module__ == "__main__" or any(
-            isinstance(f, types.FunctionType) and self._of_notebook(f) for f in vars(kind).values()
-        )
+        known = self._are_notebooks.get(id(kind))
+        if known is None:
+            # Its methods live in the notebook; its name needn't.
+            known = kind.__module__ == "__main__" or any(
+                isinstance(f, types.FunctionType) and self._of_notebook(f)
+                for f in vars(kind).values()
+            )
+            self._are_notebooks[id(kind)] = known
+        return known
 
     def _defined_by_cell(self, name: str) -> FunctionSummary | None:
         function = self._knowledge.definitions.get(name)
@@ -239,7 +246,7 @@ def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]
     except SyntaxError:
         return {}  # a cell with other syntax of IPython's: the bytecode must do
     places: dict[tuple[int, str], list[_FunctionNode]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Lambda):
             places.setdefault((node.lineno, "<lambda>"), []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -11,6 +11,7 @@ import collections
 from typing import Final
 
 from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.syntax import walk
 
 __all__ = ["hash_checked", "infallible", "number_checked", "operands_of", "slot_keys"]
 
@@ -88,7 +89,7 @@ def hash_checked(node: ast.stmt, knowledge: Knowledge) -> list[ast.expr]:
 def slot_keys(node: ast.stmt) -> list[ast.expr]:
     """Expressions of a commit under which something is looked up or kept, by their value."""
     found: list[ast.expr] = []
-    for inner in ast.walk(node):
+    for inner in walk(node):
         match inner:
             case ast.Subscript(slice=key):
                 found.append(key)

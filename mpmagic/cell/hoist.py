@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
 from mpmagic.cell.slices import SliceKind, store_targets
-from mpmagic.cell.syntax import locate_new
+from mpmagic.cell.syntax import children, copied, locate_new, walk
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
@@ -201,9 +201,17 @@ class Hoister:
     def _expr(self, node: ast.expr, guarded: bool) -> ast.expr:
         mark = len(self._before)
         left = self._rewritten(node, guarded)
-        if _may_raise(left):
+        if _may_raise(left) or self._is_unbound(left):
             self._before[mark:] = [left]
         return left
+
+    def _is_unbound(self, node: ast.expr) -> bool:
+        """Whether it is a name under which the kernel may find no value."""
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return False
+        dependence, name = self._dependence, node.id
+        inner = any(name in scope for scope in self._shadowed)
+        return not (inner or name in dependence.targets or dependence.knowledge.defined(name))
 
     def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
@@ -369,7 +377,7 @@ class Hoister:
         index = self._known.get(key, len(self.operands))
         if index == len(self.operands):
             if self._before and self.probe is None and not isinstance(node, ast.Name):
-                self.probe = Probe(copy.deepcopy(self._before), index)
+                self.probe = Probe([copied(part) for part in self._before], index)
             self.operands.append(node)
             if key:
                 self._known[key] = index
@@ -386,7 +394,7 @@ def _may_raise(node: ast.expr) -> bool:
 
 def _is_repeatable(node: ast.expr) -> bool:
     """Whether the kernel may evaluate it twice."""
-    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    calls = [n.func for n in walk(node) if isinstance(n, ast.Call)]
     return all(isinstance(f, ast.Attribute) and f.attr in ("get", "setdefault") for f in calls)
 
 
@@ -401,14 +409,16 @@ def mutates_deeply(dependence: Dependence) -> bool:
     shallow = {
         id(u.node) for u in dependence.every_unit() if u.mirrored and _into_slot(u, dependence)
     }
-    nodes = [n for u in dependence.units for n in _walk_but(u.node, shallow)]
+    nodes = [n for u in dependence.units for n in _nodes_but(u, shallow)]
+    if any(_is_deep(node) for node in nodes):
+        return True
     bound = {
         name
-        for node in nodes
+        for node in (nodes if mutated else ())
         if isinstance(node, ast.Assign | ast.NamedExpr | ast.For | ast.withitem)
         for name in bound_names(node)
     }
-    return bool(mutated & bound) or any(_is_deep(node) for node in nodes)
+    return bool(mutated & bound)
 
 
 def _into_slot(unit: Unit, dependence: Dependence) -> bool:
@@ -425,10 +435,17 @@ def _into_slot(unit: Unit, dependence: Dependence) -> bool:
     return True
 
 
+def _nodes_but(unit: Unit, left_out: set[int]) -> Iterable[ast.AST]:
+    """The nodes of a unit but for some units inside it."""
+    if not left_out:
+        return unit.nodes
+    return _walk_but(unit.node, left_out)
+
+
 def _walk_but(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:
     if id(node) not in left_out:
         yield node
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             yield from _walk_but(child, left_out)
 
 

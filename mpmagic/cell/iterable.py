@@ -13,6 +13,7 @@ from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import root_of
 from mpmagic.cell.slices import store_targets
+from mpmagic.cell.syntax import walk
 
 __all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots"]
 
@@ -57,7 +58,7 @@ def _lazy_reads(node: ast.expr) -> set[str]:
         return set()
     if isinstance(node, ast.Subscript):  # a slice is a copy, of an array a view
         return _lazy_reads(node.value)
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name)}
 
 
 def _callee_name(node: ast.Call) -> str:

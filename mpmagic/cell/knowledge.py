@@ -14,6 +14,8 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mpmagic.cell.syntax import children, walk
+
 __all__ = ["UNKNOWN", "Knowledge", "Unknown", "root_of"]
 
 
@@ -181,24 +183,35 @@ class Knowledge:
                         self.hide(name, None)
 
 
+# What binds names by more than a name in a place to store into, or keeps them to itself.
+_BINDING: Final = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp,
+    ast.DictComp, ast.GeneratorExp, ast.alias, ast.ExceptHandler, ast.MatchAs, ast.MatchStar,
+    ast.MatchMapping,
+)  # fmt: skip
+
+
 def bound_names(node: ast.AST) -> set[str]:
     """Names that running `node` may bind in its own scope (not in functions inside it)."""
-    if isinstance(node, ast.Name):
-        return set() if isinstance(node.ctx, ast.Load) else {node.id}
     names: set[str] = set()
     stack: list[ast.AST] = [node]
     while stack:
         item = stack.pop()
-        match item:
-            case ast.Name(ctx=ast.Store() | ast.Del()):
+        if isinstance(item, ast.Name):
+            if not isinstance(item.ctx, ast.Load):
                 names.add(item.id)
+            continue
+        if not isinstance(item, _BINDING):
+            stack += children(item)
+            continue
+        match item:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names.add(item.name)
                 continue
             case ast.Lambda():
                 continue
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                names |= {n.target.id for n in ast.walk(item) if isinstance(n, ast.NamedExpr)}
+                names |= {n.target.id for n in walk(item) if isinstance(n, ast.NamedExpr)}
                 continue
             case ast.alias():
                 names.add(item.asname or item.name.partition(".")[0])
@@ -208,5 +221,5 @@ def bound_names(node: ast.AST) -> set[str]:
                 names.add(name)
             case _:
                 pass
-        stack.extend(ast.iter_child_nodes(item))
+        stack += children(item)
     return names

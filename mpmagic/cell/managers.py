@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from mpmagic.cell.functions import source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
+from mpmagic.cell.syntax import children, walk
 
 __all__ = ["Managers"]
 
@@ -50,9 +51,17 @@ class Managers:
 
     def __init__(self, knowledge: Knowledge, body: list[ast.stmt], targets: set[str]) -> None:
         self._knowledge = knowledge
-        self._bound = {name for statement in body for name in bound_names(statement)} | targets
-        self._values = _assigned(body) if body else {}
+        self._body = body
+        self._targets = targets
         self._under_way: set[str] = set()
+
+    @functools.cached_property
+    def _bound(self) -> set[str]:
+        return {name for s in self._body for name in bound_names(s)} | self._targets
+
+    @functools.cached_property
+    def _values(self) -> dict[str, list[ast.expr]]:
+        return _assigned(self._body)
 
     def may_suppress(self, context: ast.expr) -> bool:
         """Whether the manager may swallow an exception of its block."""
@@ -170,7 +179,7 @@ class Managers:
                     return True
                 if any(_says_so(name) for name in _names_in(item.context_expr)):
                     return True
-        return any(self._yields_caught(child, own=own) for child in ast.iter_child_nodes(node))
+        return any(self._yields_caught(child, own=own) for child in children(node))
 
     # -- values --------------------------------------------------------------------------------
 
@@ -204,7 +213,7 @@ def _assigned(body: Iterable[ast.stmt]) -> dict[str, list[ast.expr]]:
     """By name the values that the body assigns to it, of names that it binds in no other way."""
     values: dict[str, list[ast.expr]] = {}
     otherwise: set[str] = set()
-    for node in (n for statement in body for n in ast.walk(statement)):
+    for node in (n for statement in body for n in walk(statement)):
         if isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):
             for target in node.targets:
                 assert isinstance(target, ast.Name)
@@ -216,14 +225,14 @@ def _assigned(body: Iterable[ast.stmt]) -> dict[str, list[ast.expr]]:
 
 def _bound_by_itself(node: ast.AST) -> set[str]:
     """Names that a statement binds other than in the statements inside it."""
-    inside = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.stmt | ast.excepthandler)]
+    inside = [c for c in children(node) if isinstance(c, ast.stmt | ast.excepthandler)]
     inner = {name for child in inside for name in bound_names(child)}
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
         return {node.name}
     if isinstance(node, ast.stmt) and inside:
-        own = [c for c in ast.iter_child_nodes(node) if c not in inside]
+        own = [c for c in children(node) if c not in inside]
         return {name for child in own for name in bound_names(child)}
     return bound_names(node) - inner
 
@@ -235,7 +244,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _names_in(node: ast.AST) -> Iterator[str]:
-    return (_last_name(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute))
+    return (_last_name(n) for n in walk(node) if isinstance(n, ast.Name | ast.Attribute))
 
 
 def _says_so(name: str) -> bool:
@@ -245,7 +254,7 @@ def _says_so(name: str) -> bool:
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes inside `node`, those of functions and classes in it left out."""
     yield node
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if not isinstance(
             child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
         ):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from mpmagic.cell.functions import global_names, source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.modules import kept_global
+from mpmagic.cell.syntax import walk
 
 __all__ = ["callee_name", "outside_effect"]
 
@@ -130,7 +131,7 @@ def _reached(node: ast.expr, knowledge: Knowledge) -> Iterator[ast.AST | str]:
     seen: set[int] = set()
     open_: _Body = [node]
     while open_:
-        for part in ast.walk(open_.pop()):
+        for part in walk(open_.pop()):
             yield part
             if isinstance(part, ast.Name):
                 if _keeps_results(part.id, knowledge):

@@ -29,7 +29,7 @@ from mpmagic.cell.fission import Fission, SplitLoop
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
-from mpmagic.cell.syntax import locate_new, set_blocks
+from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
 from mpmagic.cell.unit import Unit, blocks_of
@@ -160,7 +160,7 @@ def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:
     """What a lazy iterable may do to names while it is iterated."""
     summaries = Summaries(knowledge)
     effects = Scanner(knowledge, summaries).scan([node])
-    for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}:
+    for name in {n.id for n in walk(node) if isinstance(n, ast.Name)}:
         # Handed to `map` and its like it's called for each item.
         if (summary := summaries.of_name(name)) is not None:
             effects.absorb(summary.effects)
@@ -228,9 +228,11 @@ class _Planner:
         )
         serial = copy.copy(node)
         serial.iter = method_call(number, "items")
+        locate_new(serial.iter, node.lineno)
         begin = ast.copy_location(method_call(number, "begin", node.iter), node.iter)
-        choice = ast.If(test=begin, body=[done], orelse=[serial])
-        return _located(choice, node)
+        choice = _located(ast.If(test=begin, body=[done], orelse=[]), node)
+        choice.orelse = [serial]  # which has its place but for what it iterates over
+        return choice
 
     def _plan(self, loop: ast.For, element: ast.stmt | None) -> PlannedLoop:
         dependence, split, _ = split_loop(
@@ -271,7 +273,7 @@ class _Planner:
             self.ending_early.append(RefusedLoop(call.lineno, refusal, AHEAD))
 
     def _expression(self, node: ast.expr) -> ast.expr:
-        nodes = list(ast.walk(node))
+        nodes = walk(node)
         if not any(isinstance(n, Comprehension) for n in nodes):
             return node
         shadowed = {
@@ -285,7 +287,7 @@ class _Planner:
         if not self._allowances.ahead:
             self._refuse_early_ends(node, shadowed)
         replaced = {id(c): new for c in found if (new := self._comprehension(c)) is not None}
-        return _Replacer(replaced).visit(copy.deepcopy(node, _keep(found))) if replaced else node
+        return replaced.get(id(node)) or copied(node, replaced) if replaced else node
 
     def _comprehension(self, node: Comprehension) -> ast.expr | None:
         loop, element = as_loop(node)
@@ -305,26 +307,10 @@ class _Planner:
         number = planned.number
         first = node.generators[0]
         kernel = collected(node, kernel_element, method_call(number, "rows"))
-        serial = copy.deepcopy(node)
-        serial.generators[0].iter = method_call(number, "items")
+        serial = copied(node, {id(first.iter): method_call(number, "items")})
         begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         choice = ast.IfExp(test=begin, body=kernel, orelse=serial)
         return _located(choice, node)
-
-
-class _Replacer(ast.NodeTransformer):
-    def __init__(self, replaced: dict[int, ast.expr]) -> None:
-        self._replaced = replaced
-
-    def visit(self, node: ast.AST) -> Any:
-        if id(node) in self._replaced:
-            return self._replaced[id(node)]
-        return super().generic_visit(node)
-
-
-def _keep(nodes: list[Comprehension]) -> dict[int, Any]:
-    """A memo for `copy.deepcopy` with which these nodes are not copied."""
-    return {id(node): node for node in nodes}
 
 
 def _located(node: _Node, at: ast.AST) -> _Node:

@@ -9,7 +9,7 @@ in a loop around the site) have it only there, so that the worker notes them at 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpmagic.cell.dependence import Dependence, jumps
@@ -25,7 +25,7 @@ class Site:
     Attributes
     ----------
     operands
-        What the worker sends for it, by line and source.
+        The expressions whose values the worker sends for it.
     before
         Private names that the work binds before it and not after it.
     unsure
@@ -34,30 +34,29 @@ class Site:
         Position in the event of their values at the site; 0 where they aren't noted.
     """
 
-    operands: tuple[tuple[int, str], ...]
+    operands: tuple[ast.expr, ...]
     before: frozenset[str]
     unsure: tuple[str, ...]
     state: int = 0
 
 
-def site_of(unit: Unit, operands: Iterable[ast.expr], dependence: Dependence) -> Site:
+def site_of(unit: Unit, operands: Sequence[ast.expr], dependence: Dependence) -> Site:
     """Describe the site of a commit."""
-    order = list(dependence.every_unit())
-    at = next(i for i, other in enumerate(order) if other is unit)
+    order = dependence.every_unit()
+    at = order.index(unit)
     before = {n for u in order[:at] for n in u.header.binds}
     after = {n for u in order[at:] for n in u.header.binds}
     around = _bound_around(unit, dependence)
     private = dependence.private if dependence.element is None else set()
     unsure = tuple(sorted(((before & after) | around) & private))
-    texts = tuple((o.lineno, ast.unparse(o)) for o in operands)
     # A mirrored store has been made in the worker: it can't fail.
     can_end = jumps(unit.node) or not dependence.surely_commits(unit)
     noted = bool(unsure) and can_end and not unit.mirrored
     return Site(
-        operands=texts,
+        operands=tuple(operands),
         before=frozenset((before - after - around) & private),
         unsure=unsure,
-        state=len(texts) + 1 if noted else 0,
+        state=len(operands) + 1 if noted else 0,
     )
 
 

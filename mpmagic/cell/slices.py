@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
+from mpmagic.cell.effects import Effects, Scanner
 from mpmagic.cell.knowledge import bound_names, root_of
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
 
 __all__ = ["Slice", "SliceKind", "find_slices", "store_targets"]
@@ -106,11 +107,10 @@ def find_slices(
         Tells what an expression does.
     """
     variables = targets - whole.binds.keys()
-    hidden = _hidden_touches(units, scanner)
     tries = (u.blocks[0] for u in units if isinstance(u.node, ast.Try | ast.TryStar))
     protected = {inner.node for block in tries for unit in block for inner in unit.walk()}
     found = {}
-    for name in whole.mutates.keys() - whole.binds.keys() - hidden:
+    for name in whole.mutates.keys() - whole.binds.keys() - whole.hidden:
         stores = _stores(name, units, scanner)
         if not stores or _is_aliased(name, whole):
             continue
@@ -120,20 +120,6 @@ def find_slices(
         if slice_ is not None:
             found[name] = slice_
     return found
-
-
-def _hidden_touches(units: list[Unit], scanner: Scanner) -> set[str]:
-    """Names that functions of the notebook touch which the body calls."""
-    hidden: set[str] = set()
-
-    def noted(callee: Any) -> FunctionSummary | None:
-        summary = scanner.summarise(callee)
-        if summary is not None:
-            hidden.update(summary.effects.touched())
-        return summary
-
-    Scanner(scanner.knowledge, noted).scan(part for unit in units for part in _own_parts(unit))
-    return hidden
 
 
 def _stores(name: str, units: list[Unit], scanner: Scanner) -> list[ast.expr]:
@@ -194,13 +180,14 @@ def _slice(
 
 def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
     """Each occurrence of a name, followed by the nodes around it, innermost first."""
-    for root in (part for unit in units for part in _own_parts(unit)):
+    spelling = [unit for unit in units if name in unit.spelt]
+    for root in (part for unit in spelling for part in _own_parts(unit)):
         stack: list[list[ast.AST]] = [[root]]
         while stack:
             path = stack.pop()
             if isinstance(path[0], ast.Name) and path[0].id == name:
                 yield path
-            stack.extend([child, *path] for child in ast.iter_child_nodes(path[0]))
+            stack.extend([child, *path] for child in children(path[0]))
 
 
 def _own_parts(unit: Unit) -> Iterator[ast.AST]:
@@ -286,4 +273,4 @@ def _is_slot(place: ast.expr) -> bool:
 
 
 def _holds_slice(place: ast.expr) -> bool:
-    return any(isinstance(n, ast.Slice) for n in ast.walk(place))
+    return any(isinstance(n, ast.Slice) for n in walk(place))

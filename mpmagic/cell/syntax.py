@@ -1,11 +1,77 @@
-"""Small changes of syntax trees that several modules need."""
+"""Walks through syntax trees, and small changes of them, that several modules need.
+
+They do what `ast.walk`, `ast.iter_child_nodes` and `copy.deepcopy` do, many times faster: a plan
+is little else than such walks. The contexts and operators of expressions are passed over, and
+shared by copies: they hold nothing.
+"""
 
 from __future__ import annotations
 
 import ast
 import copy
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
-__all__ = ["locate_new", "set_blocks", "unannotated"]
+__all__ = ["children", "copied", "locate_new", "set_blocks", "unannotated", "walk"]
+
+_Node = TypeVar("_Node", bound=ast.AST)
+
+_PLAIN: Final = frozenset({"arg", "attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
+
+
+@functools.cache
+def _inner_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields in which nodes of a kind may hold others that are worth a visit."""
+    return () if kind is ast.Constant else tuple(f for f in kind._fields if f not in _PLAIN)
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly inside `node`, in the order of its fields."""
+    found: list[ast.AST] = []
+    fields = vars(node)
+    for name in _inner_fields(type(node)):  # type: ignore[arg-type]
+        value = fields.get(name)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+    return found
+
+
+def walk(*nodes: ast.AST) -> list[ast.AST]:
+    """The nodes and all inside them, outer ones first."""
+    found = list(nodes)
+    for node in found:
+        found += children(node)  # which are visited in their turn
+    return found
+
+
+def copied(node: _Node, instead: Mapping[int, ast.AST] = MappingProxyType({})) -> _Node:
+    """A copy of a tree of which nothing is shared that could be changed.
+
+    Parameters
+    ----------
+    node
+        The tree; itself it's always copied.
+    instead
+        By the ids of nodes inside it, what the copy has in their place.
+    """
+
+    new = type(node).__new__(type(node))
+    fields = vars(new)
+    for name, value in vars(node).items():
+        fields[name] = _copied_part(value, instead)
+    return new
+
+
+def _copied_part(value: Any, instead: Mapping[int, ast.AST]) -> Any:
+    if isinstance(value, ast.AST):
+        return (instead.get(id(value)) or copied(value, instead)) if value._fields else value
+    if isinstance(value, list):
+        return [_copied_part(part, instead) for part in value]
+    return value
 
 
 def locate_new(node: ast.AST, line: int) -> None:
@@ -15,13 +81,13 @@ def locate_new(node: ast.AST, line: int) -> None:
             node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
             node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
         line = node.lineno  # type: ignore[attr-defined]
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         locate_new(child, line)
 
 
 def unannotated(node: ast.stmt) -> ast.stmt:
     """The same statement as a function may hold it, where global names have no annotations."""
-    if not any(isinstance(inner, ast.AnnAssign) for inner in ast.walk(node)):
+    if not any(isinstance(inner, ast.AnnAssign) for inner in walk(node)):
         return node
     changed: ast.stmt = _Unannotated().visit(node)
     return changed

@@ -165,7 +165,7 @@ def is_immutable_type(kind: type | None) -> bool:
 
 
 def _is_array_scalar(kind: type) -> bool:
-    return "numpy.generic" in _bases(kind)
+    return any(b.__qualname__ == "generic" and b.__module__ == "numpy" for b in kind.__mro__)
 
 
 def mutates(kind: type | None, method: str, *, statement: bool) -> bool:

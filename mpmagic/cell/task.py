@@ -23,6 +23,7 @@ from mpmagic.cell.effects import FIGURE, Effects, Scanner
 from mpmagic.cell.functions import Summaries, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
 from mpmagic.cell.outside import callee_name, outside_effect
+from mpmagic.cell.syntax import walk
 
 __all__ = ["Ahead", "Kind", "Task", "is_assigned_call", "task_of"]
 
@@ -86,7 +87,7 @@ class Task:
 
     def calls_through(self, names: Collection[str]) -> bool:
         """Whether what it calls can't be told before these names are known."""
-        calls = (n for n in ast.walk(self.node.value) if isinstance(n, ast.Call))
+        calls = (n for n in walk(self.node.value) if isinstance(n, ast.Call))
         return any(root_of(call.func) in names for call in calls)
 
 
@@ -191,7 +192,7 @@ def _bound_to_process(call: ast.Call, knowledge: Knowledge) -> str:
 
 def _is_lazy(callee: Any, defined: ast.FunctionDef | None) -> bool:
     if defined is not None:
-        return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(defined))
+        return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk(defined))
     return bool(callee.__code__.co_flags & _LAZY)
 
 
@@ -249,7 +250,7 @@ def _is_light(call: ast.Call, knowledge: Knowledge) -> bool:
     """Whether sending it would cost more than running it."""
     callee = knowledge.resolve(call.func)
     parts = [*call.args, *(k.value for k in call.keywords)]
-    simple = not any(isinstance(n, ast.Call | ast.Lambda) for p in parts for n in ast.walk(p))
+    simple = not any(isinstance(n, ast.Call | ast.Lambda) for p in parts for n in walk(p))
     if callee is UNKNOWN or not simple or any(k.arg == "key" for k in call.keywords):
         return False
     if isinstance(callee, type) and callee.__module__ != "__main__":

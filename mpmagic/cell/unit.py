@@ -6,8 +6,10 @@ import ast
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mpmagic.cell.effects import Effects, Scanner
+from mpmagic.cell.syntax import walk
 
 __all__ = ["Stage", "Unit", "blocks_of", "cut"]
 
@@ -19,7 +21,7 @@ class Stage(enum.Enum):
     COMMIT = "commit"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Unit:
     """A statement of the body.
 
@@ -39,6 +41,8 @@ class Unit:
         Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored
         Whether the worker does it too, on its copies of sliced state.
+    sent
+        Of a commit, what a worker computes for it.
     """
 
     node: ast.stmt
@@ -48,6 +52,17 @@ class Unit:
     why: str = ""
     guarded: bool = False
     mirrored: bool = False
+    sent: list[ast.expr] = field(default_factory=list)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """The statement and all nodes inside it."""
+        return walk(self.node)
+
+    @cached_property
+    def spelt(self) -> set[str]:
+        """The names that the statement spells out."""
+        return {node.id for node in self.nodes if isinstance(node, ast.Name)}
 
     def walk(self) -> Iterator[Unit]:
         """This unit and those inside it."""

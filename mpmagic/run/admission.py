@@ -14,6 +14,7 @@ from typing import Any
 
 from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
 from mpmagic.cell.effects import FIGURE
+from mpmagic.cell.explain import told
 from mpmagic.cell.fission import SplitLoop
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, root_of
@@ -120,10 +121,19 @@ def _split_again(
             planned.loop, knowledge, cell.options.allowances, cell.filename, element=planned.element
         )
     except Unsplittable as reason:
-        raise StaysInKernel(f"line {reason.refusal.line}: {reason.refusal.reason}") from reason
-    if planned.element is not None and split.operands != planned.split.operands:
+        raise StaysInKernel(told(reason.refusal)) from reason
+    if planned.element is not None and not split.sends_like(planned.split):
         raise StaysInKernel("its names turned out to be something else than the source shows")
+    _check_compiles(split)
     return dependence, split
+
+
+def _check_compiles(split: SplitLoop) -> None:
+    for half in (split.work, split.commit):
+        try:
+            _ = half and half.code
+        except (SyntaxError, RecursionError) as error:
+            raise StaysInKernel(f"it can't be compiled apart from the cell: {error}") from error
 
 
 def _items_immutable(iterable: Any) -> bool:
@@ -189,7 +199,7 @@ def _modules(
     split: SplitLoop, captured: Captured, source: ItemSource, cell: CellContext
 ) -> tuple[ModuleState, ...]:
     """The modules that the work may look into; none of them may be changed by commits."""
-    codes = (split.work, *(f.__code__ for f in captured.functions))
+    codes = (split.work.code, *(f.__code__ for f in captured.functions))
     names = {name for code in codes for name in names_in(code)}
     reached = captured.modules | source.modules
     try:

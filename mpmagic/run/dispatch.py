@@ -16,7 +16,7 @@ from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.live import Early
-from mpmagic.run.log import Chunk, Log
+from mpmagic.run.log import Chunk, Log, Same
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
@@ -96,7 +96,7 @@ class Dispatch:
     def _pack_program(self, admitted: Admitted, private: tuple[str, ...]) -> Parcel:
         split, cell = admitted.split, self._cell
         source = ProgramSource(
-            work=split.work,
+            work=split.work.code,
             private=private,
             certain=split.certain & set(private),
             targets=split.targets,
@@ -147,13 +147,19 @@ class Dispatch:
     def _opened(self, flight: Flight) -> Log:
         packed = flight.future.result()
         try:
-            log: Log = decode(packed, self._source.side)
+            log: Log = decode(packed, self._source.side, partial(self._original, flight.batch))
         except Exception as error:
             raise UnsendableValue(
                 f"a result of iteration {flight.first} and those after it can't be unpickled "
                 f"({type(error).__name__}: {error}); the iterations before it are committed"
             ) from error
         return log
+
+    def _original(self, batch: Batch, same: Same) -> Any:
+        """The kernel's own object for what the worker had a copy of."""
+        if same.name is not None:
+            return self._source.side.captured[same.name]
+        return batch.items[same.index]
 
     def _learn(self, flight: Flight) -> None:
         if not flight.counted:

@@ -12,6 +12,7 @@ other and meanwhile keeps the workers supplied.
 
 from __future__ import annotations
 
+import ast
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -78,9 +79,9 @@ class LoopRun:
 
     def run(self) -> bool:
         """Run a loop statement; whether it ended without a ``break``."""
-        code = self._admitted.split.commit
-        assert code is not None
-        commit = types.FunctionType(code, self._cell.namespace)
+        half = self._admitted.split.commit
+        assert half is not None
+        commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
             with self._cell.inbox:
@@ -240,7 +241,9 @@ class LoopRun:
     def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
         _, site, position, kind, reason = event
         operands = self._admitted.split.sites[site].operands if site >= 0 else ()
-        line, text = operands[position] if position < len(operands) else (0, "a value")
+        line, text = 0, "a value"
+        if position < len(operands):
+            line, text = operands[position].lineno, ast.unparse(operands[position])
         iteration = flight.first + self._index
         return UnsendableValue(
             f"line {line}: the value of `{text}` in iteration {iteration}, {kind}, can't be sent "

@@ -21,7 +21,7 @@ import numpy as np
 from mpmagic.cell.fission import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
-from mpmagic.run.codec import Encoder, Packed, decode
+from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
 from mpmagic.run.live import Announcer
@@ -100,9 +100,13 @@ class _Recorder:
         self._failed: BaseException | None = None
         self._journal = Journal()
         self._refused = ""
-        self._originals = {id(v): Same(name=n) for n, v in program.side.captured.items()}
+        apart = {*program.source.own, *program.source.fresh}
+        captured = {n: v for n, v in program.side.captured.items() if n not in apart}
+        self._originals = {id(v): Same(name=n) for n, v in captured.items() if not is_inert(v)}
         if not isinstance(items, range):
-            self._originals |= {id(v): Same(index=i) for i, v in enumerate(items)}
+            self._originals |= {
+                id(v): Same(index=i) for i, v in enumerate(items) if not is_inert(v)
+            }
 
     def run(self) -> Packed:
         program, log = self._program, self._log
@@ -254,12 +258,19 @@ class _Recorder:
                 self._log.finals[name] = value if same is None else same
 
     def _pack(self) -> Packed:
-        log, side = self._log, self._program.side
         try:
-            return Encoder(side, by_reference=True).encode(log)
+            return self._encoder().encode(self._log)
         except Exception:
             self._set_aside()
-            return Encoder(side, by_reference=True).encode(log)
+            return self._encoder().encode(self._log)
+
+    def _encoder(self) -> Encoder:
+        """Sends what the kernel has the original of as that, if results can hold such a thing."""
+        side = self._program.side
+        operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
+        if self._originals and not all(map(is_inert, operands)):
+            return ReferringEncoder(side, self._originals)
+        return Encoder(side, by_reference=True)
 
     def _set_aside(self) -> None:
         """Take out of the log what can't be pickled, and say where it stood."""

@@ -25,10 +25,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "columns, records and objects that keep their own result could be split": (
         "independent/frame-new-columns-from-old",
     ),
-    "what a function hands on of what it was given is a copy": (
-        "nasty/result-of-a-function-that-hands-a-captured-object-on",
-        "nasty/result-of-a-function-that-hands-its-item-on",
-    ),
 }
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {}

@@ -1,4 +1,4 @@
-"""What the README shows, run: its cells in one kernel, top to bottom, and what they show."""
+"""What the documentation shows, run: the cells of a page in one kernel, and what they show."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ import pytest
 from tests.kernel.session import KernelSession, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/parallel.md")
 
 # A cell, and what it shows where the next block is text.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+ERROR = re.compile(r"NotParallel|LostWrite|\w+Error")
+LINK = re.compile(r"(?:\]\(|src=\")([^)\"#:]+)[)\"]")
 
 
-def test_every_cell_shows_what_the_readme_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_cell_shows_what_the_page_says(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = BLOCK.findall(README)
-    assert len(blocks) == README.count("```python")
-    assert sum(bool(shown) for _, shown in blocks) >= 3
+    text = text_of(page)
+    blocks = BLOCK.findall(text)
+    assert len(blocks) == text.count("```python")
+    assert sum(bool(shown) for _, shown in blocks) == text.count("```text") >= 3
     monkeypatch.chdir(tmp_path)
     with kernel(load=False) as session:
         for source, shown in blocks:
@@ -29,10 +37,10 @@ def test_every_cell_shows_what_the_readme_says(
 
 
 def run(session: KernelSession, source: str, shown: str) -> None:
-    """Run a cell; each line that the README says is shown must be, in that order."""
+    """Run a cell; each line that the page says is shown must be, in that order."""
     reply = session.execute(source.rstrip("\n"))
-    refused = shown.startswith("NotParallel")
-    assert reply.status == ("error" if refused else "ok"), f"{source}\n{reply.shown}"
+    expected = "error" if ERROR.match(shown) else "ok"
+    assert reply.status == expected, f"{source}\n{reply.shown}"
     at = 0
     for line in filter(None, (line.strip() for line in shown.splitlines())):
         found = reply.shown.find(line, at)
@@ -40,9 +48,10 @@ def run(session: KernelSession, source: str, shown: str) -> None:
         at = found + len(line)
 
 
-def test_links_lead_to_files() -> None:
-    for target in re.findall(r"(?:\]\(|src=\")([^)\"#:]+)[)\"]", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", (*PAGES, "docs/mpcount.md"))
+def test_links_lead_to_files(page: str) -> None:
+    for target in LINK.findall(text_of(page)):
+        assert ((ROOT / page).parent / target).exists(), target
 
 
 def test_the_picture_is_well_formed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,8 @@ def test_error_reply(session: KernelSession) -> None:
     assert len(reply.of("error")) == 1
     assert "line 4" in reply.traceback
     assert f"Cell In[{reply.content['execution_count']}]" in reply.traceback
-    assert "raise ValueError" in reply.traceback
+    assert re.search(r"-> 4 +y = fail\(x\)\n", reply.traceback)
+    assert re.search(r"-> \d+ +raise ValueError", reply.traceback)
     assert "mpmagic" not in reply.traceback
     assert session.value("kept") == [0, 1, 2]
 
