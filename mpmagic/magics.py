@@ -59,10 +59,9 @@ def _pool_options() -> _Parser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    return int(text)
 
 
 @magics_class
@@ -95,10 +94,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         """
         given = _parse(_parallel_options(), line)
         filename, text, offset = self._place(line, cell)
-        source = self.shell.transform_cell(cell)
-        tree = ast.parse("\n" * offset + source, filename)
-        compile(tree, filename, "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         _keep_source(filename, text)
+        tree = self._parsed(cell, filename, offset)
         with self._shown_errors(filename):
             self._run(tree, given, (filename, text))
 
@@ -218,6 +215,20 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return False
         return not self.shell.displayhook.semicolon_at_end_of_expression(text)
 
+    def _parsed(self, cell: str, filename: str, offset: int) -> ast.Module:
+        """The cell's tree. A syntax error is shown as that of any cell, without our frames."""
+        allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        try:
+            source = self.shell.transform_cell(cell)
+            tree = ast.parse("\n" * offset + source, filename)
+            compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
+        except SyntaxError as error:
+            if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
+                error.filename, error.lineno = filename, error.lineno + offset
+            _show_bare(error, self.shell.SyntaxTB)
+            raise
+        return tree
+
     def _place(self, line: str, cell: str) -> tuple[str, str, int]:
         """The cell's file name, its text and how many lines stand above the cell's code."""
         raw = self.shell.user_ns.get("In", [""])[-1:]
@@ -277,9 +288,23 @@ def _parse(parser: _Parser, line: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def _show_bare(error: SyntaxError, display: Any) -> None:
+    """Have IPython show a syntax error without frames: it asks no syntax error how."""
+    shown = display.structured_traceback
+
+    def bare(kind: type, value: BaseException, frames: Any = None, *rest: Any, **named: Any) -> Any:
+        if value is error:
+            display.structured_traceback = shown
+            frames = []
+        return shown(kind, value, frames, *rest, **named)
+
+    display.structured_traceback = bare
+
+
 def _keep_source(filename: str, text: str) -> None:
     """Tracebacks and `inspect` shall find the cell as it stands in the notebook."""
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    lines = [line + "\n" for line in text.splitlines()]
+    linecache.cache[filename] = (len(text), None, lines, filename)
 
 
 def register(shell: Any) -> None:

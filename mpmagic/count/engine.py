@@ -30,7 +30,7 @@ __all__ = ["Engine"]
 _LARGE = 4 * BLOCK
 _SMALL_FILES = 32 << 10
 # Small enough that no thread waits long for the last one of the others.
-_PIECE = 4 * BLOCK
+_PIECE = 8 * BLOCK
 # Memory is the limit long before.
 _MOST = 16
 _PATIENCE = 1.0

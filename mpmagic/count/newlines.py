@@ -23,7 +23,7 @@ BLOCK = 2 << 20
 _SMALL = 32 << 10
 _TINY = 4 << 10
 _NEWLINE = 10
-_COLUMNS = 1024
+_COLUMNS = 2048
 # A column sums up one byte of each row, and a byte holds at most 255.
 _ROWS = 128
 

@@ -23,6 +23,7 @@ Named = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Paths = Named | Iterable[Named]
 _ELSEWHERE = 0
 _CONTENT = (bytes, bytearray, memoryview)
+_DIRECTORY = "a directory (count what is in it with -r)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def explain(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):  # remote ones come without a number
         return "no such file"
     if isinstance(error, IsADirectoryError):
-        return "a directory (count what is in it with -r)"
+        return _DIRECTORY
     return (error.strerror or str(error)).lower()
 
 
@@ -145,7 +146,7 @@ def _within(place: Place, selection: Selection) -> Iterator[Place]:
     elif selection.recursive:
         yield from _below(place.path, selection)
     else:
-        error = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place.path)
+        error = IsADirectoryError(errno.EISDIR, _DIRECTORY, place.path)
         yield Place(place.path, mode=place.mode, error=error)
 
 

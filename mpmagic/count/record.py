@@ -97,6 +97,8 @@ def record_of(
 
 def failed(path: str, error: OSError) -> FileCount:
     """Make the record of a file of which nothing was counted."""
+    if error.filename is None and error.errno is not None:  # reading names no file, opening does
+        error.filename = path
     return FileCount(path, status=Status.FAILED, reason=explain(error), error=error)
 
 

@@ -15,7 +15,7 @@ _FRONT_END = """
     jupyter_core matplotlib_inline mpmagic nest_asyncio nest_asyncio2 pexpect pickleshare
     prompt_toolkit psutil ptyprocess pure_eval pydevd pygments pytest stack_data tornado
     traitlets wcwidth zmq asttokens executing decorator backcall appnope cloudpickle xxhash
-    tblib pip setuptools pkg_resources coverage hypothesis _pytest pluggy _distutils_hack
+    pip setuptools pkg_resources coverage hypothesis _pytest pluggy _distutils_hack
     _pydevd_bundle _pydev_bundle nbclient nbformat
 """
 _SKIPPED = frozenset(_FRONT_END.split())

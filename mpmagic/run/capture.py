@@ -84,6 +84,7 @@ def capture(
         encoder = Encoder(side, by_reference=False)
         try:
             packed = encoder.encode({n: v for n, v in values.items() if n not in local})
+            Encoder(Side(namespace), by_reference=False).encode(own)  # sent by the loop itself
         except Exception as error:
             raise _named(values, namespace, error) from error
         missing = globals_of(encoder.functions) - values.keys()

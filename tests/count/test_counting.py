@@ -168,6 +168,13 @@ def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match=str(tmp_path)) as caught:
         count_lines([tmp_path, tmp_path / "missing"])
     assert caught.value.__notes__ == [f"{tmp_path / 'missing'}: no such file"]
+    assert "-r" in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here fails when read")
+def test_an_error_of_reading_names_the_file() -> None:
+    with pytest.raises(OSError, match="/proc/self/mem"):
+        count_lines("/proc/self/mem")
 
 
 def test_wrong_types_are_named() -> None:

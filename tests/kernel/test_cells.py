@@ -141,6 +141,47 @@ def test_syntax_error_as_ipython_shows_it(session: KernelSession) -> None:
     reply = session.execute("%%parallel\nfor x in range(5)\n    y = slow(x)")
     assert (reply.status, reply.content["ename"]) == ("error", "SyntaxError")
     assert "line 2" in reply.traceback
+    assert "run_cell_magic" not in reply.traceback
+
+
+def test_indentation_error_has_the_line_of_the_cell(session: KernelSession) -> None:
+    reply = session.execute("%%parallel\nfor x in range(5):\n        y = 1\n    z = 2")
+    assert reply.content["ename"] == "IndentationError"
+    assert "line 4" in reply.traceback
+    assert "run_cell_magic" not in reply.traceback
+
+
+def test_syntax_errors_of_other_code_keep_their_frames(session: KernelSession) -> None:
+    caught = (
+        "try:\n    get_ipython().run_cell_magic('parallel', '', 'x = = 1')\n"
+        "except SyntaxError:\n    pass"
+    )
+    assert session.execute(caught).status == "ok"
+    assert "Traceback" in session.execute("exec('x = = 3')").traceback
+
+
+FAILURES = [
+    ("out = []\nfor x in range(3):\n    y = abs(x)\n    out.append(1 // y)", "out.append(1 // y)"),
+    ("out = []\nfor x in range(3):\n    y = slow(x)\n    out[y] = y", "out[y] = y"),
+    (
+        "def far(x):\n    y = x\n    return 1 // y\nout = [far(x) for x in range(3)]",
+        "return 1 // y",
+    ),
+    ("a = slow(1)\nb = divmod(1, 0)", "b = divmod(1, 0)"),
+]
+
+
+@pytest.mark.parametrize("cell, line", FAILURES)
+def test_arrow_points_at_the_line_that_raised(session: KernelSession, cell: str, line: str) -> None:
+    shown = session.execute(f"%%parallel -q\n{cell}").traceback
+    arrows = [text for text in shown.splitlines() if text.startswith("-") and "> " in text]
+    number = (
+        f"%%parallel -q\n{cell}".splitlines().index(
+            next(text for text in cell.splitlines() if text.endswith(line))
+        )
+        + 1
+    )
+    assert arrows[-1].split(maxsplit=2)[1:] == [str(number), line]
 
 
 @pytest.mark.parametrize("line", ["--nonsense", "-n many", "--chunk 0", "-n 0"])
@@ -150,6 +191,7 @@ def test_bad_option_gives_usage(session: KernelSession, line: str) -> None:
     assert reply.content["ename"] == "UsageError"
     assert "Traceback" not in reply.shown
     assert line.split()[0] in reply.shown
+    assert "_positive" not in reply.shown
 
 
 def test_empty_cell_says_so(session: KernelSession) -> None:

@@ -92,7 +92,7 @@ def test_importing_starts_nothing() -> None:
         "import sys, threading, mpmagic.pool, os\n"
         "pool = mpmagic.pool.Pool()\n"
         "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
-        "print([m for m in ('numpy', 'cloudpickle', 'xxhash', 'tblib', 'IPython') "
+        "print([m for m in ('numpy', 'cloudpickle', 'xxhash', 'IPython') "
         "if m in sys.modules])\n"
     )
     out, err = kernel.communicate(timeout=30)
