@@ -220,7 +220,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             source = self.shell.transform_cell(cell)
-            tree = ast.parse("\n" * offset + source, filename)
+            tree: ast.Module = ast.parse("\n" * offset + source, filename)
             compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
         except SyntaxError as error:
             if error.filename != filename and error.lineno is not None:  # IPython's tokeniser

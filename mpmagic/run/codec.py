@@ -154,6 +154,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             self.modules.add(str(obj.__module__))
         elif isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
+        if type(obj) is functools.cached_property:  # before Python 3.12 it holds a lock
+            return _cached_property, (obj.func, obj.attrname, obj.__doc__)
         if isinstance(obj, functools._lru_cache_wrapper):
             inner = obj.__wrapped__
             if getattr(inner, "__globals__", None) is self._side.namespace:
@@ -284,6 +286,12 @@ def _with_slots(kind: type, reduced: Any) -> Any:
         return reduced
     constructor, name, bases, members, *others = arguments
     return make, (constructor, name, bases, members | {"__slots__": slots}, *others), *rest
+
+
+def _cached_property(function: Any, name: str | None, doc: str | None) -> Any:
+    made = functools.cached_property(function)
+    made.attrname, made.__doc__ = name, doc
+    return made
 
 
 def _cached(function: Any, parameters: dict[str, Any]) -> Any:

@@ -57,7 +57,6 @@ def _parts(error: BaseException, tb: Any, depth: int) -> dict[str, Any]:
         "extra": _extra(error),
         "notes": notes,
         "traceback": tb if isinstance(tb, list) else flattened(tb),
-        "begins": _begins(tb) if isinstance(tb, TracebackType) else [],
         "suppress": error.__suppress_context__,
         "cause": _chained(error.__cause__, depth),
         "context": _chained(error.__context__, depth),
@@ -99,54 +98,10 @@ def _restored(parts: dict[str, Any]) -> BaseException:
     vars(error).update(parts["state"])
     if parts["notes"] is not None:
         vars(error)["__notes__"] = parts["notes"]
-    error.__traceback__ = _begun(restored(parts["traceback"]), parts["begins"])
+    error.__traceback__ = restored(parts["traceback"])
     if parts["cause"] is not None:
         error.__cause__ = _restored(parts["cause"])
     if parts["context"] is not None:
         error.__context__ = _restored(parts["context"])
     error.__suppress_context__ = parts["suppress"]
     return error
-
-
-def _begins(tb: TracebackType | None) -> list[int]:
-    """The first line of each frame's code."""
-    lines = []
-    while tb is not None:
-        code = tb.tb_frame.f_code
-        lines.append(1 if code.co_name == "<module>" else code.co_firstlineno)
-        tb = tb.tb_next
-    return lines
-
-
-def _begun(tb: TracebackType | None, begins: list[int]) -> TracebackType | None:
-    """The traceback with code that begins where the worker's does.
-
-    The frames that stand for the worker's begin where they raise, and IPython counts the lines
-    that it shows from where a frame's code begins.
-    """
-    first: TracebackType | None = None
-    last: TracebackType | None = None
-    for begin in begins:
-        if tb is None:
-            break
-        made = _begun_at(min(begin, tb.tb_lineno), tb)
-        if last is None:
-            first = made
-        else:
-            last.tb_next = made
-        last, tb = made, tb.tb_next
-    return first or tb
-
-
-def _begun_at(begin: int, tb: TracebackType) -> TracebackType:
-    frame = tb.tb_frame
-    source = "\n" * (tb.tb_lineno - begin) + "raise __error"
-    code = compile(source, frame.f_code.co_filename, "exec")
-    code = code.replace(co_firstlineno=begin, co_name=frame.f_code.co_name)
-    raised = None
-    try:
-        exec(code, {**frame.f_globals, "__error": Exception()}, dict(frame.f_locals))
-    except Exception as error:
-        raised = error.__traceback__
-    assert raised is not None and raised.tb_next is not None
-    return raised.tb_next
