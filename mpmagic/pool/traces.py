@@ -33,7 +33,8 @@ def flattened(trace: TracebackType | None) -> list[Spot]:
         code, names = trace.tb_frame.f_code, trace.tb_frame.f_globals
         module: dict[str, str] = {n: str(names[n]) for n in _NAMES if n in names}
         line = trace.tb_lineno or code.co_firstlineno
-        first = min(code.co_firstlineno, line)
+        # A cell's own code begins where the cell does, whatever part of it was compiled.
+        first = 1 if code.co_name == "<module>" else min(code.co_firstlineno, line)
         found.append(Spot(code.co_filename, code.co_name, first, line, module))
         trace = trace.tb_next
     return found
