@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.errors import MpmagicError
-from mpmagic.pool.traces import flattened, restored
+from mpmagic.pool.traces import Spot, flattened, restored
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -131,7 +131,7 @@ def _next(error: BaseException | None, depth: int) -> Failure | None:
     return None if error is None or depth > _DEEPEST_CHAIN else Failure(error, depth)
 
 
-def _describe(trace: TracebackType | None) -> list[dict[str, Any]]:
+def _describe(trace: TracebackType | None) -> list[Spot]:
     """Take down a traceback, outermost frame first, without the pool's own frames at its head."""
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import CodeType, FrameType, TracebackType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["Spot", "flattened", "restored"]
+
+_OF_A_MODULE: Final[tuple[str, ...]] = ("__name__", "__file__")
 
 
 class Spot(NamedTuple):
@@ -28,7 +30,7 @@ def flattened(trace: TracebackType | None) -> list[Spot]:
     found = []
     while trace is not None:
         code, names = trace.tb_frame.f_code, trace.tb_frame.f_globals
-        module = {n: str(names[n]) for n in ("__name__", "__file__") if n in names}
+        module = {n: str(names[n]) for n in _OF_A_MODULE if n in names}
         line = trace.tb_lineno or code.co_firstlineno
         first = min(code.co_firstlineno, line)
         found.append(Spot(code.co_filename, code.co_name, first, line, module))
