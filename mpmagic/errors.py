@@ -80,7 +80,7 @@ class WorkerDied(MpmagicError, BrokenProcessPool):
         hint = _HINTS.get(how.rpartition(" ")[2], "")
         error = cls(
             f"worker process {pid} {how} while it ran {label or 'a task'}{memory}.{hint} "
-            f"Only this task is lost: the worker is replaced and the others go on."
+            f"The worker is replaced, and the pool can be used at once."
         )
         error.pid, error.label, error.peak, error.mark = pid, label, peak, mark
         return error

@@ -257,7 +257,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             raise
         except BaseExceptionGroup:
             raise  # IPython leaves these to Python's own printer
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             failed, tb, shell = error, error.__traceback__, self.shell
             tb = tb.tb_next if tb is not None else None  # this very frame
             while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Spot", "flattened", "restored"]
 
-
-_NAMES: Final[tuple[str, ...]] = ("__name__", "__file__")
+_OF_A_MODULE: Final[tuple[str, ...]] = ("__name__", "__file__")
 
 
 class Spot(NamedTuple):
@@ -31,7 +30,7 @@ def flattened(trace: TracebackType | None) -> list[Spot]:
     found = []
     while trace is not None:
         code, names = trace.tb_frame.f_code, trace.tb_frame.f_globals
-        module: dict[str, str] = {n: str(names[n]) for n in _NAMES if n in names}
+        module = {n: str(names[n]) for n in _OF_A_MODULE if n in names}
         line = trace.tb_lineno or code.co_firstlineno
         # A cell's own code begins where the cell does, whatever part of it was compiled.
         first = 1 if code.co_name == "<module>" else min(code.co_firstlineno, line)

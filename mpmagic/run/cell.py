@@ -84,8 +84,18 @@ def clean_traceback(tb: types.TracebackType | None, remote: bool) -> types.Trace
         kept = inside
     result: types.TracebackType | None = None
     for frame in reversed(kept):
+        if result is not None and _stands_for(result, frame):
+            continue
         result = types.TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return result
+
+
+def _stands_for(inner: types.TracebackType, outer: types.TracebackType) -> bool:
+    """Whether both are the cell's own code: its loop runs in a frame of its own."""
+    codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
+    return codes[0].co_filename == codes[1].co_filename and all(
+        code.co_name == "<module>" for code in codes
+    )
 
 
 def _is_ours(tb: types.TracebackType) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from mpmagic.cell.slices import SliceKind
-from mpmagic.errors import UnsendableValue
+from mpmagic.errors import UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel, Pool
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
@@ -145,7 +145,11 @@ class Dispatch:
         oldest.early.show(oldest.batch.preludes)
 
     def _opened(self, flight: Flight) -> Log:
-        packed = flight.future.result()
+        try:
+            packed = flight.future.result()
+        except WorkerDied as died:
+            died.args = (f"{died} The iterations before are committed.",)
+            raise
         try:
             log: Log = decode(packed, self._source.side, partial(self._original, flight.batch))
         except Exception as error:
@@ -197,7 +201,11 @@ class Dispatch:
         args = (self._program, self._captured, chunk)
         if not isinstance(self._executor, Pool):  # others can't tell before the end
             return self._executor.submit(run_chunk, *args)
-        return self._executor.dispatch(run_chunk, args, on_report=partial(self._hear, early))
+        first, last = chunk.first, chunk.first + chunk.count - 1
+        label = f"iteration {first}" if first == last else f"iterations {first} to {last}"
+        return self._executor.dispatch(
+            run_chunk, args, label=label, on_report=partial(self._hear, early)
+        )
 
     def _hear(self, early: Early, pieces: Any) -> None:
         """Take a report, in the pool's thread; the main thread shows it in its turn."""

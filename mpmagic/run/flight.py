@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, Pool
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
@@ -218,7 +218,12 @@ def send(
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
-    future = cell.executor().submit(run_call, program, values, index)
+    executor, args = cell.executor(), (program, values, index)
+    future = (
+        executor.dispatch(run_call, args, label=f"line {task.node.lineno}")
+        if isinstance(executor, Pool)
+        else executor.submit(run_call, *args)
+    )
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids))
     return CallFlight(task, captured, future, side)

@@ -246,7 +246,7 @@ class LoopRun:
             line, text = operands[position].lineno, ast.unparse(operands[position])
         iteration = flight.first + self._index
         return UnsendableValue(
-            f"line {line}: the value of `{text}` in iteration {iteration}, {kind}, can't be sent "
+            f"line {line}: the value of `{text}` ({kind}) in iteration {iteration} can't be sent "
             f"back from the worker ({reason}); the iterations before it are committed. "
             f"Give the loop a value that can be pickled, or run the cell without %%parallel"
         )

@@ -129,6 +129,7 @@ def test_interrupt(session: KernelSession) -> None:
 def test_killed_worker(session: KernelSession) -> None:
     reply = session.execute("%%parallel -n 2 -q\nx = square(1)\ny = meeting.die()\nz = square(3)")
     assert reply.content["ename"] == "WorkerDied"
+    assert "while it ran line 3;" in reply.traceback
     assert session.value("[x, 'y' in globals(), 'z' in globals()]") == [1, False, False]
     again = session.execute("%%parallel -q\na = square(2)\nb = square(3)")
     assert again.status == "ok", again.traceback

@@ -175,12 +175,7 @@ FAILURES = [
 def test_arrow_points_at_the_line_that_raised(session: KernelSession, cell: str, line: str) -> None:
     shown = session.execute(f"%%parallel -q\n{cell}").traceback
     arrows = [text for text in shown.splitlines() if text.startswith("-") and "> " in text]
-    number = (
-        f"%%parallel -q\n{cell}".splitlines().index(
-            next(text for text in cell.splitlines() if text.endswith(line))
-        )
-        + 1
-    )
+    number = 2 + [text.strip() for text in cell.splitlines()].index(line)
     assert arrows[-1].split(maxsplit=2)[1:] == [str(number), line]
 
 

@@ -81,6 +81,8 @@ def test_interrupt_ends_the_cell_and_keeps_the_pool() -> None:
         session.interrupt()
         reply = session.finish(ident)
         assert (reply.status, reply.content["ename"]) == ("error", "KeyboardInterrupt")
+        assert reply.traceback.count("Cell In[") == 1
+        assert "mpmagic" not in reply.traceback
         kept = session.value("kept")
         assert kept == list(range(len(kept)))
         assert 3 <= len(kept) < 1000
@@ -146,6 +148,7 @@ def test_killed_worker_is_an_error_and_the_pool_stays() -> None:
     with kernel() as session:
         reply = session.execute(suicide)
         assert (reply.status, reply.content["ename"]) == ("error", "WorkerDied")
+        assert "was killed by SIGKILL while it ran iteration 5;" in reply.traceback
         assert session.value("kept") == [0, 2, 4, 6, 8]
         assert_usable(session)
 
