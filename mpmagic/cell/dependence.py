@@ -22,13 +22,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.effects import FIGURE, Effects, Mutation, Refusal, Scanner
+from mpmagic.cell.effects import FIGURE, Effects, Mutation, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.guard import hash_checked, infallible, operands_of
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
+from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.slices import Slice, find_slices
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Stage, Unit, cut

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-__all__ = ["children", "copied", "locate_new", "set_blocks", "unannotated", "walk"]
+__all__ = ["brief", "children", "copied", "locate_new", "set_blocks", "unannotated", "walk"]
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
@@ -110,6 +110,12 @@ class _Unannotated(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
         return node
+
+
+def brief(node: ast.AST, limit: int = 60) -> str:
+    """The first line of a node's source, cut short for a message."""
+    text = ast.unparse(node).partition("\n")[0]
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def set_blocks(node: ast.stmt, blocks: list[list[ast.stmt]]) -> None:
