@@ -25,11 +25,12 @@ from mpmagic.cell.comprehension import (
 from mpmagic.cell.constants import method_call
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
 from mpmagic.cell.effects import Effects, Refusal
-from mpmagic.cell.fission import Fission, SplitLoop
+from mpmagic.cell.fission import Fission
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.scanner import Scanner
+from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks

@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-__all__ = ["brief", "children", "copied", "locate_new", "set_blocks", "unannotated", "walk"]
+__all__ = [
+    "brief",
+    "children",
+    "copied",
+    "loaded",
+    "locate_new",
+    "set_blocks",
+    "unannotated",
+    "walk",
+]
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
@@ -76,6 +85,11 @@ def _copied_part(value: Any, instead: Mapping[int, ast.AST]) -> Any:
     if isinstance(value, list):
         return [_copied_part(part, instead) for part in value]
     return value
+
+
+def loaded(identifier: str, at: ast.AST) -> ast.expr:
+    """A name that is read where `at` is."""
+    return ast.copy_location(ast.Name(id=identifier, ctx=ast.Load()), at)
 
 
 def locate_new(node: ast.AST, line: int) -> None:
