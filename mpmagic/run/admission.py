@@ -12,10 +12,11 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
+from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
+from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
