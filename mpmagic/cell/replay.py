@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from mpmagic.cell.hoist import EVENT, REPLAY
-from mpmagic.cell.split import START
+from mpmagic.cell.split import EVENT, REPLAY, START
 from mpmagic.cell.syntax import loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 

@@ -14,13 +14,15 @@ from dataclasses import replace
 from typing import Final
 
 from mpmagic.cell.ahead import skips
+from mpmagic.cell.aliasing import mutates_deeply
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import number_checked, slot_keys
-from mpmagic.cell.hoist import DRAIN, Hoister, Probe, mutates_deeply
+from mpmagic.cell.hoist import Hoister
+from mpmagic.cell.probe import Probe
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.split import BREAK
+from mpmagic.cell.split import BREAK, DRAIN
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.worth import is_heavy

@@ -14,13 +14,22 @@ from mpmagic.cell.half import Half
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
-__all__ = ["BREAK", "START", "SplitLoop"]
+__all__ = ["BREAK", "DRAIN", "EVENT", "REPLAY", "START", "SplitLoop"]
 
 START: Final = -1
 """The event of an iteration's begin; its operand is the item."""
 
 BREAK: Final = -2
 """The event of a ``break`` that the work decided."""
+
+EVENT: Final = ".event"
+"""The local variable that holds a commit's operands: no name of a user's can clash with it."""
+
+DRAIN: Final = ".drain"
+"""In the worker: exhausts a generator expression that a commit consumes."""
+
+REPLAY: Final = ".replay"
+"""In the kernel: gives the elements of such a generator, and raises what it raised."""
 
 
 @dataclass(frozen=True, slots=True)
