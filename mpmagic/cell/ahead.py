@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 
-from mpmagic.cell.dependence import Dependence, jumps
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.jumps import jumps
 from mpmagic.cell.syntax import locate_new, walk
 from mpmagic.cell.unit import Stage
 

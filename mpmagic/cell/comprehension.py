@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from mpmagic.cell.hoist import EVENT
+from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import children, copied, walk
 from mpmagic.cell.tables import qualified_name
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 
 from mpmagic.cell.effects import Refusal
-from mpmagic.cell.hoist import DRAIN
 from mpmagic.cell.plan import CellPlan
+from mpmagic.cell.split import DRAIN
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
 

@@ -15,8 +15,9 @@ import types
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mpmagic.cell.effects import Effects, FunctionSummary, Scanner
+from mpmagic.cell.effects import Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
 
 __all__ = ["Summaries", "global_names"]

@@ -10,30 +10,17 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
+from mpmagic.cell.aliasing import may_alias
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.knowledge import UNKNOWN, bound_names
-from mpmagic.cell.slices import SliceKind, store_targets
-from mpmagic.cell.syntax import children, copied, locate_new, walk
-from mpmagic.cell.tables import is_immutable_type
-from mpmagic.cell.unit import Unit
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.probe import Probe, is_repeatable, may_raise
+from mpmagic.cell.split import DRAIN, REPLAY
+from mpmagic.cell.syntax import copied, locate_new
 
-__all__ = ["DRAIN", "EVENT", "REPLAY", "Hoister", "Probe", "mutates_deeply"]
-
-EVENT: Final = ".event"
-"""The local variable that holds a commit's operands: no name of a user's can clash with it."""
-
-DRAIN: Final = ".drain"
-"""In the worker: exhausts a generator expression that a commit consumes."""
-
-REPLAY: Final = ".replay"
-"""In the kernel: gives the elements of such a generator, and raises what it raised."""
-
-# Of frames: a store through them is one into the frame itself.
-_INDEXERS: Final = frozenset({"loc", "iloc", "at", "iat"})
+__all__ = ["Hoister"]
 
 _SHALLOW: Final = frozenset(
     {"dict", "list", "tuple", "set", "frozenset", "sorted", "max", "min", "next", "copy"}
@@ -42,22 +29,6 @@ _SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 
 # No values by themselves, or made in the kernel because of what they hold on to.
 _NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What the kernel evaluates of a commit before an operand, and may raise.
-
-    Attributes
-    ----------
-    parts
-        The expressions, in order.
-    count
-        How many operands belong to them, or come before the one in question.
-    """
-
-    parts: list[ast.expr]
-    count: int
 
 
 class Hoister:
@@ -70,7 +41,7 @@ class Hoister:
     operand
         Makes the kernel's expression for the operand of a given index.
     fresh_only
-        Whether nothing may be sent that the kernel may hold too, see `mutates_deeply`.
+        Whether nothing may be sent that the kernel may hold too, see `aliasing.mutates_deeply`.
 
     Attributes
     ----------
@@ -201,7 +172,7 @@ class Hoister:
     def _expr(self, node: ast.expr, guarded: bool) -> ast.expr:
         mark = len(self._before)
         left = self._rewritten(node, guarded)
-        if _may_raise(left) or self._is_unbound(left):
+        if may_raise(left) or self._is_unbound(left):
             self._before[mark:] = [left]
         return left
 
@@ -224,9 +195,9 @@ class Hoister:
             return self._descend(node, guarded)
         if isinstance(node, ast.Call) and self._is_shallow(node):
             return self._descend(node, guarded)
-        if guarded or (self._fresh_only and self._may_alias(node)):
+        if guarded or (self._fresh_only and may_alias(node, self._dependence)):
             return self._descend(node, guarded)
-        if not all(map(_is_repeatable, self._before)):
+        if not all(map(is_repeatable, self._before)):
             return self._descend(node, True)
         return self._send(node)
 
@@ -263,28 +234,7 @@ class Hoister:
         elif not (isinstance(func, ast.Name) and func.id in _SHALLOW):
             return False
         paths = [p for p in parts if self._is_own_path(p)]
-        return bool(paths) and any(self._may_alias(path) for path in paths)
-
-    def _may_alias(self, node: ast.expr) -> bool:
-        """Whether the value may be, or hold, an object that the kernel holds too."""
-        dependence = self._dependence
-        if isinstance(node, ast.Compare | ast.JoinedStr | ast.Constant | ast.BinOp):
-            return False
-        for name in dependence.scanner.scan([node]).reads:
-            if name in dependence.private:
-                continue
-            if name in dependence.items:
-                if not dependence.knowledge.items_immutable:
-                    return True
-                continue
-            value = dependence.knowledge.value(name)
-            if value is UNKNOWN:
-                kind = dependence.knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
-                if not is_immutable_type(kind) and kind is not type:
-                    return True
-            elif not isinstance(value, type) and not is_immutable_type(type(value)):
-                return True
-        return False
+        return bool(paths) and any(may_alias(path, self._dependence) for path in paths)
 
     def _descend(self, node: ast.expr, guarded: bool) -> ast.expr:
         """Hoist from the parts of an expression that the kernel evaluates itself."""
@@ -325,7 +275,7 @@ class Hoister:
         return node
 
     def _argument(self, node: ast.expr, guarded: bool) -> ast.expr:
-        ordered = all(map(_is_repeatable, self._before))
+        ordered = all(map(is_repeatable, self._before))
         if not isinstance(node, ast.GeneratorExp) or guarded or self._touches_kernel(node):
             return self._expr(node, guarded)
         if not ordered:
@@ -382,83 +332,3 @@ class Hoister:
             if key:
                 self._known[key] = index
         return ast.copy_location(self._operand(index), node)
-
-
-def _may_raise(node: ast.expr) -> bool:
-    """Whether the kernel's evaluation of an expression, its parts apart, may raise."""
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-        return node.value.id != EVENT
-    plain = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Slice)
-    return not isinstance(node, (*plain, ast.Starred))
-
-
-def _is_repeatable(node: ast.expr) -> bool:
-    """Whether the kernel may evaluate it twice."""
-    calls = [n.func for n in walk(node) if isinstance(n, ast.Call)]
-    return all(isinstance(f, ast.Attribute) and f.attr in ("get", "setdefault") for f in calls)
-
-
-def mutates_deeply(dependence: Dependence) -> bool:
-    """Whether a commit changes objects that it reaches through shared state.
-
-    Then what commits are handed must not be a worker's copy of something that the kernel holds:
-    the change would happen to the copy.
-    """
-    kernel = dependence.kernel.keys()
-    mutated = {n for u in dependence.every_unit() for n in u.header.mutates} & kernel
-    shallow = {
-        id(u.node) for u in dependence.every_unit() if u.mirrored and _into_slot(u, dependence)
-    }
-    nodes = [n for u in dependence.units for n in _nodes_but(u, shallow)]
-    if any(_is_deep(node) for node in nodes):
-        return True
-    bound = {
-        name
-        for node in (nodes if mutated else ())
-        if isinstance(node, ast.Assign | ast.NamedExpr | ast.For | ast.withitem)
-        for name in bound_names(node)
-    }
-    return bool(mutated & bound)
-
-
-def _into_slot(unit: Unit, dependence: Dependence) -> bool:
-    """Whether a mirrored store replaces slots, or goes into the very objects that they hold."""
-    for place in store_targets(unit.node):
-        assert isinstance(place, ast.Attribute | ast.Subscript)
-        owner = place.value
-        if isinstance(owner, ast.Subscript) and isinstance(owner.value, ast.Name):
-            slot = dependence.slices.get(owner.value.id)
-            if slot is not None and slot.kind is SliceKind.SLOT:
-                continue
-        if not isinstance(owner, ast.Name):
-            return False
-    return True
-
-
-def _nodes_but(unit: Unit, left_out: set[int]) -> Iterable[ast.AST]:
-    """The nodes of a unit but for some units inside it."""
-    if not left_out:
-        return unit.nodes
-    return _walk_but(unit.node, left_out)
-
-
-def _walk_but(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:
-    if id(node) not in left_out:
-        yield node
-        for child in children(node):
-            yield from _walk_but(child, left_out)
-
-
-def _is_deep(node: ast.AST) -> bool:
-    match node:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Subscript() | ast.Call()))):
-            return True
-        case (
-            ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del())
-        ):
-            place = node.value
-            if isinstance(place, ast.Attribute) and place.attr in _INDEXERS:
-                place = place.value
-            return not isinstance(place, ast.Name)
-        case _:
-            return False

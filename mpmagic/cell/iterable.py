@@ -11,7 +11,7 @@ from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
-from mpmagic.cell.knowledge import root_of
+from mpmagic.cell.paths import root_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.syntax import walk
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from mpmagic.cell.syntax import children, walk
 
-__all__ = ["UNKNOWN", "Knowledge", "Unknown", "root_of"]
+__all__ = ["UNKNOWN", "Knowledge", "Unknown", "bound_names"]
 
 
 class Unknown:
@@ -56,13 +56,6 @@ _RESULT_TYPES: Final[Mapping[Any, type]] = {
     repr: str,
     iter: UNKNOWN.__class__,
 }
-
-
-def root_of(node: ast.expr) -> str | None:
-    """The name at the root of a path such as ``a.b[i].c``; None where there is none."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
 
 
 class Knowledge:

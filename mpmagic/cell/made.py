@@ -10,8 +10,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mpmagic.cell.effects import is_paired
 from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.paths import is_paired
 from mpmagic.cell.unit import Unit
 
 __all__ = ["makes_its_own"]

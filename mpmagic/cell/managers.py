@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mpmagic.cell.functions import source_of, unwrapped
-from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
+from mpmagic.cell.paths import root_of
 from mpmagic.cell.syntax import children, walk
 
 __all__ = ["Managers"]

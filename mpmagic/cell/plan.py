@@ -24,11 +24,14 @@ from mpmagic.cell.comprehension import (
 )
 from mpmagic.cell.constants import method_call
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
-from mpmagic.cell.effects import Effects, Refusal, Scanner
-from mpmagic.cell.fission import Fission, SplitLoop
+from mpmagic.cell.effects import Effects, Refusal
+from mpmagic.cell.fission import Fission
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
+from mpmagic.cell.scanner import Scanner
+from mpmagic.cell.split import SplitLoop
+from mpmagic.cell.stages import staged
 from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
@@ -143,9 +146,9 @@ def split_loop(
         If that can't be done under the promise.
     """
     drawn = _iterable_effects(loop.iter, knowledge)
-    dependence = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
+    dependence = staged(Dependence(loop.target, loop.body, knowledge, allowances, element, drawn))
     while allowances.ahead and (body := unguarded(dependence)) is not None:
-        dependence = Dependence(loop.target, body, knowledge, allowances, element, drawn)
+        dependence = staged(Dependence(loop.target, body, knowledge, allowances, element, drawn))
     refusal = check_read_ahead(loop.iter, dependence)
     if refusal is not None:
         raise Unsplittable(refusal, "", dependence.units)

@@ -12,7 +12,8 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpmagic.cell.dependence import Dependence, jumps
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.jumps import jumps
 from mpmagic.cell.unit import Unit
 
 __all__ = ["Site", "site_of"]

@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mpmagic.cell.effects import Effects, Scanner
-from mpmagic.cell.knowledge import bound_names, root_of
+from mpmagic.cell.effects import Effects
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.paths import root_of
+from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
 

@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-__all__ = ["children", "copied", "locate_new", "set_blocks", "unannotated", "walk"]
+__all__ = [
+    "brief",
+    "children",
+    "copied",
+    "loaded",
+    "locate_new",
+    "set_blocks",
+    "unannotated",
+    "walk",
+]
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
@@ -78,6 +87,11 @@ def _copied_part(value: Any, instead: Mapping[int, ast.AST]) -> Any:
     return value
 
 
+def loaded(identifier: str, at: ast.AST) -> ast.expr:
+    """A name that is read where `at` is."""
+    return ast.copy_location(ast.Name(id=identifier, ctx=ast.Load()), at)
+
+
 def locate_new(node: ast.AST, line: int) -> None:
     """Give every node without a place the line of the one around it."""
     if "lineno" in node._attributes:
@@ -110,6 +124,12 @@ class _Unannotated(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
         return node
+
+
+def brief(node: ast.AST, limit: int = 60) -> str:
+    """The first line of a node's source, cut short for a message."""
+    text = ast.unparse(node).partition("\n")[0]
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def set_blocks(node: ast.stmt, blocks: list[list[ast.stmt]]) -> None:

@@ -19,10 +19,12 @@ from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Allowances
-from mpmagic.cell.effects import FIGURE, Effects, Scanner
+from mpmagic.cell.effects import FIGURE, Effects
 from mpmagic.cell.functions import Summaries, unwrapped
-from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names, root_of
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.outside import callee_name, outside_effect
+from mpmagic.cell.paths import root_of
+from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
 
 __all__ = ["Ahead", "Kind", "Task", "is_assigned_call", "task_of"]

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mpmagic.cell.effects import Effects, Scanner
+from mpmagic.cell.effects import Effects
+from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
 
 __all__ = ["Stage", "Unit", "blocks_of", "cut"]

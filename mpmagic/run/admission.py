@@ -12,13 +12,15 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-from mpmagic.cell.dependence import Dependence, Unsplittable, breaks_of
+from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
-from mpmagic.cell.fission import SplitLoop
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
-from mpmagic.cell.knowledge import Knowledge, root_of
+from mpmagic.cell.jumps import breaks_of
+from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.paths import root_of
 from mpmagic.cell.plan import PlannedLoop, split_loop
+from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases

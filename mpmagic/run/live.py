@@ -13,7 +13,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
-from mpmagic.cell.fission import START
+from mpmagic.cell.split import START
 from mpmagic.pool import in_worker, report
 from mpmagic.run.log import TEXT
 from mpmagic.run.tape import play

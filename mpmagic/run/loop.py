@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
-from mpmagic.cell.fission import BREAK, START
 from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import in_worker
 from mpmagic.run.admission import StaysInKernel, admit

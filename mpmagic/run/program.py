@@ -31,7 +31,7 @@ class ProgramSource:
     Attributes
     ----------
     work
-        Code of the work, see `mpmagic.cell.fission.SplitLoop`.
+        Code of the work, see `mpmagic.cell.split.SplitLoop`.
     private
         Names that the work binds in the namespace, in the order of snapshots.
     certain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from mpmagic.cell.fission import SplitLoop
+from mpmagic.cell.split import SplitLoop
 from mpmagic.run.log import LOST, UNBOUND, Log
 from mpmagic.run.placeholder import Placeholder
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mpmagic.cell.fission import BREAK, START
+from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode

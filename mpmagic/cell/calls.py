@@ -1,0 +1,224 @@
+"""What a call does: to its arguments and its owner, to the process, to pyplot's figure.
+
+A function of the notebook does what its body does; anything else what the tables say of it, and a
+method of an object of unknown type what methods of its name do anywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import types
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mpmagic.cell import tables
+from mpmagic.cell.collector import Collector
+from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary, Mutation
+from mpmagic.cell.knowledge import UNKNOWN
+from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.syntax import brief
+
+__all__ = ["Calls"]
+
+_KERNEL_ONLY: Final = {
+    "id": "an object's id is another one in a worker",
+    "hash": "hashes differ between processes",
+    "input": "only the kernel can ask",
+    "breakpoint": "only the kernel can be debugged",
+}
+_PROCESS_STATE: Final = frozenset(
+    {"posix.chdir", "os.chdir", "posix.umask", "posix.putenv", "warnings.simplefilter",
+     "warnings.filterwarnings", "warnings.resetwarnings", "locale.setlocale",
+     "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
+     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext"}
+)  # fmt: skip
+# The context managers that take such a change back when they are left.
+_TAKEN_BACK_BY: Final = {
+    "warnings.simplefilter": "warnings.catch_warnings",
+    "warnings.filterwarnings": "warnings.catch_warnings",
+    "warnings.resetwarnings": "warnings.catch_warnings",
+    "numpy.seterr": "numpy.errstate",
+    "numpy.set_printoptions": "numpy.printoptions",
+    "decimal.setcontext": "decimal.localcontext",
+}
+_SHOWS: Final = frozenset(
+    {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
+)
+_NEW_FIGURE: Final = frozenset({"subplots", "figure", "subplot_mosaic"})
+_PLOT_METHODS: Final = frozenset({"plot", "hist", "boxplot"})
+
+
+class Calls:
+    """Notes the effects of calls.
+
+    Parameters
+    ----------
+    collector
+        Where they are noted.
+    """
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._knowledge = collector.knowledge
+
+    def callee(self, node: ast.Call) -> Any:
+        """What a call calls, or `UNKNOWN`."""
+        if isinstance(node.func, ast.Name):
+            if self._collector.owns(node.func.id):
+                return UNKNOWN
+            if self._knowledge.is_hidden(node.func.id):
+                return _ByName(node.func.id)
+        return self._knowledge.resolve(node.func)
+
+    def note(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
+        """Note what a call does; `statement` where nothing uses what it gives."""
+        if callee is not UNKNOWN:
+            self._called(callee, node, statement=statement)
+        elif isinstance(node.func, ast.Attribute):
+            self._method_called(node.func, node, statement=statement)
+
+    def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
+        if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):
+            self._collector.mutate(node.func.id, node)
+        if isinstance(callee, str | tuple):
+            return  # it can't be called, and would be taken for the name of something
+        summary = self._collector.summarise(callee.name if isinstance(callee, _ByName) else callee)
+        if summary is not None:
+            self._absorb_call(summary, node.args, node)
+            return
+        line, name = node.lineno, getattr(callee, "__name__", "")
+        if isinstance(node.func, ast.Name) and self._collector.is_builtin(node.func.id):
+            name = node.func.id  # a kernel has an `input` of its own
+        if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
+            self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
+        if tables.qualified_name(callee) in _SHOWS:
+            self._collector.effects.kernel_only[line] = "only the kernel can display"
+        if tables.qualified_name(callee) in _PROCESS_STATE:
+            reason = "it changes the state of the process, which iterations share"
+            manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
+            self._collector.refuse(line, brief(node.func), reason, manager)
+        if tables.call_draws(callee):
+            self._collector.effects.draws.append(Mutation(node))
+        for position in tables.mutated_arguments(callee):
+            if position < len(node.args):
+                for root in roots_of(node.args[position], self._knowledge):
+                    self._collector.mutate(root, node)
+        if callee is print:
+            self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
+        owner = getattr(callee, "__objclass__", None)  # list.append(xs, v)
+        if owner is not None and node.args and tables.mutates(owner, name, statement=False):
+            self._collector.mutate(root_of(node.args[0]), node)
+        self._draws_picture(callee, node)
+
+    def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
+        for name in {root for file in files for root in roots_of(file, self._knowledge)}:
+            # `sys.stderr` is the worker's own as well.
+            if not isinstance(self._knowledge.value(name), types.ModuleType):
+                self._collector.mutate(name, node)
+
+    def _changes_owner(self, callee: Any, *, statement: bool) -> bool:
+        """Whether a bound method under a name of its own (``add = rows.append``) changes its owner.
+
+        What the owner is besides, the objects tell when the loop is reached.
+        """
+        owner = getattr(callee, "__self__", None)
+        if not isinstance(callee, types.BuiltinFunctionType | types.MethodType):
+            return False
+        if owner is None or isinstance(owner, types.ModuleType | type) or tables.call_draws(callee):
+            return False
+        summary = (
+            self._collector.summarise(callee.__func__)
+            if isinstance(callee, types.MethodType)
+            else None
+        )
+        if summary is not None:
+            return 0 in summary.mutated_parameters
+        return tables.mutates(type(owner), callee.__name__, statement=statement)
+
+    def _absorb_call(
+        self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
+    ) -> None:
+        self._collector.effects.absorb(_at_call(summary.effects, node))
+        for position in summary.mutated_parameters:
+            if position < len(arguments):
+                for root in roots_of(arguments[position], self._knowledge):
+                    self._collector.mutate(root, node)
+        named = {k.arg: k.value for k in node.keywords if k.arg}
+        for parameter in summary.mutated_names:
+            if parameter in named:
+                for root in roots_of(named[parameter], self._knowledge):
+                    self._collector.mutate(root, node)
+
+    def _method_called(self, func: ast.Attribute, node: ast.Call, *, statement: bool) -> None:
+        receiver = func.value
+        root = root_of(receiver)
+        if not roots_of(receiver, self._knowledge) and not isinstance(receiver, ast.Call):
+            return
+        value = (
+            self._knowledge.resolve(receiver)
+            if root and not self._collector.owns(root)
+            else UNKNOWN
+        )
+        if root is not None and isinstance(value, types.ModuleType):
+            self._draws_picture(value, node)
+            return  # a function that the module makes up when asked for it
+        kind = None if root and self._collector.owns(root) else self._knowledge.type_of(receiver)
+        summary = self._collector.summarise((kind, func.attr))
+        if summary is not None:
+            self._absorb_call(summary, [receiver, *node.args], node)
+            if kind is not None:
+                return
+        if self._plots(kind, func.attr, node):
+            self._touch_figure(node, new=False)
+        if tables.method_draws(kind, func.attr):
+            self._collector.effects.draws.append(Mutation(node))
+        if tables.mutates(kind, func.attr, statement=statement):
+            for name in roots_of(receiver, self._knowledge):
+                self._collector.mutate(name, node, shallow=isinstance(receiver, ast.Name))
+
+    # -- pyplot --------------------------------------------------------------------------------
+
+    def _draws_picture(self, callee: Any, node: ast.Call) -> None:
+        module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
+        if not isinstance(module, str):
+            return
+        if module == "matplotlib.pyplot":
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else brief(node.func)
+            new = name in _NEW_FIGURE and not any(k.arg == "num" for k in node.keywords)
+            self._touch_figure(node, new=new and not (name == "figure" and node.args))
+        elif module.partition(".")[0] == "seaborn":
+            self._touch_figure(node, new=False)
+
+    def _plots(self, kind: type | None, method: str, node: ast.Call) -> bool:
+        if method not in _PLOT_METHODS or any(k.arg == "ax" for k in node.keywords):
+            return False
+        return kind is not None and kind.__module__.partition(".")[0] == "pandas"
+
+    def _touch_figure(self, node: ast.Call, *, new: bool) -> None:
+        if new:
+            self._collector.effects.binds.setdefault(FIGURE, node.lineno)
+        else:
+            self._collector.effects.reads.setdefault(FIGURE, node.lineno)
+            self._collector.mutate(FIGURE, node)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByName:
+    """A callee that the cell itself defines before the loop."""
+
+    name: str
+
+
+def _at_call(effects: Effects, node: ast.Call) -> Effects:
+    """A function's effects as those of a call: its own lines may be another cell's."""
+    line = node.lineno
+    kept = dict.fromkeys(effects.kernel_only.values())
+    return dataclasses.replace(
+        effects,
+        mutates={n: Mutation(node, m.shallow) for n, m in effects.mutates.items()},
+        draws=[Mutation(node) for _ in effects.draws],
+        kernel_only={line: "; ".join(kept)} if kept else {},
+        refusals=[dataclasses.replace(refusal, line=line) for refusal in effects.refusals],
+    )

@@ -1,0 +1,149 @@
+"""Effects as they are noted, each under the name of the cell's scope that it belongs to.
+
+A name of an inner scope (of a comprehension, a lambda, a function) is that scope's own and isn't
+noted; a mutation through it counts for the outer names that its value is taken from. What a
+function's body reads is read when the function is called.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mpmagic.cell.effects import Effects, FunctionSummary, Mutation, Refusal
+from mpmagic.cell.knowledge import Knowledge, bound_names
+from mpmagic.cell.paths import roots_of
+from mpmagic.cell.syntax import walk
+
+__all__ = ["Collector", "own_names", "parameters_of"]
+
+
+class Collector:
+    """Notes effects while nodes are visited.
+
+    Parameters
+    ----------
+    knowledge
+        What names stand for.
+    summarise
+        Gives the effects of calling a function or class of the notebook, by name or object;
+        None for anything else.
+
+    Attributes
+    ----------
+    effects
+        What has been noted.
+    """
+
+    def __init__(
+        self, knowledge: Knowledge, summarise: Callable[[Any], FunctionSummary | None]
+    ) -> None:
+        self.knowledge = knowledge
+        self._summarise = summarise
+        self.effects = Effects()
+        # For each inner scope its names, and the outer names that their values are taken from.
+        self._scopes: list[dict[str, set[str]]] = []
+        self._deferred = 0
+
+    def begin(self) -> None:
+        """Forget what has been noted."""
+        self.effects = Effects()
+
+    def summarise(self, callee: Any) -> FunctionSummary | None:
+        """What calling `callee` does, if the notebook defines it; noted as hidden from sight."""
+        summary = self._summarise(callee)
+        if summary is not None:
+            self.effects.hidden |= summary.effects.touched()
+        return summary
+
+    def owns(self, name: str) -> bool:
+        """Whether a name belongs to an inner scope, not to the cell."""
+        return bool(self._scopes) and any(name in scope for scope in self._scopes)
+
+    def read(self, name: str, line: int) -> None:
+        """Note that a name is loaded."""
+        if not self.owns(name):
+            self.effects.reads.setdefault(name, line)
+            if self._deferred:
+                self.effects.late.add(name)
+
+    def bind(self, name: str, line: int) -> None:
+        """Note that a name is bound."""
+        if not self.owns(name):
+            self.effects.binds.setdefault(name, line)
+
+    def mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
+        """Note that `node` may change an object that a name leads to."""
+        mutation = Mutation(node, shallow)
+        for outer in self.outer({name} if name is not None else set()):
+            known = self.effects.mutates.get(outer)
+            if known is None or (known.shallow and not shallow):
+                self.effects.mutates[outer] = mutation
+
+    def outer(self, names: Iterable[str]) -> set[str]:
+        """The names of the cell's scope from which those of inner scopes take their values."""
+        outer: set[str] = set()
+        for name in names:
+            scope = next((s for s in reversed(self._scopes) if name in s), None)
+            outer |= {name} if scope is None else scope[name]
+        return outer
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether a name stands for the builtin: nothing hides it."""
+        if self.owns(name):
+            return False
+        return name == "get_ipython" or (
+            not self.knowledge.is_hidden(name) and name not in self.knowledge.namespace
+        )
+
+    def alias(self, target: ast.AST, value: ast.expr) -> None:
+        """Note that the names of `target` get (a part of) what `value` gives."""
+        roots = self.outer(roots_of(value, self.knowledge))
+        for name in bound_names(target) if roots else ():
+            scope = next((s for s in reversed(self._scopes) if name in s), None)
+            known = self.effects.aliases.setdefault(name, set()) if scope is None else scope[name]
+            known.update(roots - {name})
+
+    def refuse(self, line: int, name: str, reason: str, taken_back_by: str = "") -> None:
+        """Note a place that no split can be right for."""
+        self.effects.refusals.append(Refusal(line, name, reason, taken_back_by))
+
+    # -- inner scopes --------------------------------------------------------------------------
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether an inner scope is being visited."""
+        return bool(self._scopes)
+
+    @contextmanager
+    def scope(
+        self, names: Iterable[str], *, deferred: bool = False, parameters: Iterable[str] = ()
+    ) -> Iterator[None]:
+        """Visit an inner scope with names of its own; what a parameter ``p`` gets is ``p()``'s."""
+        own: dict[str, set[str]] = {name: set() for name in names}
+        self._scopes.append(own | {p: {f"{p}()"} for p in parameters})
+        self._deferred += deferred
+        yield
+        self._deferred -= deferred
+        self._scopes.pop()
+
+
+def parameters_of(arguments: ast.arguments) -> set[str]:
+    """The names of a function's parameters."""
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    rest = (arguments.vararg, arguments.kwarg)
+    return {a.arg for a in every} | {a.arg for a in rest if a is not None}
+
+
+def own_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
+    """The local names of a function, its parameters included."""
+    if isinstance(node, ast.Lambda):
+        return parameters_of(node.args)
+    bound = {name for statement in node.body for name in bound_names(statement)}
+    return parameters_of(node.args) | (bound - _declared_global(node))
+
+
+def _declared_global(node: ast.AST) -> set[str]:
+    return {n for child in walk(node) if isinstance(child, ast.Global) for n in child.names}

@@ -1,0 +1,76 @@
+"""Loops that can't be split at all, whatever their stages are.
+
+Some places are wrong in any worker, random numbers come from a stream that iterations share, and an
+iteration must not run that a ``break`` could have prevented.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from mpmagic.cell import tables
+from mpmagic.cell.compound import commits_in
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.effects import Refusal
+from mpmagic.cell.guard import infallible
+from mpmagic.cell.jumps import breaks_of
+from mpmagic.cell.syntax import walk
+from mpmagic.cell.unit import Stage, Unit
+
+__all__ = ["refuse_at_once", "refuse_breaks", "refuse_partly_taken_back"]
+
+
+def refuse_at_once(dependence: Dependence) -> None:
+    """Refuse what no stages could make right."""
+    apart = [id(refusal) for _, refusal in _taken_back(dependence)]
+    for refusal in dependence.whole.refusals:
+        if id(refusal) not in apart:
+            raise dependence.unsplittable(refusal)
+    for node in walk(dependence.target):
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+            reason = "the loop's target isn't a plain name"
+            raise dependence.unsplittable(Refusal(node.lineno, ast.unparse(node), reason))
+    if dependence.whole.kernel_only and dependence.element is not None:
+        for line, reason in dependence.whole.kernel_only.items():
+            raise dependence.unsplittable(Refusal(line, "", reason))
+    if dependence.whole.draws and not dependence.allowances.seeded:
+        draw = dependence.whole.draws[0]
+        reason = "it draws from a stream of random numbers that iterations share"
+        advice = (
+            "give each iteration a generator of its own, such as "
+            "`np.random.default_rng([seed, i])`, or use `--seed N`"
+        )
+        raise dependence.unsplittable(Refusal(draw.line, draw.text, reason), advice)
+
+
+def _taken_back(dependence: Dependence) -> Iterator[tuple[Unit, Refusal]]:
+    """Changes of the process's state that end with a ``with`` of the body around them."""
+    for unit in dependence.every_unit():
+        if isinstance(unit.node, ast.With):
+            calls = [i.context_expr for i in unit.node.items]
+            made = [dependence.knowledge.resolve(c.func) for c in calls if isinstance(c, ast.Call)]
+            names = {tables.qualified_name(callee) for callee in made} - {""}
+            inside = (u for block in unit.blocks for inner in block for u in inner.walk())
+            for refusal in (r for u in inside for r in u.header.refusals):
+                if refusal.taken_back_by in names:
+                    yield unit, refusal
+
+
+def refuse_partly_taken_back(dependence: Dependence) -> None:
+    """Without the state of the worker's ``with``, a commit inside could do something else."""
+    for unit, refusal in _taken_back(dependence):
+        if unit.stage is Stage.WORK:
+            for inner in commits_in(unit.blocks):
+                if not infallible(inner.node, dependence.knowledge):
+                    raise dependence.unsplittable(refusal)
+
+
+def refuse_breaks(dependence: Dependence) -> None:
+    """Without ``--ahead`` no iteration may run that a break could have prevented."""
+    if dependence.allowances.ahead:
+        return
+    for line in breaks_of(dependence.body):
+        reason = "it may end the loop while later iterations are running already"
+        advice = "`--ahead` lets work run that the serial cell might have skipped"
+        raise dependence.unsplittable(Refusal(line, "break", reason), advice)

@@ -1,0 +1,77 @@
+"""The kernel's half of a split loop: it replays the log.
+
+For each event the commit of its site runs, with the operands that the worker computed. A commit
+that ends its iteration, or the loop, tells the replay.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from mpmagic.cell.split import EVENT, REPLAY, START
+from mpmagic.cell.syntax import loaded, set_blocks
+from mpmagic.cell.unit import blocks_of
+
+__all__ = ["COMMIT", "operand", "replay"]
+
+_EVENTS: Final = ".events"
+_SITE: Final = ".site"
+
+COMMIT: Final = (_EVENTS, REPLAY)
+"""The parameters of the kernel's function."""
+
+
+def replay(loop: ast.For, sites: list[ast.stmt]) -> ast.stmt:
+    """The loop over the log: for each event the commit of its site."""
+    start = ast.Assign(targets=[loop.target], value=operand(0))
+    chain: list[ast.stmt] = [ast.copy_location(start, loop.target)]
+    cases = [(START, chain)]
+    for number, site in enumerate(sites):
+        cases.append((number, _with_exits([site])))
+    orelse: list[ast.stmt] = []
+    for number, body in reversed(cases):
+        test = ast.Compare(
+            left=ast.Name(id=_SITE, ctx=ast.Load()),
+            ops=[ast.Eq()],
+            comparators=[ast.Constant(number)],
+        )
+        orelse = [ast.If(test=test, body=body, orelse=orelse)]
+    read = ast.Subscript(
+        value=ast.Name(id=EVENT, ctx=ast.Load()), slice=ast.Constant(0), ctx=ast.Load()
+    )
+    dispatch = ast.Assign(targets=[ast.Name(id=_SITE, ctx=ast.Store())], value=read)
+    return ast.For(
+        target=ast.Name(id=EVENT, ctx=ast.Store()),
+        iter=loaded(_EVENTS, loop),
+        body=[dispatch, *orelse],
+        orelse=[],
+    )
+
+
+def operand(index: int) -> ast.expr:
+    """In the kernel: an operand of the event."""
+    return ast.Subscript(
+        value=ast.Name(id=EVENT, ctx=ast.Load()), slice=ast.Constant(index + 1), ctx=ast.Load()
+    )
+
+
+def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements whose ``continue`` and ``break`` are told to the replay."""
+    changed: list[ast.stmt] = []
+    for node in statements:
+        if isinstance(node, ast.Continue | ast.Break):
+            method = "skip" if isinstance(node, ast.Continue) else "stop"
+            events = ast.Attribute(
+                value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr=method, ctx=ast.Load()
+            )
+            call = ast.Expr(value=ast.Call(func=events, args=[], keywords=[]))
+            changed += [ast.copy_location(call, node), node]
+            continue
+        blocks = blocks_of(node)
+        if isinstance(node, ast.For | ast.While):
+            node.orelse = _with_exits(node.orelse)
+        elif blocks:
+            set_blocks(node, [_with_exits(block) for block in blocks])
+        changed.append(node)
+    return changed

@@ -1,0 +1,222 @@
+"""What a statement reads, binds and mutates, found by visiting its nodes.
+
+A compound statement is scanned with its blocks or, where these are units of their own, without
+them. Statements that bind names which the source doesn't show (``import *``), or would do
+something that a split loop wouldn't (a call in an annotation), are refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterable
+from typing import Final
+
+from mpmagic.cell import tables
+from mpmagic.cell.collector import own_names, parameters_of
+from mpmagic.cell.effects import Effects
+from mpmagic.cell.expressions import Expressions
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.syntax import brief, walk
+
+__all__ = ["Scanner"]
+
+# Of locks, which are entered but can't travel.
+_SYNCHRONISING: Final = frozenset({"_thread", "threading", "multiprocessing.synchronize"})
+
+
+@functools.cache
+def _visitor_of(kind: type[ast.AST]) -> str:
+    """The name of the method that visits nodes of a kind."""
+    name = f"visit_{kind.__name__}"
+    return name if hasattr(Scanner, name) else "generic_visit"
+
+
+class Scanner(Expressions):
+    """Collects the effects of nodes that run in the cell's own scope.
+
+    Parameters
+    ----------
+    knowledge
+        What names stand for.
+    summarise
+        Gives the effects of calling a function or class of the notebook, by name or object;
+        None for anything else.
+    """
+
+    def scan(self, nodes: Iterable[ast.AST]) -> Effects:
+        """The effects of running `nodes` one after the other."""
+        self._collector.begin()
+        for node in nodes:
+            self.visit(node)
+        return self._collector.effects
+
+    def scan_header(self, node: ast.stmt) -> Effects:
+        """The effects of a compound statement without those of its blocks."""
+        self._collector.begin()
+        match node:
+            case ast.If() | ast.While():
+                self.visit(node.test)
+            case ast.For():
+                self.visit(node.iter)
+                self._alias(node.target, node.iter)
+                self.visit(node.target)
+                self._collector.effects.substantial = True
+            case ast.With():
+                for item in node.items:
+                    self.visit(item)
+            case ast.Try() | ast.TryStar():
+                for handler in node.handlers:
+                    self._visit_handler(handler)
+            case ast.Match():
+                self._visit_match(node)
+            case _:
+                self.visit(node)
+        return self._collector.effects
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node by the method for its kind."""
+        method = getattr(self, _visitor_of(type(node)))  # type: ignore[arg-type]
+        method(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self._alias(target, node.value)
+            self.visit(target)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.visit(node.value)
+        self._collector.effects.substantial = True
+        if isinstance(node.target, ast.Name):
+            self._collector.read(node.target.id, node.lineno)
+            self._collector.bind(node.target.id, node.lineno)
+            if not tables.is_immutable_type(self._knowledge.type_of(_loaded(node.target))):
+                self._collector.mutate(node.target.id, node, shallow=True)
+        else:
+            self.visit(node.target)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit(node.annotation)
+        if not self._collector.is_inside and any(
+            isinstance(n, ast.Call) for n in walk(node.annotation)
+        ):
+            reason = "its annotation calls something, which a split loop wouldn't"
+            self._collector.refuse(node.lineno, brief(node.target), reason)
+        if node.value is not None:
+            self.visit(node.value)
+            self._alias(node.target, node.value)
+            self.visit(node.target)
+
+    def _visit_for(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.iter)
+        self._alias(node.target, node.iter)
+        self.visit(node.target)
+        self._collector.effects.substantial = True
+        for statement in (*node.body, *node.orelse):
+            self.visit(statement)
+
+    def visit_For(self, node: ast.For) -> None:
+        self._visit_for(node)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
+        self._refuse_await(node)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self._refuse_await(node)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self.visit(node.context_expr)
+        if type(self._knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
+            self._collector.mutate(root_of(node.context_expr), node.context_expr)
+        if node.optional_vars is not None:
+            self._alias(node.optional_vars, node.context_expr)
+            self.visit(node.optional_vars)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self._visit_handler(node)
+        for statement in node.body:
+            self.visit(statement)
+
+    def _visit_handler(self, node: ast.ExceptHandler) -> None:
+        if node.type is not None:
+            self.visit(node.type)
+        if node.name:
+            self._collector.bind(node.name, node.lineno)
+
+    def visit_Match(self, node: ast.Match) -> None:
+        self._visit_match(node)
+        for case in node.cases:
+            for statement in case.body:
+                self.visit(statement)
+
+    def _visit_match(self, node: ast.Match) -> None:
+        self.visit(node.subject)
+        roots = self._collector.outer(roots_of(node.subject, self._knowledge))
+        for case in node.cases:
+            for name in sorted(bound_names(case.pattern)):
+                self._collector.bind(name, case.pattern.lineno)
+                self._collector.effects.aliases.setdefault(name, set()).update(roots)
+            self.visit(case.pattern)
+            if case.guard is not None:
+                self.visit(case.guard)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        self._collector.effects.substantial = True
+        for alias in node.names:
+            if alias.name == "*":
+                reason = "`import *` binds names that the source doesn't show"
+                self._collector.refuse(node.lineno, "*", reason)
+            else:
+                self._collector.bind(alias.asname or alias.name.partition(".")[0], node.lineno)
+
+    visit_ImportFrom = visit_Import  # noqa: N815
+
+    def visit_Global(self, node: ast.Global) -> None:
+        """Nothing: at the cell's top level every name is global already."""
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Call):
+            self._visit_call(node.value, statement=True)
+        else:
+            self.visit(node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._collector.effects.substantial = True
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._visit_defaults(node.args)
+        self._collector.bind(node.name, node.lineno)
+        with self._collector.scope(own_names(node), deferred=True):
+            for statement in node.body:
+                self.visit(statement)
+
+    def scan_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Effects:
+        """The effects of calling a function; what it mutates of a parameter ``p`` under ``p()``."""
+        self._collector.begin()
+        with self._collector.scope(own_names(node), parameters=parameters_of(node.args)):
+            body = [node.body] if isinstance(node, ast.Lambda) else node.body
+            # Twice: what a name stands for may be learnt further down, in a loop.
+            for statement in (*body, *body):
+                self.visit(statement)
+        return self._collector.effects
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._collector.effects.substantial = True
+        for expression in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(expression)
+        self._collector.bind(node.name, node.lineno)
+        with self._collector.scope({name for s in node.body for name in bound_names(s)}):
+            for statement in node.body:
+                self.visit(statement)
+
+
+def _loaded(node: ast.Name) -> ast.Name:
+    return ast.Name(id=node.id, ctx=ast.Load())

@@ -1,0 +1,113 @@
+"""The seeds of the kernel's names: state that iterations share before any commit makes more of it.
+
+These are names whose value is carried from one iteration to a later one, and names from outside
+whose object the body mutates. Names that lead to such an object are the kernel's with it; an object
+that the iteration has made itself is its own.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.effects import FIGURE, Mutation, Refusal
+from mpmagic.cell.flow import Flow
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.made import makes_its_own
+from mpmagic.cell.managers import Managers
+from mpmagic.cell.unit import Unit
+
+__all__ = ["seed_carried", "seed_element", "seed_mutated", "walk_flow"]
+
+
+def walk_flow(dependence: Dependence) -> None:
+    """Find out which values may come from the iteration before."""
+    units = {id(unit.node): unit for unit in dependence.every_unit()}
+
+    def hidden_reads(node: ast.AST) -> list[str]:
+        unit = units[id(node)]
+        effects = unit.header
+        if isinstance(node, ast.ClassDef):
+            return list(effects.reads)
+        return [n for n in effects.reads if n in effects.late or n not in unit.spelt]
+
+    def hidden_binds(node: ast.AST) -> list[str]:
+        return [FIGURE] if FIGURE in units[id(node)].header.binds else []
+
+    dependence.managers = Managers(dependence.knowledge, dependence.body, dependence.targets)
+    dependence.flow = Flow(hidden_reads, hidden_binds, dependence.managers.may_suppress)
+    dependence.flow.iteration(dependence.body, dependence.targets)
+
+
+def seed_carried(dependence: Dependence) -> None:
+    """Names whose value is carried from one iteration to the next."""
+    for name, line in dependence.flow.exposed.items():
+        apart = dependence.allowances.local | dependence.allowances.private
+        if name in dependence.whole.binds and name not in apart:
+            dependence.kernel[name] = _carried(dependence, name, line)
+
+
+def _carried(dependence: Dependence, name: str, line: int) -> str:
+    bound_at = dependence.whole.binds[name]
+    if not any(name in bound_names(statement) for statement in dependence.body):
+        return f"line {line} calls a function that binds `{name}`, which iterations share"
+    if bound_at == line:
+        return f"line {line} carries `{name}` from one iteration to the next"
+    return f"line {line} reads `{name}` as line {bound_at} of the iteration before left it"
+
+
+def seed_mutated(dependence: Dependence) -> None:
+    """Names whose object the body changes, unless the iteration has made it."""
+    for unit in dependence.every_unit():
+        for name, mutation in unit.header.mutates.items():
+            if name not in dependence.slices and not _changes_its_own(dependence, name, unit):
+                _seed_shared(dependence, name, mutation)
+    for name in (*dependence.iterable.binds, *dependence.iterable.mutates):
+        if name in dependence.whole.touched():
+            line = dependence.whole.reads.get(name, dependence.target.lineno)
+            reason = f"the loop's iterable changes `{name}` while it is read ahead"
+            raise dependence.unsplittable(Refusal(line, name, reason))
+    if FIGURE in dependence.whole.binds and not _closes_figures(dependence):
+        dependence.kernel[FIGURE] = "figures that aren't closed are shown by the kernel"
+
+
+def _seed_shared(dependence: Dependence, name: str, mutation: Mutation) -> None:
+    apart = dependence.allowances.local | dependence.allowances.private
+    shared = {n for n in dependence.alias_roots(name) if dependence.is_outside(n)} - apart
+    names = [n for n in (*sorted(shared), name) if n not in dependence.kernel] if shared else []
+    if names:
+        why = f"line {mutation.line}, `{mutation.text}`, changes `{name}`"
+        dependence.kernel |= dict.fromkeys(names, why)
+
+
+def _changes_its_own(dependence: Dependence, name: str, unit: Unit) -> bool:
+    """Whether a unit changes nothing of `name` but an object that the iteration has made."""
+    if not unit.header.mutates[name].shallow or name in dependence.kernel:
+        return False
+    augments = isinstance(unit.node, ast.AugAssign) and isinstance(unit.node.target, ast.Name)
+    if augments and dependence.knowledge.items_immutable:
+        if (
+            not {n for n in dependence.alias_roots(name) if dependence.is_outside(n)}
+            - dependence.targets
+        ):
+            return True  # a new object of an immutable type
+    bound = name in dependence.whole.binds
+    return bound and makes_its_own(
+        name, unit, dependence.units, name in dependence.targets, dependence.knowledge
+    )
+
+
+def _closes_figures(dependence: Dependence) -> bool:
+    calls = [n.func for u in dependence.units for n in u.nodes if isinstance(n, ast.Call)]
+    names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
+    return "close" in names and "show" not in names
+
+
+def seed_element(dependence: Dependence) -> None:
+    """Nothing but its element may touch the kernel in a comprehension."""
+    for name, why in dependence.kernel.items():
+        line = dependence.whole.mutates[name].line if name in dependence.whole.mutates else 0
+        raise dependence.unsplittable(Refusal(line, name, why))
+    for unit in dependence.every_unit():
+        if unit.node is dependence.element:
+            dependence.commit(unit, "the kernel collects the elements")

@@ -1,0 +1,259 @@
+"""The worker's half of a split loop: the body with each commit replaced by a line in the log.
+
+The line holds the operands that the commit needs. A mirrored store is made in the worker too, and
+what was there is kept, to be put back. What a commit evaluates before the worker's operands is an
+event of its own, sent before them, so that it raises first.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from mpmagic.cell.ahead import skips
+from mpmagic.cell.aliasing import mutates_deeply
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.guard import number_checked, slot_keys
+from mpmagic.cell.hoist import Hoister
+from mpmagic.cell.probe import Probe
+from mpmagic.cell.replay import operand
+from mpmagic.cell.site import Site, site_of
+from mpmagic.cell.slices import store_targets
+from mpmagic.cell.split import BREAK, DRAIN
+from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
+from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.worth import is_heavy
+
+__all__ = ["WORK", "Sending"]
+
+_LOG: Final = ".log"
+_ITEMS: Final = ".items"
+_KEY: Final = ".key"
+_SLOT: Final = ".slot"
+_BOUND: Final = ".bound"
+_FAILED: Final = ".failed"
+_KEEP: Final = ".keep"
+_NUMBER: Final = ".number"
+
+WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER)
+"""The parameters of the worker's function."""
+
+
+class Sending:
+    """Writes the worker's half of a loop whose stages are known.
+
+    Parameters
+    ----------
+    dependence
+        The stages.
+
+    Attributes
+    ----------
+    sites
+        The kernel's forms of the commits, and of what is probed before them.
+    described
+        What is known of each of these sites.
+    operands
+        What the worker sends.
+    operand_reads
+        Names that it reads for these.
+    probes
+        Sites of what a commit evaluates before the worker's operands.
+    speculates
+        Whether a commit may end an iteration whose work has run on.
+    substantial
+        Whether there is anything to compute.
+    """
+
+    def __init__(self, dependence: Dependence) -> None:
+        self._dependence = dependence
+        self._fresh_only = mutates_deeply(dependence)
+        self.sites: list[ast.stmt] = []
+        self.described: list[Site] = []
+        self.operands: list[ast.expr] = []
+        self.operand_reads: set[str] = set()
+        self.probes: set[int] = set()
+        self.speculates = skips(dependence)
+        self.substantial = False
+
+    def loop(self, loop: ast.For) -> ast.stmt:
+        """The worker's loop over the items."""
+        body = self._block(self._dependence.units, inner=False)
+        if self.speculates:
+            failed = ast.Expr(value=ast.Call(func=loaded(_FAILED, loop), args=[], keywords=[]))
+            handler = ast.ExceptHandler(type=None, name=None, body=[failed])
+            body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
+        return ast.For(target=loop.target, iter=loaded(_ITEMS, loop), body=body, orelse=[])
+
+    def _block(self, units: list[Unit], *, inner: bool) -> list[ast.stmt]:
+        """Units as the worker runs them; `inner` if inside a loop within the loop."""
+        statements: list[ast.stmt] = []
+        for unit in units:
+            if unit.stage is Stage.COMMIT:
+                statements += self._site(unit)
+            elif unit.blocks:
+                statements.append(self._compound(unit, inner=inner))
+            else:
+                self.substantial |= unit.header.substantial
+                statements += self._simple(unit.node, inner=inner)
+        return statements or [ast.Pass()]
+
+    def _compound(self, unit: Unit, *, inner: bool) -> ast.stmt:
+        self.substantial |= unit.header.substantial
+        node = copy.copy(unit.node)
+        is_loop = isinstance(node, ast.For | ast.While)
+        blocks = [
+            self._block(block, inner=inner or (is_loop and i == 0)) if block else []
+            for i, block in enumerate(unit.blocks)
+        ]
+        set_blocks(node, blocks)
+        return node
+
+    def _simple(self, node: ast.stmt, *, inner: bool) -> list[ast.stmt]:
+        match node:
+            case ast.Break() if not inner:
+                event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
+                if self.speculates:  # the kernel may pass over it: the next iteration follows
+                    leave = ast.copy_location(ast.Continue(), node)
+                    return [ast.copy_location(_call(_LOG, event), node), leave]
+                return [ast.copy_location(_call(_LOG, event), node), node]
+            case ast.Global():
+                return [ast.copy_location(ast.Pass(), node)]
+            case ast.AnnAssign(target=ast.Name()):
+                return [unannotated(node)]
+            case _:
+                return [node]
+
+    def _site(self, unit: Unit) -> list[ast.stmt]:
+        """The line in the log that stands for a commit; a mirrored one is made here too."""
+        number = len(self.sites)
+        hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
+        checked = [copied(key) for key in self._dependence.checked_keys.get(unit, ())]
+        site = unannotated(copied(unit.node))
+        self.sites.append(hoister.statement(site, guarded=unit.guarded))
+        self.operands += hoister.operands
+        unit.sent = [o for o in hoister.operands if is_heavy(o)]
+        described = site_of(unit, hoister.operands, self._dependence)
+        self.described.append(described)
+        sent = self._dependence.scanner.scan(hoister.operands)
+        self.substantial |= sent.substantial
+        self.operand_reads |= sent.reads.keys()
+        operands = self._sent(unit, hoister.operands, checked)
+        if unit.mirrored:
+            before = self._mirror(unit, number, operands)
+            operands = [_local(number, k) for k in range(len(operands))]
+        else:
+            before = self._probe(unit, number, operands, hoister.probe)
+        if described.state:
+            operands.append(_bound_now(described.unsure))
+        texts = [ast.dump(o) for o in hoister.operands] if checked else []
+        rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
+        event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
+        if rest:  # keys that the kernel has itself are only tried here
+            event = ast.Subscript(
+                value=ast.Tuple(elts=[*rest, event], ctx=ast.Load()),
+                slice=ast.Constant(len(rest)),
+                ctx=ast.Load(),
+            )
+        return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+
+    def _sent(
+        self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
+    ) -> list[ast.expr]:
+        """The operands as the worker evaluates them, keys with a look at what they are."""
+        if unit in self._dependence.checked_keys:
+            number = number_checked(unit.node, self._dependence.knowledge)
+            if number is not None:
+                return [self._checked(o, by=_NUMBER) for o in operands]
+        slotted = slot_keys(unit.node)
+        if not operands or not (checked or slotted):
+            return operands
+        keys = [ast.dump(key) for key in checked]
+        slots = [ast.dump(key) for key in slotted]
+        return [
+            self._checked(o)
+            if (text := ast.dump(o)) in keys
+            else self._checked(o, by=_SLOT)
+            if text in slots
+            else o
+            for o in operands
+        ]
+
+    def _probe(
+        self, unit: Unit, number: int, operands: list[ast.expr], probe: Probe | None
+    ) -> list[ast.stmt]:
+        """An event for what the kernel evaluates before operands that may raise or print.
+
+        In ``totals[key] += f(x)`` a missing key raises before `f` is called. The operands that
+        belong to that part are computed once, and `operands` changed so that it takes them over.
+        """
+        if probe is None or self._dependence.element is not None:
+            return []
+        count = probe.count
+        first = ast.Tuple(elts=probe.parts, ctx=ast.Load())
+        site = self.described[number]
+        state = count + 1 if site.unsure else 0
+        described = replace(site, operands=site.operands[:count], state=state)
+        self.probes.add(len(self.sites))
+        event = [ast.Constant(len(self.sites)), *(_local(number, k) for k in range(count))]
+        if state:
+            event.append(_bound_now(site.unsure))
+        self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
+        self.described.append(described)
+        made: list[ast.stmt] = [
+            ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k])
+            for k in range(count)
+        ]
+        operands[:count] = [_local(number, k) for k in range(count)]
+        made.append(_call(_LOG, ast.Tuple(elts=event, ctx=ast.Load())))
+        return [ast.copy_location(s, unit.node) for s in made]
+
+    def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
+        """The store as the worker makes it: what was there is kept, to be put back."""
+        store = copied(unit.node)
+        hoister = Hoister(
+            self._dependence, lambda k: _local(number, k), fresh_only=self._fresh_only
+        )
+        hoister.statement(store)
+        made: list[ast.stmt] = [
+            ast.Assign(targets=[_local(number, k, ast.Store())], value=value)
+            for k, value in enumerate(operands)
+        ]
+        for place in store_targets(store):
+            augmented = ast.Constant(isinstance(store, ast.AugAssign))
+            made.append(_call(_KEEP, *_kept(place), augmented))
+        return [*(ast.copy_location(s, unit.node) for s in made), store]
+
+    def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
+        return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
+
+
+def _bound_now(names: Iterable[str]) -> ast.expr:
+    """In the worker: the present values of private names."""
+    constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
+    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
+
+
+def _call(function: str, *arguments: ast.expr) -> ast.Expr:
+    name = ast.Name(id=function, ctx=ast.Load())
+    return ast.Expr(value=ast.Call(func=name, args=list(arguments), keywords=[]))
+
+
+def _local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
+    """In the worker: the variable that holds an operand of a mirrored store."""
+    return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
+
+
+def _kept(place: ast.expr) -> list[ast.expr]:
+    """The object that a mirrored store changes, and the key or attribute under which it does."""
+    assert isinstance(place, ast.Attribute | ast.Subscript)
+    owner = copied(place.value)
+    if isinstance(place, ast.Attribute):
+        return [owner, ast.Constant(place.attr), ast.Constant(True)]
+    key = copied(place.slice)
+    if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
+        key = key.elts[0]  # the slot as a whole
+    return [owner, key, ast.Constant(False)]

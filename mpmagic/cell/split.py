@@ -1,0 +1,96 @@
+"""A loop in its two halves, and the events that the one sends to the other.
+
+What one half sends the other replays. An event is a tuple: the number of a commit's site (or one of
+the numbers below), and the operands that the worker computed for it.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Final
+
+from mpmagic.cell.half import Half
+from mpmagic.cell.site import Site
+from mpmagic.cell.slices import Slice
+
+__all__ = ["BREAK", "DRAIN", "EVENT", "REPLAY", "START", "SplitLoop"]
+
+START: Final = -1
+"""The event of an iteration's begin; its operand is the item."""
+
+BREAK: Final = -2
+"""The event of a ``break`` that the work decided."""
+
+EVENT: Final = ".event"
+"""The local variable that holds a commit's operands: no name of a user's can clash with it."""
+
+DRAIN: Final = ".drain"
+"""In the worker: exhausts a generator expression that a commit consumes."""
+
+REPLAY: Final = ".replay"
+"""In the kernel: gives the elements of such a generator, and raises what it raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLoop:
+    """A loop in its two halves.
+
+    Attributes
+    ----------
+    line
+        The line of the loop in the cell.
+    work
+        The worker's function; its parameters are the log's append, the items, and what
+        else a worker's half calls.
+    commit
+        The kernel's function ``(events, replay)``; None for a comprehension.
+    captured
+        Names that the work reads from the notebook.
+    private
+        Names that the work binds; for a loop statement their last values survive.
+    certain
+        Those of them that every iteration binds.
+    targets
+        Names of the loop's target.
+    shared
+        Names that the commits change or bind.
+    kernel_reads
+        Names that the commits touch.
+    deleted
+        Private names that the body unbinds.
+    operands
+        What the worker sends.
+    sites
+        The commits' sites.
+    speculates
+        Whether a commit may end an iteration whose work has run on, perhaps to an exception.
+    slices
+        State that each iteration reads and writes in a slot of its own.
+    fresh
+        Names that each iteration has a copy of its own of (``--private``).
+    probes
+        Sites of what a commit evaluates before the worker's operands, which matters only if
+        these printed or raised something.
+    """
+
+    line: int
+    work: Half
+    commit: Half | None
+    captured: frozenset[str]
+    private: frozenset[str]
+    certain: frozenset[str]
+    targets: frozenset[str]
+    shared: frozenset[str]
+    kernel_reads: frozenset[str]
+    deleted: frozenset[str]
+    operands: tuple[ast.expr, ...]
+    sites: tuple[Site, ...]
+    speculates: bool
+    slices: tuple[Slice, ...]
+    fresh: frozenset[str]
+    probes: frozenset[int]
+
+    def sends_like(self, other: SplitLoop) -> bool:
+        """Whether the workers of both send the same: then their kernel's halves are the same."""
+        return [*map(ast.dump, self.operands)] == [*map(ast.dump, other.operands)]

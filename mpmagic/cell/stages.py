@@ -1,0 +1,68 @@
+"""The stages of a loop's body: which units are work, and which are commits.
+
+A unit that touches a kernel name is a commit, and what a commit binds is a kernel name too: the
+classes grow from their seeds to a fixed point.
+"""
+
+from __future__ import annotations
+
+from mpmagic.cell.compound import check_compound
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.order import guard, keep_order, keep_outside_order
+from mpmagic.cell.refusing import refuse_at_once, refuse_breaks, refuse_partly_taken_back
+from mpmagic.cell.seeds import seed_carried, seed_element, seed_mutated, walk_flow
+from mpmagic.cell.sliced import keep_sliced, seed_sliced
+from mpmagic.cell.unit import Stage, Unit
+
+__all__ = ["staged"]
+
+
+def staged(dependence: Dependence) -> Dependence:
+    """The same, each unit of its body with its stage.
+
+    Raises
+    ------
+    Unsplittable
+        If the loop can't be split.
+    """
+    refuse_at_once(dependence)
+    walk_flow(dependence)
+    seed_carried(dependence)
+    seed_sliced(dependence)
+    seed_mutated(dependence)
+    if dependence.element is not None:
+        seed_element(dependence)
+    _grow(dependence)
+    refuse_partly_taken_back(dependence)
+    refuse_breaks(dependence)
+    return dependence
+
+
+def _grow(dependence: Dependence) -> None:
+    before = -1
+    while before != (now := len(dependence.kernel) + _commits(dependence)):
+        before = now
+        for unit in dependence.units:
+            _visit(dependence, unit)
+        if not dependence.allowances.ahead:
+            guard(dependence, dependence.units, "")
+        keep_order(dependence)
+        keep_outside_order(dependence)
+        keep_sliced(dependence)
+
+
+def _commits(dependence: Dependence) -> int:
+    return sum(unit.stage is Stage.COMMIT for unit in dependence.every_unit())
+
+
+def _visit(dependence: Dependence, unit: Unit) -> None:
+    if unit.stage is Stage.COMMIT:
+        return
+    why = dependence.touches_kernel(unit.header)
+    if why:
+        dependence.commit(unit, why)
+        return
+    for block in unit.blocks:
+        for inner in block:
+            _visit(dependence, inner)
+    check_compound(dependence, unit)
