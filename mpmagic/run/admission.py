@@ -26,10 +26,11 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
+from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.slots import why_not_sliced
-from mpmagic.run.source import PLAIN_ITERATORS, ItemSource, behind, containers_of
+from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
 
 __all__ = ["Admitted", "StaysInKernel", "admit"]

@@ -6,7 +6,7 @@ import ast
 import copy
 from typing import Any
 
-from mpmagic.run.source import PLAIN_ITERATORS
+from mpmagic.run.iterables import PLAIN_ITERATORS
 
 __all__ = ["Counting", "Leads", "leads_of"]
 

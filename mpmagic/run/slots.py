@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from mpmagic.cell.slices import Slice, SliceKind
 from mpmagic.run.alias import Aliases, Reach
+from mpmagic.run.iterables import containers_of
 from mpmagic.run.leads import Counting, Leads, leads_of
-from mpmagic.run.source import containers_of
 from mpmagic.run.watch import is_inert
 
 __all__ = ["why_not_sliced"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import operator
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,37 +11,17 @@ from typing import Any, Final
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
-__all__ = ["PLAIN_ITERATORS", "Batch", "ItemSource", "behind", "containers_of"]
+__all__ = ["Batch", "ItemSource"]
 
-_INERT_TYPES: Final = frozenset(
-    {list, tuple, range, str, bytes, dict, set, frozenset, type({}.keys()), type({}.values()),
-     type({}.items()), type(iter([])), type(iter(())), type(iter(range(1))), type(iter("")),
-     type(iter({})), type(iter({}.values())), type(iter({}.items())), type(iter(set())),
-     type(reversed([]))}
-)  # fmt: skip
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
 
-PLAIN_ITERATORS: Final[tuple[type, ...]] = (
-    type(iter([])),
-    type(iter(())),
-    type(iter(range(0))),
-    type(iter("")),
-)
-"""Types of iterators over sequences; several of them may be over one."""
-
-_READABLE_AGAIN: Final = (list, tuple, str, bytes, dict, set, frozenset)
-_LISTED: Final = 10_000
-"""Items of a list whose types are looked at."""
-
 _Waiting = tuple[Any, list[tuple[Any, ...]], Packed | None]
-
-_TRANSPARENT: Final = (enumerate, zip, reversed, itertools.chain, itertools.product,
-                       itertools.combinations, itertools.permutations)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -96,9 +74,9 @@ class ItemSource:
     def __init__(self, iterable: Any) -> None:
         self._iterable = iterable
         self.iterator: Iterator[Any] = iter(iterable)
-        self.remaining = _length(iterable)
+        self.remaining = length_of(iterable)
         self.failure: BaseException | None = None
-        self.inert = _is_inert_iterable(iterable)
+        self.inert = is_inert_iterable(iterable)
         self.ended_with: list[tuple[Any, ...]] = []
         self._range = iterable if type(iterable) is range else None
         # Items with what pulling them wrote and, of an iterable that runs code, their pickle.
@@ -106,7 +84,7 @@ class ItemSource:
         self._done = False
         self._recent: dict[int, Callable[[], Any]] = {}
         self.side = Side({})
-        self.modules = _modules_of(iterable)
+        self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
 
     @property
@@ -293,59 +271,6 @@ def _first_that_fails(items: list[Any], side: Side) -> int:
         except Exception:
             return index
     return len(items)
-
-
-def _length(iterable: Any) -> int | None:
-    kind = type(iterable)
-    builtin = kind.__module__ in ("builtins", "collections", "numpy", "itertools")
-    if not builtin:
-        return None
-    try:
-        return len(iterable)
-    except TypeError:
-        hint = operator.length_hint(iterable, -1)
-        return None if hint < 0 else hint
-
-
-def _modules_of(iterable: Any) -> set[str]:
-    if type(iterable) not in (list, tuple) or len(iterable) > _LISTED:
-        return set()
-    return {str(type(item).__module__) for item in iterable}
-
-
-def _is_inert_iterable(iterable: Any) -> bool:
-    kind = type(iterable)
-    if kind in _INERT_TYPES:
-        return True
-    if isinstance(iterable, _TRANSPARENT):
-        return all(
-            _is_inert_iterable(inner)
-            for inner in _parts_of(iterable)
-            if not is_inert(inner) and inner is not kind
-        )
-    return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
-
-
-def containers_of(iterable: Any) -> Iterator[Any]:
-    """The containers from which an inert iterable takes its items, or parts of them."""
-    if type(iterable) in _READABLE_AGAIN:
-        yield iterable
-    elif type(iterable) in _INERT_TYPES or isinstance(iterable, _TRANSPARENT):
-        for inner in _parts_of(iterable):
-            yield from containers_of(inner)
-
-
-def _parts_of(iterable: Any) -> list[Any]:
-    """What an iterable is made of."""
-    if isinstance(iterable, zip | enumerate):
-        parts: Any = iterable.__reduce__()[1]
-        return list(parts[:1] if isinstance(iterable, enumerate) else parts)
-    return [r for r in gc.get_referents(iterable) if not isinstance(r, str)]
-
-
-def behind(iterator: Any) -> Any:
-    """The sequence that a plain iterator is over; an empty one when it is exhausted."""
-    return iterator.__reduce__()[1][0]
 
 
 def _holder(value: Any) -> Callable[[], Any]:

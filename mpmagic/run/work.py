@@ -6,17 +6,10 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import fractions
-import pathlib
 import sys
-import types
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
@@ -24,25 +17,18 @@ from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
+from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
-from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
+from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
-
-_SMALL_ATOMS: Final = (int, float, complex, bool, type(None))
-_SMALL_KINDS: Final = (
-    np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
-    decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
-)  # fmt: skip
-_LARGEST_INT: Final = 1 << 1000
-_SMALL_LENGTH: Final = 1000
-_SMALL_COUNT: Final = 32
 
 
 def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
@@ -165,7 +151,7 @@ class _Recorder:
         log = self._log.events.append
         try:
             self._program.work(
-                log, self._iterations(), self._drain, _hashed, self._slot,
+                log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -207,10 +193,10 @@ class _Recorder:
             raise
 
     def _slot(self, key: Any) -> Any:
-        return self._sure(_slot, key)
+        return self._sure(slotted, key)
 
     def _number(self, value: Any) -> Any:
-        return self._sure(_number, value)
+        return self._sure(summed, value)
 
     def _keep(self, owner: Any, key: Any, attribute: bool, augmented: bool) -> None:
         self._sure(self._journal.keep, owner, key, attribute, augmented)
@@ -224,12 +210,12 @@ class _Recorder:
         self._log.events.append((RAISE, pack_failure(error, self._program)))
 
     def _if_small(self, value: Any) -> Any:
-        return value if is_inert(value) and _if_small(value) is value else self._own(value)
+        return value if is_inert(value) and small_or_lost(value) is value else self._own(value)
 
     def _own(self, value: Any) -> Any:
         """What stands for the value where the kernel has the original; else a small value."""
         same = None if is_inert(value) else self._originals.get(id(value))
-        return _if_small(value) if same is None else same
+        return small_or_lost(value) if same is None else same
 
     def _drain(self, generator: Iterator[Any]) -> Drained:
         elements: list[Any] = []
@@ -276,7 +262,7 @@ class _Recorder:
         """Take out of the log what can't be pickled, and say where it stood."""
         log = self._log
         log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
-        log.snapshots = [tuple(_plain(v) for v in s) for s in log.snapshots]
+        log.snapshots = [tuple(plain_or_lost(v) for v in s) for s in log.snapshots]
         for i, event in enumerate(log.events):
             for position, operand in enumerate(event[1:]):
                 reason = self._unsendable(operand)
@@ -300,65 +286,3 @@ class _Recorder:
         from mpmagic.run.placeholder import Placeholder
 
         return Placeholder(name, type(value).__name__)
-
-
-def _if_small(value: Any) -> Any:
-    kind = type(value)
-    if kind in _SMALL_ATOMS or value is UNBOUND or isinstance(value, _SMALL_KINDS):
-        return value
-    if kind in (str, bytes):
-        return value if len(value) <= _SMALL_LENGTH else LOST
-    if kind is np.ndarray and not value.dtype.hasobject:
-        return value if value.nbytes <= _SMALL_LENGTH else LOST
-    if kind in (list, tuple, set, frozenset) and len(value) <= _SMALL_COUNT:
-        return value if all(_if_small(v) is v for v in value) else LOST
-    if kind is dict and len(value) <= _SMALL_COUNT:
-        parts = [*value.keys(), *value.values()]
-        return value if all(_if_small(v) is v for v in parts) else LOST
-    return LOST
-
-
-def _plain(value: Any) -> Any:
-    return value if type(value) in (*_SMALL_ATOMS, str, bytes) or value is UNBOUND else LOST
-
-
-def _hashed(key: Any) -> Any:
-    """Give the key back if it can be one; else the very exception of a dict's."""
-    {key: None}  # noqa: B018
-    return key
-
-
-def _number(value: Any) -> Any:
-    """Give a value back if a sum can take it."""
-    kind = type(value)
-    if kind not in (int, float, bool) and not isinstance(value, np.number | np.bool_):
-        raise UnsendableValue(
-            f"a {kind.__name__} is added under a `try`, which the kernel would have to do outside "
-            f"it; compute it in the `try` and add it after it"
-        )
-    if kind is int and abs(value) > _LARGEST_INT:
-        raise UnsendableValue("a number is added that may be too large for the sum")
-    return value
-
-
-def _slot(key: Any) -> Any:
-    """Give a key back if a copy of it finds the same slot.
-
-    Raises
-    ------
-    UnsendableValue
-        If it is found by its identity only.
-    """
-    kind: Any = type(key)
-    by_identity = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
-    if by_identity and not isinstance(key, type | types.FunctionType):
-        raise UnsendableValue(
-            f"a commit uses {kind.__name__} as a key, which is found by its identity; the kernel "
-            f"would get a copy. Use a key that is found by its value"
-        )
-    if kind is float and key != key:
-        raise UnsendableValue(
-            "a commit uses NaN as a key, which is found by its identity only; the kernel would "
-            "get a copy. Use another key for it"
-        )
-    return key

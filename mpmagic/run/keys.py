@@ -1,0 +1,61 @@
+"""What the worker looks at in a value before a commit uses it as a key or adds it.
+
+A key has to find in the kernel what it would have found: it is hashed where the handlers are, and
+one that is found by its identity is refused, as the kernel gets a copy. A number has to be one that
+a sum can take.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Final
+
+import numpy as np
+
+from mpmagic.errors import UnsendableValue
+
+__all__ = ["hashed", "slotted", "summed"]
+
+_LARGEST_INT: Final = 1 << 1000
+
+
+def hashed(key: Any) -> Any:
+    """Give the key back if it can be one; else the very exception of a dict's."""
+    {key: None}  # noqa: B018
+    return key
+
+
+def summed(value: Any) -> Any:
+    """Give a value back if a sum can take it."""
+    kind = type(value)
+    if kind not in (int, float, bool) and not isinstance(value, np.number | np.bool_):
+        raise UnsendableValue(
+            f"a {kind.__name__} is added under a `try`, which the kernel would have to do outside "
+            f"it; compute it in the `try` and add it after it"
+        )
+    if kind is int and abs(value) > _LARGEST_INT:
+        raise UnsendableValue("a number is added that may be too large for the sum")
+    return value
+
+
+def slotted(key: Any) -> Any:
+    """Give a key back if a copy of it finds the same slot.
+
+    Raises
+    ------
+    UnsendableValue
+        If it is found by its identity only.
+    """
+    kind: Any = type(key)
+    by_identity = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
+    if by_identity and not isinstance(key, type | types.FunctionType):
+        raise UnsendableValue(
+            f"a commit uses {kind.__name__} as a key, which is found by its identity; the kernel "
+            f"would get a copy. Use a key that is found by its value"
+        )
+    if kind is float and key != key:
+        raise UnsendableValue(
+            "a commit uses NaN as a key, which is found by its identity only; the kernel would "
+            "get a copy. Use another key for it"
+        )
+    return key
