@@ -103,6 +103,8 @@ class Fission:
         """Names that the work reads and doesn't bind first."""
         dependence = self.dependence
         reads = set(self._sending.operand_reads)
+        for keys in dependence.checked_keys.values():
+            reads |= dependence.scanner.scan(keys).reads.keys()
         for unit in dependence.every_unit():
             if unit.stage is Stage.WORK or unit.mirrored:
                 reads |= unit.header.reads.keys()

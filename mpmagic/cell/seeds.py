@@ -17,7 +17,7 @@ from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.unit import Unit
 
-__all__ = ["seed_carried", "seed_element", "seed_mutated", "walk_flow"]
+__all__ = ["seed_carried", "seed_deleted", "seed_element", "seed_mutated", "walk_flow"]
 
 
 def walk_flow(dependence: Dependence) -> None:
@@ -45,6 +45,28 @@ def seed_carried(dependence: Dependence) -> None:
         apart = dependence.allowances.local | dependence.allowances.private
         if name in dependence.whole.binds and name not in apart:
             dependence.kernel[name] = _carried(dependence, name, line)
+
+
+def seed_deleted(dependence: Dependence) -> None:
+    """Names that an iteration may unbind, or bind, without the other.
+
+    Of those that each iteration binds once and then deletes, nothing is left afterwards; of others
+    it depends on the iterations whether one is.
+    """
+    top = dependence.units
+    for unit in dependence.every_unit():
+        for name in _deleted_by(unit):
+            binding = [u for u in dependence.every_unit() if name in u.header.binds]
+            plain = [u for u in binding if not _deleted_by(u)]
+            if len(binding) == 2 and len(plain) == 1 and unit in top and plain[0] in top:
+                continue
+            line = unit.node.lineno
+            dependence.kernel.setdefault(name, f"line {line} unbinds `{name}` in some iterations")
+
+
+def _deleted_by(unit: Unit) -> set[str]:
+    targets = unit.node.targets if isinstance(unit.node, ast.Delete) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _carried(dependence: Dependence, name: str, line: int) -> str:
