@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
+from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.syntax import children
 
@@ -109,7 +110,7 @@ class Flow:
         inside = set(defined)
         self._expression(node.target, inside)
         end, breaks = self._loop(node.body, inside)
-        once = _is_never_empty(node.iter) and not any(map(_continues, node.body))
+        once = _is_never_empty(node.iter) and not any(jumps(s, ast.Continue) for s in node.body)
         before_else = end if once else set(defined)
         after = None if before_else is None else self.block(node.orelse, set(before_else))
         return _join(after, *breaks)
@@ -299,16 +300,6 @@ def _is_never_empty(node: ast.expr) -> bool:
             return 0 < len(bounds) == len(args) < 3 and len(range(*bounds)) > 0
         case _:
             return False
-
-
-def _continues(node: ast.AST) -> bool:
-    """Whether running `node` may go on with the next round of the loop around it."""
-    if isinstance(node, ast.Continue):
-        return True
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
-        return False
-    inside = node.orelse if isinstance(node, ast.For | ast.While) else children(node)
-    return any(map(_continues, inside))
 
 
 def _join(*states: Reach) -> Reach:
