@@ -38,6 +38,20 @@ def test_limit_comes_again() -> None:
     assert caught == 2
 
 
+def test_interrupt_that_nothing_can_catch_is_followed_by_one_that_ends() -> None:
+    """The first lands in a finaliser, which swallows it."""
+    with pytest.raises(OutOfTime), limited(0.05):
+        _Finalised()
+        while True:
+            pass
+
+
+class _Finalised:
+    def __del__(self) -> None:
+        while True:
+            pass
+
+
 def test_limit_lets_what_is_quick_be() -> None:
     with limited(60):
         done = True
