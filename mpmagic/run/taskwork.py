@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.identity import Places, SharingEncoder
@@ -73,9 +73,9 @@ def _run(program: Program, index: int) -> CallLog:
     with taped(log.events), warnings_taped(log.events), records_taped(log.events):
         try:
             value = program.work()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             log.failure = pack_failure(error, program)
     log.seconds = perf_counter() - start
     log.lost_write = _lost_write(program, draws)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
@@ -154,9 +154,9 @@ class _Recorder:
                 log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             self._failed = error
             log((RAISE, pack_failure(error, self._program)))
 
@@ -205,7 +205,7 @@ class _Recorder:
         """Note an exception that the kernel may pass over; the next iteration follows."""
         error = sys.exception()
         assert error is not None
-        if isinstance(error, KeyboardInterrupt):
+        if is_interrupt(error):
             raise error
         self._log.events.append((RAISE, pack_failure(error, self._program)))
 
@@ -221,9 +221,9 @@ class _Recorder:
         elements: list[Any] = []
         try:
             elements.extend(generator)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             # The kernel raises it where the generator is consumed; no work may follow.
             self._failed = error
             return Drained(elements, pack_failure(error, self._program))
