@@ -131,6 +131,11 @@ class Dependence:
         shared = self.kernel.keys() | self.targets
         return self.whole.touched() & self.allowances.private - shared
 
+    @property
+    def deleted(self) -> set[str]:
+        """Names that the body unbinds itself (``del big``)."""
+        return set().union(*(unit.deletes for unit in self.every_unit()))
+
     def every_unit(self) -> list[Unit]:
         """All units in the order of the source, those inside others included."""
         return self._order

@@ -112,11 +112,11 @@ class Hoister:
                 node.targets = [self._target(t, guarded) for t in node.targets]
             case ast.AugAssign():
                 target = self._target(node.target, guarded)
-                if not isinstance(target, ast.Name):
-                    loaded = copy.copy(target)
-                    loaded.ctx = ast.Load()  # type: ignore[attr-defined]
-                    self._before.append(loaded)
                 assert isinstance(target, ast.Name | ast.Attribute | ast.Subscript)
+                loaded = copy.copy(target)
+                loaded.ctx = ast.Load()
+                if not isinstance(loaded, ast.Name) or self._is_unbound(loaded):
+                    self._before.append(loaded)
                 node.target = target
                 node.value = self._expr(node.value, guarded)
             case ast.AnnAssign(value=ast.expr() as value):
@@ -181,8 +181,11 @@ class Hoister:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
             return False
         dependence, name = self._dependence, node.id
-        inner = any(name in scope for scope in self._shadowed)
-        return not (inner or name in dependence.targets or dependence.knowledge.defined(name))
+        if any(name in scope for scope in self._shadowed):
+            return False
+        if name in dependence.deleted:
+            return True
+        return not (name in dependence.targets or dependence.knowledge.defined(name))
 
     def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
