@@ -28,7 +28,7 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, Log, Same
+from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log, Same
 from mpmagic.run.options import LoopReport
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
@@ -209,7 +209,7 @@ class LoopRun:
                 if self._index in preludes and not early.has_begun(self._index):
                     play(preludes[self._index])
                 yield (START, items[self._index])
-            elif self._skipping and code != UNSENDABLE:
+            elif self._skipping and code not in (UNSENDABLE, SIGNALS):
                 continue
             elif code == TEXT:
                 play([early.rest(event)])

@@ -13,6 +13,7 @@ from mpmagic.run.identity import Places, SharingEncoder
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
 from mpmagic.run.watch import DrawWatch, is_inert
@@ -69,7 +70,7 @@ def _run(program: Program, index: int) -> CallLog:
     draws = DrawWatch() if seed is None else None
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
-    start = perf_counter()
+    start, signals = perf_counter(), SignalWatch()
     with taped(log.events), warnings_taped(log.events), records_taped(log.events):
         try:
             value = program.work()
@@ -78,6 +79,7 @@ def _run(program: Program, index: int) -> CallLog:
                 raise
             log.failure = pack_failure(error, program)
     log.seconds = perf_counter() - start
+    signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
     if log.failure is None and not log.lost_write:
         _keep(value, log, program)

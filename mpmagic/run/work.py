@@ -23,6 +23,7 @@ from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
@@ -102,7 +103,7 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        announcer = Announcer(log.events)
+        signals, announcer = SignalWatch(), Announcer(log.events)
         start = perf_counter()
         try:
             with (
@@ -114,6 +115,7 @@ class _Recorder:
         finally:
             announcer.stop()
         log.seconds = perf_counter() - start
+        signals.note(log.events)
         self._keep_finals()
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
