@@ -13,6 +13,7 @@ import copy
 from collections.abc import Callable
 from typing import Final
 
+from mpmagic.cell import tables
 from mpmagic.cell.aliasing import may_alias
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import bound_names
@@ -199,7 +200,7 @@ class Hoister:
             return self._descend(node, guarded)
         if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Set) or self._is_own_path(node):
             return self._descend(node, guarded)
-        if isinstance(node, ast.Call) and self._is_shallow(node):
+        if isinstance(node, ast.Call) and (self._is_shallow(node) or self._stays(node)):
             return self._descend(node, guarded)
         if guarded or (self._fresh_only and may_alias(node, self._dependence)):
             return self._descend(node, guarded)
@@ -225,6 +226,10 @@ class Hoister:
         while isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
         return isinstance(node, ast.Name) and not self._is_private(node.id)
+
+    def _stays(self, node: ast.Call) -> bool:
+        """Whether a worker couldn't send what a call makes."""
+        return tables.makes_what_stays(self._dependence.knowledge.resolve(node.func))
 
     def _is_shallow(self, node: ast.Call) -> bool:
         """Whether a call hands out parts of what the kernel holds, and does little else.

@@ -61,7 +61,7 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
-        self._source = ItemSource(iterable)
+        self._source = ItemSource(iterable, self._planned.loop.target)
         try:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
