@@ -28,7 +28,9 @@ _SHALLOW: Final = frozenset(
 )
 _SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 
-# No values by themselves, or made in the kernel because of what they hold on to.
+# Made in the kernel because of what they hold on to.
+_DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set)
+# No values by themselves.
 _NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
 
 
@@ -43,6 +45,8 @@ class Hoister:
         Makes the kernel's expression for the operand of a given index.
     fresh_only
         Whether nothing may be sent that the kernel may hold too, see `aliasing.mutates_deeply`.
+    mirrored
+        Whether the worker stores the value too: one list then has to be one on both sides.
 
     Attributes
     ----------
@@ -53,7 +57,12 @@ class Hoister:
     """
 
     def __init__(
-        self, dependence: Dependence, operand: Callable[[int], ast.expr], *, fresh_only: bool
+        self,
+        dependence: Dependence,
+        operand: Callable[[int], ast.expr],
+        *,
+        fresh_only: bool,
+        mirrored: bool = False,
     ) -> None:
         self.operands: list[ast.expr] = []
         self._dependence = dependence
@@ -66,6 +75,7 @@ class Hoister:
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
         self._fresh_only = fresh_only
+        self._displays = (ast.Tuple,) if mirrored else _DISPLAYS
 
     def statement(self, node: ast.stmt, *, guarded: bool = False) -> ast.stmt:
         """The kernel's form of a commit; `guarded` where it runs only if shared state says so."""
@@ -198,7 +208,7 @@ class Hoister:
             return self._send(node) if self._is_private(node.id) else node
         if self._touches_kernel(node) or isinstance(node, _NEVER_WHOLE):
             return self._descend(node, guarded)
-        if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Set) or self._is_own_path(node):
+        if isinstance(node, self._displays) or self._is_own_path(node):
             return self._descend(node, guarded)
         if isinstance(node, ast.Call) and (self._is_shallow(node) or self._stays(node)):
             return self._descend(node, guarded)
