@@ -22,8 +22,9 @@ from mpmagic.cell.probe import Probe
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
+from mpmagic.cell.speculation import AHEAD, Speculation
 from mpmagic.cell.split import BREAK, DRAIN
-from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
+from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.worth import is_heavy
 
@@ -38,7 +39,7 @@ _FAILED: Final = ".failed"
 _KEEP: Final = ".keep"
 _NUMBER: Final = ".number"
 
-WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER)
+WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER, AHEAD)
 """The parameters of the worker's function."""
 
 
@@ -82,6 +83,7 @@ class Sending:
     def loop(self, loop: ast.For) -> ast.stmt:
         """The worker's loop over the items."""
         body = self._block(self._dependence.units, inner=False)
+        self.described = self._spared()
         if self.speculates:
             failed = ast.Expr(value=ast.Call(func=loaded(_FAILED, loop), args=[], keywords=[]))
             handler = ast.ExceptHandler(type=None, name=None, body=[failed])
@@ -130,17 +132,18 @@ class Sending:
     def _site(self, unit: Unit) -> list[ast.stmt]:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self.sites)
-        hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
+        ahead = self._speculation(unit, number)
+        hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only, ahead=ahead)
         checked = [copied(key) for key in self._dependence.checked_keys.get(unit, ())]
         site = unannotated(copied(unit.node))
-        self.sites.append(hoister.statement(site, guarded=unit.guarded))
-        self.operands += hoister.operands
-        unit.sent = [o for o in hoister.operands if is_heavy(o)]
-        described = site_of(unit, hoister.operands, self._dependence)
+        self.sites.append(hoister.statement(site, unit))
+        self.operands += hoister.shown
+        unit.sent = [o for o in hoister.shown if is_heavy(o)]
+        described = replace(site_of(unit, hoister.shown, self._dependence), pieces=hoister.pieces)
         self.described.append(described)
-        sent = self._dependence.scanner.scan(hoister.operands)
+        sent = self._dependence.scanner.scan([*hoister.shown, *(ahead.nodes if ahead else ())])
         self.substantial |= sent.substantial
-        self.operand_reads |= sent.reads.keys()
+        self.operand_reads |= sent.reads.keys() - self._dependence.kernel.keys()
         operands = self._sent(unit, hoister.operands, checked)
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
@@ -158,7 +161,31 @@ class Sending:
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
-        return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+        made = ahead.made if ahead else []
+        return [*made, *before, ast.copy_location(_call(_LOG, event), unit.node)]
+
+    def _speculation(self, unit: Unit, number: int) -> Speculation | None:
+        """What takes the pieces of a commit that are run ahead, where any may be."""
+        dependence = self._dependence
+        if not dependence.allowances.ahead or dependence.element is not None or unit.mirrored:
+            return None
+        return Speculation(dependence, unit, number, fresh_only=self._fresh_only)
+
+    def _spared(self) -> list[Site]:
+        """The sites, with what of their pieces' names no commit reads."""
+        commits = [u for u in self._dependence.every_unit() if u.stage is Stage.COMMIT]
+        read = {n for u in commits for n in u.header.reads if n not in u.spelt}
+        read |= {n.id for s in self.sites for n in walk(s) if isinstance(n, ast.Name)}
+        return [
+            replace(
+                site,
+                pieces={
+                    at: replace(piece, spare=frozenset(piece.names) - read)
+                    for at, piece in site.pieces.items()
+                },
+            )
+            for site in self.described
+        ]
 
     def _sent(
         self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
@@ -217,7 +244,7 @@ class Sending:
         hoister = Hoister(
             self._dependence, lambda k: _local(number, k), fresh_only=self._fresh_only
         )
-        hoister.statement(store)
+        hoister.statement(store, unit)
         made: list[ast.stmt] = [
             ast.Assign(targets=[_local(number, k, ast.Store())], value=value)
             for k, value in enumerate(operands)

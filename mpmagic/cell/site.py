@@ -9,14 +9,33 @@ in a loop around the site) have it only there, so that the worker notes them at 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.unit import Unit
 
-__all__ = ["Site", "site_of"]
+__all__ = ["Piece", "Site", "site_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the kernel does with the outcome of what a worker ran ahead.
+
+    Attributes
+    ----------
+    names
+        Names that it binds, in the order of the values; none for an expression's.
+    keyed
+        Those under whose values something is looked up; the empty one for an expression's.
+    spare
+        Those that no commit reads: one whose value can't travel is no reason to fail.
+    """
+
+    names: tuple[str, ...] = ()
+    keyed: frozenset[str] = frozenset()
+    spare: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +52,15 @@ class Site:
         Those that it binds before and after it.
     state
         Position in the event of their values at the site; 0 where they aren't noted.
+    pieces
+        By the position of the operand: what may be run ahead.
     """
 
     operands: tuple[ast.expr, ...]
     before: frozenset[str]
     unsure: tuple[str, ...]
     state: int = 0
+    pieces: Mapping[int, Piece] = field(default_factory=dict)
 
 
 def site_of(unit: Unit, operands: Sequence[ast.expr], dependence: Dependence) -> Site:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN",
+__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN",
            "Chunk", "Log", "Lost", "Same"]  # fmt: skip
 
 TEXT: Final = -3
@@ -26,6 +26,10 @@ RECORD: Final = -7
 
 FILTERED: Final = -8
 """The event of a change of the warnings' filters: what was shown once may be shown again."""
+
+
+PIECE: Final = -9
+"""The event of a piece that begins to run ahead; what follows is cut from the log with it."""
 
 
 class Lost:

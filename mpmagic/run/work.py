@@ -24,6 +24,7 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.small import plain_or_lost, small_or_lost
+from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
@@ -153,6 +154,7 @@ class _Recorder:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number,
+                Speculator(self._log.events, self._program, self._refuse),
             )  # fmt: skip
         except KeyboardInterrupt:
             raise
@@ -189,8 +191,11 @@ class _Recorder:
         try:
             return call(*arguments)
         except UnsendableValue as error:
-            self._refused = self._refused or str(error)
+            self._refuse(str(error))
             raise
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or reason
 
     def _slot(self, key: Any) -> Any:
         return self._sure(slotted, key)
@@ -264,6 +269,9 @@ class _Recorder:
         log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
         log.snapshots = [tuple(plain_or_lost(v) for v in s) for s in log.snapshots]
         for i, event in enumerate(log.events):
+            log.events[i] = event = tuple(
+                o.portable(self._unsendable) if isinstance(o, Outcome) else o for o in event
+            )
             for position, operand in enumerate(event[1:]):
                 reason = self._unsendable(operand)
                 if reason:
