@@ -26,9 +26,9 @@ class Piece:
     Attributes
     ----------
     names
-        Names that it binds, in the order of the values; none for an expression's.
+        Names that it binds, in the order of the values; an expression's value has an empty one.
     keyed
-        Those under whose values something is looked up; the empty one for an expression's.
+        Those under whose values something is looked up.
     spare
         Those that no commit reads: one whose value can't travel is no reason to fail.
     """

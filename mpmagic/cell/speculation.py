@@ -134,7 +134,7 @@ class Speculation:
         self.made += self._run(outcome, [ast.copy_location(kept, node)], [value], reads)
         self.nodes.append(node)
         keyed = ast.dump(node) in self._keys
-        return Sent(_name(outcome), node, Piece(keyed=frozenset({""} if keyed else ())))
+        return Sent(_name(outcome), node, Piece(("",), frozenset({""} if keyed else ())))
 
     # -- statements ----------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Speculation:
         inner = (n for root in nodes for n in walk(root) if isinstance(n, ast.Lambda))
         if any(own_names(function) & held for function in inner):
             return False
-        names = (ast.Name(id=name, ctx=ast.Load()) for name in before)
+        names = (ast.Name(id=name, ctx=ast.Load(), lineno=0) for name in before)
         return not (self._fresh_only and any(may_alias(name, dependence) for name in names))
 
     def _next_outcome(self) -> str:

@@ -147,7 +147,7 @@ class LoopRun:
         if stuck is not None:
             unsendable = (UNSENDABLE, event[0], position, stuck.kind, stuck.reason)
             raise self._unsendable(unsendable, self._flight)
-        return None if piece.names else outcome.values[0]
+        return outcome.values[0] if piece.names == ("",) else None
 
     # -- the run -------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ def bind(outcome: Outcome, piece: Piece, namespace: dict[str, Any]) -> Stuck | N
     UnsendableValue
         If something is looked up under a value that is found by its identity only.
     """
-    for name, value in zip(piece.names or ("",), outcome.values, strict=True):
+    for name, value in zip(piece.names, outcome.values, strict=True):
         if value is UNBOUND:
             continue
         if isinstance(value, Stuck):
