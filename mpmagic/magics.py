@@ -220,6 +220,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             source = self.shell.transform_cell(cell)
+            offset += _blank_lines_above(cell)  # which IPython leaves out
             tree: ast.Module = ast.parse("\n" * offset + source, filename)
             compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
         except SyntaxError as error:
@@ -278,6 +279,11 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
+
+
+def _blank_lines_above(cell: str) -> int:
+    """How many lines of a cell stand above its first one that isn't empty."""
+    return cell[: len(cell) - len(cell.lstrip())].count("\n")
 
 
 def _parse(parser: _Parser, line: str) -> argparse.Namespace:

@@ -335,15 +335,19 @@ class Hoister:
         return node
 
     def _argument(self, node: ast.expr, when: When) -> ast.expr:
-        ordered = all(map(is_repeatable, self._before))
-        if not isinstance(node, ast.GeneratorExp) or when or self._touches_kernel(node):
+        if not isinstance(node, ast.GeneratorExp) or when is When.NEVER:
             return self._expr(node, when)
-        if not ordered:
-            return self._expr(node, When.MAYBE)
+        if when is When.SURE and not all(map(is_repeatable, self._before)):
+            when = When.MAYBE
         # What it yields before it raises, the callee has got by then.
         drained = ast.Call(func=ast.Name(id=DRAIN, ctx=ast.Load()), args=[node], keywords=[])
         locate_new(ast.copy_location(drained, node), node.lineno)
-        sent = self._send(drained)
+        if when is When.SURE and not self._touches_kernel(node):
+            sent = self._send(drained)
+        elif when is When.MAYBE and self.ahead is not None and self.ahead.takes(drained):
+            sent = self._given(self.ahead.expression(drained), node)
+        else:
+            return self._expr(node, when)
         replay = ast.Call(func=ast.Name(id=REPLAY, ctx=ast.Load()), args=[sent], keywords=[])
         return ast.copy_location(replay, node)
 

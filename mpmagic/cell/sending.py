@@ -16,7 +16,7 @@ from typing import Final
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import number_checked, slot_keys
+from mpmagic.cell.guard import bound_to_keys, looked_up, number_checked, slot_keys
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.probe import Probe
 from mpmagic.cell.replay import operand
@@ -195,7 +195,8 @@ class Sending:
             number = number_checked(unit.node, self._dependence.knowledge)
             if number is not None:
                 return [self._checked(o, by=_NUMBER) for o in operands]
-        slotted = slot_keys(unit.node)
+        names = looked_up(self._dependence.body)
+        slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, names)]
         if not operands or not (checked or slotted):
             return operands
         keys = [ast.dump(key) for key in checked]

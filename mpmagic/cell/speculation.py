@@ -22,12 +22,12 @@ from mpmagic.cell.aliasing import may_alias
 from mpmagic.cell.collector import own_names
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE, Effects
-from mpmagic.cell.guard import slot_keys
+from mpmagic.cell.guard import looked_up, slot_keys
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.seeds import new_flow
 from mpmagic.cell.site import Piece
 from mpmagic.cell.syntax import copied, unannotated, walk
-from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.unit import Unit
 from mpmagic.cell.worth import is_heavy_itself
 
 __all__ = ["AHEAD", "Sent", "Speculation"]
@@ -170,14 +170,8 @@ class Speculation:
         self._shadows = {n: s for n, s in held.items() if n in definite or n not in own}
         self._passed = outcome
         self.nodes += [unit.node for unit in run]
-        piece = Piece(tuple(names), frozenset(self._looked_up().intersection(names)))
+        piece = Piece(tuple(names), frozenset(looked_up(self._dependence.body) & set(names)))
         return Sent(_name(outcome), _heaviest(run), piece)
-
-    def _looked_up(self) -> set[str]:
-        """Names under whose values commits look something up."""
-        commits = [u for u in self._dependence.units if u.stage is Stage.COMMIT or u.blocks]
-        keys = [key for unit in commits for key in slot_keys(unit.node)]
-        return {key.id for key in keys if isinstance(key, ast.Name)}
 
     def _fits(self, unit: Unit, definite: set[str], named: set[str]) -> set[str] | None:
         """The names bound for sure after a unit, as part of a piece; None if it can't be one.
