@@ -81,7 +81,7 @@ def _kept_by(name: str, call: ast.Call, effects: Effects, dependence: Dependence
 
 
 def _past_guard(unit: Unit, dependence: Dependence) -> str:
-    if dependence.allowances.ahead or (isinstance(unit.node, ast.If) and unit.node.orelse):
+    if dependence.allowances.ahead:
         return "work in a line of its own, before the `if`, runs in every iteration"
     return AHEAD
 

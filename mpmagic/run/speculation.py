@@ -15,9 +15,10 @@ from mpmagic.cell.site import Piece
 from mpmagic.run.codec import Packed
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.keys import slotted
-from mpmagic.run.log import PIECE, UNBOUND
+from mpmagic.run.log import PIECE, UNBOUND, WARN
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program
+from mpmagic.run.warned import forget_unseen
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
 
 __all__ = ["Outcome", "Speculator", "Stuck", "bind", "raise_as_here"]
@@ -121,6 +122,8 @@ class Speculator:
                 self._refuse(f"work that runs only if shared state says so changed {what}")
         events = self._events[self._mark + 1 :]
         del self._events[self._mark :]
+        if any(event[0] == WARN for event in events):
+            forget_unseen(self._events)
         return events
 
 

@@ -26,7 +26,7 @@ from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import taped
-from mpmagic.run.warned import warnings_taped
+from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
@@ -169,6 +169,7 @@ class _Recorder:
         for index, item in enumerate(self._items, self._chunk.first):
             log(begin)
             if speculates:
+                forget_unseen(self._log.events)
                 self._program.forget_temporaries()
             if fresh:
                 self._program.renew()
