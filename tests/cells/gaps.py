@@ -10,7 +10,6 @@ from typing import Final
 __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "refused or run in the kernel needlessly": ("iterables/slice-of-what-the-loop-commits",),
     "the end of an interrupt that the work raises itself isn't the serial one": (
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),

@@ -258,6 +258,13 @@ ITERABLES = (
     ("x", "list(out) + ys"),
     ("x", "range(len(out) + 3)"),
     ("x", "slots"),
+    ("x", "slots[:]"),
+    ("x", "out[:]"),
+    ("x", "other[::-1]"),
+    ("x", "arr[2:]"),
+    ("x", "other.copy()"),
+    ("x", "sorted(seen)"),
+    ("x", "list(d)"),
 )
 
 OBJECT_ITEMS = (
@@ -268,6 +275,12 @@ OBJECT_ITEMS = (
         ("r['n'] = {e}", "r['l'].append({e})", "r['m'] = {e}"),
     ),
     ("r", "boxes", ("r.v", "r.get({e})"), ("r.v = {e}", "r.add({e})", "r.v += {e}")),
+    (
+        "r",
+        "rows[:]",
+        ("r['n']", "len(r['l'])"),
+        ("r['n'] = {e}", "rows[0]['n'] = {e}", "rows.append({{'n': {e}, 'l': []}})"),
+    ),
     ("i, r", "enumerate(rows)", ("r['n']", "i"), ("out.append(r)", "rows[i]['n'] = {e}")),
 )
 """Loops over objects: how their items are read, and how they are changed."""
