@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mpmagic.cell.compound import check_compound
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.refusing import refuse_at_once, refuse_breaks, refuse_partly_taken_back
 from mpmagic.cell.seeds import seed_carried, seed_deleted, seed_element, seed_mutated, walk_flow
@@ -49,6 +50,7 @@ def _grow(dependence: Dependence) -> None:
             guard(dependence, dependence.units, "")
         keep_order(dependence)
         keep_outside_order(dependence)
+        keep_escaped(dependence)
         keep_sliced(dependence)
 
 
