@@ -72,6 +72,7 @@ class Sending:
     def __init__(self, dependence: Dependence) -> None:
         self._dependence = dependence
         self._fresh_only = mutates_deeply(dependence)
+        self._looked_up = looked_up(dependence.body)
         self.sites: list[ast.stmt] = []
         self.described: list[Site] = []
         self.operands: list[ast.expr] = []
@@ -195,8 +196,7 @@ class Sending:
             number = number_checked(unit.node, self._dependence.knowledge)
             if number is not None:
                 return [self._checked(o, by=_NUMBER) for o in operands]
-        names = looked_up(self._dependence.body)
-        slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, names)]
+        slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, self._looked_up)]
         if not operands or not (checked or slotted):
             return operands
         keys = [ast.dump(key) for key in checked]
