@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -152,7 +151,7 @@ class Sending:
         else:
             before = self._probe(unit, number, operands, hoister.probe)
         if described.state:
-            operands.append(_bound_now(described.unsure))
+            operands.append(_bound_now(described))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
         rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
@@ -228,7 +227,7 @@ class Sending:
         self.probes.add(len(self.sites))
         event = [ast.Constant(len(self.sites)), *(_local(number, k) for k in range(count))]
         if state:
-            event.append(_bound_now(site.unsure))
+            event.append(_bound_now(site))
         self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
         self.described.append(described)
         made: list[ast.stmt] = [
@@ -259,10 +258,13 @@ class Sending:
         return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
 
 
-def _bound_now(names: Iterable[str]) -> ast.expr:
-    """In the worker: the present values of private names."""
-    constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
-    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
+def _bound_now(site: Site) -> ast.expr:
+    """In the worker: the present values of private names, copied if they change later."""
+    given: list[ast.expr] = [
+        ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
+        for names in (site.unsure, site.changed)
+    ]
+    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=given, keywords=[])
 
 
 def _call(function: str, *arguments: ast.expr) -> ast.Expr:

@@ -18,10 +18,11 @@ from mpmagic.run.keys import slotted
 from mpmagic.run.log import PIECE, UNBOUND, WARN
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program
+from mpmagic.run.replayed import replay_aside
 from mpmagic.run.warned import forget_unseen
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
 
-__all__ = ["Outcome", "Speculator", "Stuck", "bind", "raise_as_here"]
+__all__ = ["Outcome", "Speculator", "Stuck", "raise_as_here", "take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +128,18 @@ class Speculator:
         return events
 
 
-def bind(outcome: Outcome, piece: Piece, namespace: dict[str, Any]) -> Stuck | None:
-    """Bind the names of a piece; the first value that would be needed and can't travel.
+def take(outcome: Outcome, piece: Piece, namespace: dict[str, Any]) -> Stuck | None:
+    """Write what a piece has written, and bind its names.
+
+    The first value that is needed and can't travel is what comes back.
 
     Raises
     ------
     UnsendableValue
         If something is looked up under a value that is found by its identity only.
     """
+    for event in outcome.events:
+        replay_aside(event, namespace)
     for name, value in zip(piece.names, outcome.values, strict=True):
         if value is UNBOUND:
             continue

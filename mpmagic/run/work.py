@@ -6,8 +6,9 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -182,10 +183,11 @@ class _Recorder:
     def _snapshot(self) -> tuple[Any, ...]:
         return self._bound(self._program.source.private)
 
-    def _bound(self, names: Iterable[str]) -> tuple[Any, ...]:
-        """The present values of private names, those that are small."""
+    def _bound(self, names: Iterable[str], copied: Collection[str] = ()) -> tuple[Any, ...]:
+        """The present values of private names, those that are small; copies of some."""
         namespace = self._program.side.namespace
-        return tuple(self._if_small(namespace.get(name, UNBOUND)) for name in names)
+        values = ((name, self._if_small(namespace.get(name, UNBOUND))) for name in names)
+        return tuple(copy.deepcopy(v) if name in copied else v for name, v in values)
 
     def _sure(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call; if that can't be right, the work's own handlers don't make it so."""
