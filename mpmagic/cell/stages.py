@@ -10,7 +10,12 @@ from mpmagic.cell.compound import check_compound
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
-from mpmagic.cell.refusing import refuse_at_once, refuse_breaks, refuse_partly_taken_back
+from mpmagic.cell.refusing import (
+    refuse_at_once,
+    refuse_breaks,
+    refuse_partly_taken_back,
+    refuse_private_in_commits,
+)
 from mpmagic.cell.seeds import seed_carried, seed_deleted, seed_element, seed_mutated, walk_flow
 from mpmagic.cell.sliced import keep_sliced, seed_sliced
 from mpmagic.cell.unit import Stage, Unit
@@ -36,6 +41,7 @@ def staged(dependence: Dependence) -> Dependence:
         seed_element(dependence)
     _grow(dependence)
     refuse_partly_taken_back(dependence)
+    refuse_private_in_commits(dependence)
     refuse_breaks(dependence)
     return dependence
 
