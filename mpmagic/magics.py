@@ -187,6 +187,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             source = self.shell.transform_cell(cell)
+            offset += _blank_lines_above(cell)  # which IPython leaves out
             tree: ast.Module = ast.parse("\n" * offset + source, filename)
             compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
         except SyntaxError as error:
@@ -241,6 +242,11 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             if tb is not None:
                 vars(error)["_render_traceback_"] = render
             raise
+
+
+def _blank_lines_above(cell: str) -> int:
+    """How many lines of a cell stand above its first one that isn't empty."""
+    return cell[: len(cell) - len(cell.lstrip())].count("\n")
 
 
 def _show_bare(error: SyntaxError, display: Any) -> None:

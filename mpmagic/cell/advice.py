@@ -49,8 +49,7 @@ def guarded_call(unit: Unit, dependence: Dependence) -> Refusal | None:
     """The first call of a commit that could be work, if only it ran in every iteration."""
     if not (unit.guarded or isinstance(unit.node, ast.If)):
         return None
-    body = [*unit.node.body, *unit.node.orelse] if isinstance(unit.node, ast.If) else [unit.node]
-    nodes = (n for statement in body for n in walk(statement))
+    nodes = walk(*(_guarded_parts(unit.node) if isinstance(unit.node, ast.If) else [unit.node]))
     for call in (n for n in nodes if isinstance(n, ast.Call)):
         effects = dependence.scanner.scan([call])
         if effects.touched() & dependence.kernel.keys() or effects.kernel_only:
@@ -58,6 +57,12 @@ def guarded_call(unit: Unit, dependence: Dependence) -> Refusal | None:
         why = unit.why if unit.guarded else f"it runs only if shared state says so: {unit.why}"
         return Refusal(call.lineno, ast.unparse(call), why)
     return None
+
+
+def _guarded_parts(node: ast.If) -> list[ast.AST]:
+    """What of an ``if`` isn't evaluated whenever it is reached."""
+    later = node.test.values[1:] if isinstance(node.test, ast.BoolOp) else []
+    return [*later, *node.body, *node.orelse]
 
 
 def kept_call(unit: Unit, dependence: Dependence) -> Refusal | None:
@@ -81,7 +86,9 @@ def _kept_by(name: str, call: ast.Call, effects: Effects, dependence: Dependence
 
 
 def _past_guard(unit: Unit, dependence: Dependence) -> str:
-    if dependence.allowances.ahead or (isinstance(unit.node, ast.If) and unit.node.orelse):
+    if guarded_call(unit, dependence) is None:
+        return ""
+    if dependence.allowances.ahead:
         return "work in a line of its own, before the `if`, runs in every iteration"
     return AHEAD
 

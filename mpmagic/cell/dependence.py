@@ -16,7 +16,7 @@ Whatever becomes a commit makes the names that it binds the kernel's.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
@@ -25,6 +25,7 @@ from mpmagic.cell.functions import Summaries
 from mpmagic.cell.guard import hash_checked, infallible, number_checked, operands_of
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.managers import Managers
+from mpmagic.cell.paths import root_of
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.slices import Slice
 from mpmagic.cell.unit import Stage, Unit, cut
@@ -196,10 +197,25 @@ class Dependence:
             self.kernel.setdefault(
                 name, f"a function that a commit gets reads `{name}` when called"
             )
-        for name in effects.mutates:
-            if name in bound_here:
-                why_mutated = f"line {effects.mutates[name].line} changes `{name}` in a commit"
-                self.kernel.setdefault(name, why_mutated)
+        for name, mutation in effects.mutates.items():
+            for root in self.alias_roots(name) & bound_here:
+                why_mutated = f"line {mutation.line} changes `{name}` in a commit"
+                self.kernel.setdefault(root, why_mutated)
+        for call, name in self._changed_by_methods(unit) if unit.blocks else ():
+            for root in self.alias_roots(name) & bound_here:
+                why_called = f"line {call.lineno} calls a method of `{name}` in a commit"
+                self.kernel.setdefault(root, why_called)
+
+    def _changed_by_methods(self, unit: Unit) -> Iterator[tuple[ast.Call, str]]:
+        """Calls of methods whose receiver may be of a class of the notebook, which they change.
+
+        As a part of an expression that is taken for work; here the kernel evaluates it.
+        """
+        for node in unit.nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                name = root_of(node.func.value)
+                if name is not None and self.summaries.may_change_receiver(node.func.attr):
+                    yield node, name
 
     def _read_when_called(self, names: Iterable[str]) -> set[str]:
         """What functions read that the body makes and keeps under `names`."""

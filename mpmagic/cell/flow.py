@@ -66,6 +66,11 @@ class Flow:
         end, jumps = self._loop(body, set(bound))
         self.at_end = _join(self.at_end, end, *jumps)
 
+    def part(self, statements: list[ast.stmt], bound: Iterable[str]) -> Reach:
+        """Walk through a part of an iteration that nothing jumps out of."""
+        end, _ = self._loop(statements, set(bound))
+        return end
+
     def block(self, statements: Iterable[ast.stmt], defined: Reach) -> Reach:
         """Walk through statements; the names bound on every way to the end of them."""
         for statement in statements:

@@ -122,6 +122,16 @@ class Summaries:
             if not self._is_notebook_class(kind):
                 return None
             return self._attribute(kind, name)
+        known = self._methods_called(name)
+        # Of a receiver of unknown type only what the notebook's globals would suffer counts.
+        return FunctionSummary(_union(known).effects) if known else None
+
+    def may_change_receiver(self, name: str) -> bool:
+        """Whether a class of the notebook has a method of that name which changes its receiver."""
+        return any(0 in summary.mutated_parameters for summary in self._methods_called(name))
+
+    def _methods_called(self, name: str) -> list[FunctionSummary]:
+        """The summaries of the methods of that name, of whatever class of the notebook."""
         found = [self._attribute(k, name) for k in self._notebook_classes()]
         cell = [
             self._scan(method)
@@ -129,9 +139,7 @@ class Summaries:
             for method in node.body
             if isinstance(method, ast.FunctionDef) and method.name == name
         ]
-        known = [s for s in (*found, *cell) if s is not None]
-        # Of a receiver of unknown type only what the notebook's globals would suffer counts.
-        return FunctionSummary(_union(known).effects) if known else None
+        return [s for s in (*found, *cell) if s is not None]
 
     def _attribute(self, kind: type, name: str) -> FunctionSummary | None:
         for base in kind.__mro__:

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import ast
 import collections
+from collections.abc import Iterable
 from typing import Final
 
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.syntax import walk
 
-__all__ = ["hash_checked", "infallible", "number_checked", "operands_of", "slot_keys"]
+__all__ = [
+    "bound_to_keys",
+    "hash_checked",
+    "infallible",
+    "looked_up",
+    "number_checked",
+    "operands_of",
+    "slot_keys",
+]
 
 _MAPPINGS: Final = (dict, collections.Counter, collections.defaultdict, collections.OrderedDict)
 
@@ -98,3 +107,19 @@ def slot_keys(node: ast.stmt) -> list[ast.expr]:
             case _:
                 pass
     return found
+
+
+def bound_to_keys(node: ast.stmt, names: set[str]) -> list[ast.expr]:
+    """What a commit assigns to names under whose values commits look something up."""
+    assigned = (n for n in walk(node) if isinstance(n, ast.Assign))
+    return [
+        part.value
+        for part in assigned
+        if any(isinstance(t, ast.Name) and t.id in names for t in part.targets)
+    ]
+
+
+def looked_up(nodes: Iterable[ast.stmt]) -> set[str]:
+    """Names under whose values statements look something up, or keep it."""
+    keys = (key for node in nodes for key in slot_keys(node))
+    return {key.id for key in keys if isinstance(key, ast.Name)}

@@ -7,10 +7,12 @@ only if the iterable doesn't look, while it is iterated, at what the commits cha
 from __future__ import annotations
 
 import ast
+import types
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.syntax import walk
@@ -30,6 +32,7 @@ _LABELS: Final = frozenset(
     {"set_description", "set_description_str", "set_postfix", "set_postfix_str", "refresh",
      "write", "clear", "display"}
 )  # fmt: skip
+_SLICED_BY_COPY: Final = (list, tuple, str, bytes, bytearray)
 _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 
 
@@ -37,7 +40,7 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     """The reason why the iterable can't be read ahead of the commits, if there is one."""
     changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
     late = dependence.iterable.late
-    for name in sorted((_lazy_reads(iterable) | late) & changed.keys()):
+    for name in sorted((_lazy_reads(iterable, dependence.knowledge) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
@@ -48,17 +51,40 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     return None
 
 
-def _lazy_reads(node: ast.expr) -> set[str]:
+def _lazy_reads(node: ast.expr, knowledge: Knowledge) -> set[str]:
     """Names that iterating over the value of `node` may look at later."""
-    if isinstance(node, ast.Call) and _callee_name(node) in _EAGER:
+    if isinstance(node, ast.Call) and _is_eager(node, knowledge):
         return set()
     if isinstance(node, ast.Attribute) and node.attr in _FIXED:
         return set()
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp):
         return set()
-    if isinstance(node, ast.Subscript):  # a slice is a copy, of an array a view
-        return _lazy_reads(node.value)
+    if isinstance(node, ast.Subscript):
+        copied = isinstance(node.slice, ast.Slice) and _is_sliced_by_copy(node.value, knowledge)
+        return set() if copied else _lazy_reads(node.value, knowledge)
     return {n.id for n in walk(node) if isinstance(n, ast.Name)}
+
+
+def _is_eager(node: ast.Call, knowledge: Knowledge) -> bool:
+    """Whether a call is done with its arguments when it returns."""
+    if _callee_name(node) not in _EAGER:
+        return False
+    if not isinstance(node.func, ast.Name):
+        return True
+    callee = knowledge.value(node.func.id)
+    own = isinstance(callee, types.FunctionType) and callee.__globals__ is knowledge.namespace
+    return not own and node.func.id not in knowledge.definitions
+
+
+def _is_sliced_by_copy(node: ast.expr, knowledge: Knowledge) -> bool:
+    """Whether a slice of it is a copy; that of an array is a view, that of a subclass anything.
+
+    Of what the cell makes the type is looked at when the loop is reached.
+    """
+    if not isinstance(node, ast.Name):
+        return False
+    kind = knowledge.type_of(node)
+    return kind in _SLICED_BY_COPY or (kind is None and knowledge.is_hidden(node.id))
 
 
 def _callee_name(node: ast.Call) -> str:

@@ -18,7 +18,12 @@ from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["refuse_at_once", "refuse_breaks", "refuse_partly_taken_back"]
+__all__ = [
+    "refuse_at_once",
+    "refuse_breaks",
+    "refuse_partly_taken_back",
+    "refuse_private_in_commits",
+]
 
 
 def refuse_at_once(dependence: Dependence) -> None:
@@ -74,3 +79,15 @@ def refuse_breaks(dependence: Dependence) -> None:
         reason = "it may end the loop while later iterations are running already"
         advice = "`--ahead` lets work run that the serial cell might have skipped"
         raise dependence.unsplittable(Refusal(line, "break", reason), advice)
+
+
+def refuse_private_in_commits(dependence: Dependence) -> None:
+    """An iteration's own copy is in the worker: what the kernel does to it would be lost."""
+    for outer in commits_in([dependence.units]):
+        for unit in outer.walk():
+            for name in unit.header.mutates.keys() & dependence.fresh:
+                mutation = unit.header.mutates[name]
+                here = dependence.touches_kernel(dependence.scanner.scan([mutation.node]))
+                if outer.blocks or here:
+                    reason = f"a commit changes it, whose copies are private: {unit.why}"
+                    raise dependence.unsplittable(Refusal(mutation.line, name, reason))

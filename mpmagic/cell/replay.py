@@ -13,7 +13,7 @@ from mpmagic.cell.split import EVENT, REPLAY, START
 from mpmagic.cell.syntax import loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["COMMIT", "operand", "replay"]
+__all__ = ["COMMIT", "given", "operand", "replay"]
 
 _EVENTS: Final = ".events"
 _SITE: Final = ".site"
@@ -54,6 +54,12 @@ def operand(index: int) -> ast.expr:
     return ast.Subscript(
         value=ast.Name(id=EVENT, ctx=ast.Load()), slice=ast.Constant(index + 1), ctx=ast.Load()
     )
+
+
+def given(index: int) -> ast.expr:
+    """In the kernel: takes the outcome that is an operand of the event."""
+    give = ast.Attribute(value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr="give", ctx=ast.Load())
+    return ast.Call(func=give, args=[ast.Constant(index)], keywords=[])
 
 
 def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:

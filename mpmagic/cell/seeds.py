@@ -18,6 +18,7 @@ from mpmagic.cell.managers import Managers
 from mpmagic.cell.unit import Unit
 
 __all__ = [
+    "new_flow",
     "seed_carried",
     "seed_deleted",
     "seed_element",
@@ -29,6 +30,13 @@ __all__ = [
 
 def walk_flow(dependence: Dependence) -> None:
     """Find out which values may come from the iteration before."""
+    dependence.managers = Managers(dependence.knowledge, dependence.body, dependence.targets)
+    dependence.flow = new_flow(dependence)
+    dependence.flow.iteration(dependence.body, dependence.targets)
+
+
+def new_flow(dependence: Dependence) -> Flow:
+    """A walk through statements of the body, which hasn't begun."""
     units = {id(unit.node): unit for unit in dependence.every_unit()}
 
     def hidden_reads(node: ast.AST) -> list[str]:
@@ -41,9 +49,7 @@ def walk_flow(dependence: Dependence) -> None:
     def hidden_binds(node: ast.AST) -> list[str]:
         return [FIGURE] if FIGURE in units[id(node)].header.binds else []
 
-    dependence.managers = Managers(dependence.knowledge, dependence.body, dependence.targets)
-    dependence.flow = Flow(hidden_reads, hidden_binds, dependence.managers.may_suppress)
-    dependence.flow.iteration(dependence.body, dependence.targets)
+    return Flow(hidden_reads, hidden_binds, dependence.managers.may_suppress)
 
 
 def seed_carried(dependence: Dependence) -> None:

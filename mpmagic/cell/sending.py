@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import number_checked, operands_of, slot_keys
+from mpmagic.cell.guard import bound_to_keys, looked_up, number_checked, operands_of, slot_keys
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.probe import Probe, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
+from mpmagic.cell.speculation import AHEAD, Speculation
 from mpmagic.cell.split import BREAK, DRAIN, REPLAY
-from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
+from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.worth import is_heavy
 
@@ -38,7 +39,7 @@ _FAILED: Final = ".failed"
 _KEEP: Final = ".keep"
 _NUMBER: Final = ".number"
 
-WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER)
+WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER, AHEAD)
 """The parameters of the worker's function."""
 
 
@@ -71,6 +72,7 @@ class Sending:
     def __init__(self, dependence: Dependence) -> None:
         self._dependence = dependence
         self._fresh_only = mutates_deeply(dependence)
+        self._looked_up = looked_up(dependence.body)
         self.sites: list[ast.stmt] = []
         self.described: list[Site] = []
         self.operands: list[ast.expr] = []
@@ -82,6 +84,7 @@ class Sending:
     def loop(self, loop: ast.For) -> ast.stmt:
         """The worker's loop over the items."""
         body = self._block(self._dependence.units, inner=False)
+        self.described = self._spared()
         if self.speculates:
             failed = ast.Expr(value=ast.Call(func=loaded(_FAILED, loop), args=[], keywords=[]))
             handler = ast.ExceptHandler(type=None, name=None, body=[failed])
@@ -130,20 +133,22 @@ class Sending:
     def _site(self, unit: Unit) -> list[ast.stmt]:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self.sites)
-        hoister = self._hoister(unit, operand)
+        ahead = self._speculation(unit, number)
+        hoister = self._hoister(unit, operand, ahead)
         checked = [copied(key) for key in self._dependence.checked_keys.get(unit, ())]
         site = unannotated(copied(unit.node))
-        node = hoister.statement(site, guarded=unit.guarded)
+        node = hoister.statement(site, unit)
         self.sites.append(node)
-        self.operands += hoister.operands
-        unit.sent = [o for o in hoister.operands if is_heavy(o)]
+        self.operands += hoister.shown
+        unit.sent = [o for o in hoister.shown if is_heavy(o)]
         tried = unit in self._dependence.protected
         fails = not tried and any(map(may_fail, operands_of(node)))
-        described = site_of(unit, hoister.operands, self._dependence, fails=fails)
+        described = site_of(unit, hoister.shown, self._dependence, fails=fails)
+        described = replace(described, pieces=hoister.pieces)
         self.described.append(described)
-        sent = self._dependence.scanner.scan(hoister.operands)
+        sent = self._dependence.scanner.scan([*hoister.shown, *(ahead.nodes if ahead else ())])
         self.substantial |= sent.substantial
-        self.operand_reads |= sent.reads.keys()
+        self.operand_reads |= sent.reads.keys() - self._dependence.kernel.keys()
         operands = list(self._sent(unit, hoister.operands, checked))
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
@@ -153,7 +158,7 @@ class Sending:
         else:
             before = self._probe(unit, number, operands, hoister.probes)
         if described.state:
-            operands.append(_bound_now(described.unsure))
+            operands.append(_bound_now(described))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
         rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
@@ -163,11 +168,40 @@ class Sending:
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
-        return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+        made = ahead.made if ahead else []
+        return [*made, *before, ast.copy_location(_call(_LOG, event), unit.node)]
 
-    def _hoister(self, unit: Unit, operand: Callable[[int], ast.expr]) -> Hoister:
+    def _speculation(self, unit: Unit, number: int) -> Speculation | None:
+        """What takes the pieces of a commit that are run ahead, where any may be."""
+        dependence = self._dependence
+        if not dependence.allowances.ahead or dependence.element is not None:
+            return None
+        if unit.mirrored or unit in dependence.protected:
+            return None  # the worker does it too
+        return Speculation(dependence, unit, number, fresh_only=self._fresh_only)
+
+    def _spared(self) -> list[Site]:
+        """The sites, with what of their pieces' names no commit reads."""
+        commits = [u for u in self._dependence.every_unit() if u.stage is Stage.COMMIT]
+        read = {n for u in commits for n in u.header.reads if n not in u.spelt}
+        read |= {n.id for s in self.sites for n in walk(s) if isinstance(n, ast.Name)}
+        return [
+            replace(
+                site,
+                pieces={
+                    at: replace(piece, spare=frozenset(piece.names) - read)
+                    for at, piece in site.pieces.items()
+                },
+            )
+            for site in self.described
+        ]
+
+    def _hoister(
+        self, unit: Unit, operand: Callable[[int], ast.expr], ahead: Speculation | None = None
+    ) -> Hoister:
+        fresh_only, mirrored = self._fresh_only, unit.mirrored
         return Hoister(
-            self._dependence, operand, fresh_only=self._fresh_only, mirrored=unit.mirrored
+            self._dependence, operand, fresh_only=fresh_only, mirrored=mirrored, ahead=ahead
         )
 
     def _sent(
@@ -177,7 +211,7 @@ class Sending:
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
             return [self._checked(o, by=_NUMBER) for o in operands]
-        slotted = slot_keys(unit.node)
+        slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, self._looked_up)]
         if not operands or not (checked or slotted):
             return operands
         keys = [ast.dump(key) for key in checked]
@@ -213,7 +247,7 @@ class Sending:
         self.probes.add(len(self.sites))
         event = [ast.Constant(len(self.sites)), *(_local(number, k) for k in range(count))]
         if state:
-            event.append(_bound_now(site.unsure))
+            event.append(_bound_now(site))
         self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
         self.described.append(described)
         return _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
@@ -226,7 +260,7 @@ class Sending:
         """
         trial = copied(unit.node)
         hoister = self._hoister(unit, lambda k: _local(number, k))
-        hoister.statement(trial, guarded=unit.guarded)
+        hoister.statement(trial, unit)
         summand = self._number_of(unit)
         read, parts = [], []
         for whole, left in zip(operands_of(unit.node), operands_of(trial), strict=True):
@@ -248,7 +282,7 @@ class Sending:
         """The store as the worker makes it: what was there is kept, to be put back."""
         store = copied(unit.node)
         hoister = self._hoister(unit, lambda k: _local(number, k))
-        hoister.statement(store)
+        hoister.statement(store, unit)
         made: list[ast.stmt] = [
             ast.Assign(targets=[_local(number, k, ast.Store())], value=value)
             for k, value in enumerate(operands)
@@ -287,10 +321,13 @@ def _is_replay(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == REPLAY
 
 
-def _bound_now(names: Iterable[str]) -> ast.expr:
-    """In the worker: the present values of private names."""
-    constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
-    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
+def _bound_now(site: Site) -> ast.expr:
+    """In the worker: the present values of private names, copied if they change later."""
+    given: list[ast.expr] = [
+        ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
+        for names in (site.unsure, site.changed)
+    ]
+    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=given, keywords=[])
 
 
 def _call(function: str, *arguments: ast.expr) -> ast.Expr:

@@ -9,14 +9,33 @@ in a loop around the site) have it only there, so that the worker notes them at 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.unit import Unit
 
-__all__ = ["Site", "site_of"]
+__all__ = ["Piece", "Site", "site_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the kernel does with the outcome of what a worker ran ahead.
+
+    Attributes
+    ----------
+    names
+        Names that it binds, in the order of the values; an expression's value has an empty one.
+    keyed
+        Those under whose values something is looked up.
+    spare
+        Those that no commit reads: one whose value can't travel is no reason to fail.
+    """
+
+    names: tuple[str, ...] = ()
+    keyed: frozenset[str] = frozenset()
+    spare: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +49,21 @@ class Site:
     before
         Private names that the work binds before it and not after it.
     unsure
-        Those that it binds before and after it.
+        Those that it binds before it, and binds or changes after it.
+    changed
+        Those of them whose very objects it may change after it.
     state
         Position in the event of their values at the site; 0 where they aren't noted.
+    pieces
+        By the position of the operand: what may be run ahead.
     """
 
     operands: tuple[ast.expr, ...]
     before: frozenset[str]
     unsure: tuple[str, ...]
     state: int = 0
+    pieces: Mapping[int, Piece] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
 def site_of(
@@ -51,16 +76,27 @@ def site_of(
     after = {n for u in order[at:] for n in u.header.binds}
     around = _bound_around(unit, dependence)
     private = dependence.private if dependence.element is None else set()
-    unsure = tuple(sorted(((before & after) | around) & private))
+    changed = _changed_after(unit, dependence)
+    unsure = tuple(sorted(((before & (after | changed)) | around) & private))
     # A mirrored store has been made in the worker: it can't fail.
     can_end = jumps(unit.node) or fails or not dependence.surely_commits(unit)
     noted = bool(unsure) and can_end and not unit.mirrored
     return Site(
         operands=tuple(operands),
-        before=frozenset((before - after - around) & private),
+        before=frozenset((before - after - around - changed) & private),
         unsure=unsure,
         state=len(operands) + 1 if noted else 0,
+        changed=tuple(name for name in unsure if name in changed),
     )
+
+
+def _changed_after(unit: Unit, dependence: Dependence) -> set[str]:
+    """Names of which the iteration may change the objects after a commit."""
+    order = dependence.every_unit()
+    later = dependence.following(order, order.index(unit))
+    mutated = {name for other in later for name in other.header.mutates}
+    roots = {root for name in mutated for root in dependence.alias_roots(name)}
+    return {n for n in dependence.whole.binds if not roots.isdisjoint(dependence.alias_roots(n))}
 
 
 def _bound_around(unit: Unit, dependence: Dependence) -> set[str]:

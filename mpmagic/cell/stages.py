@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from mpmagic.cell.compound import check_compound
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
-from mpmagic.cell.refusing import refuse_at_once, refuse_breaks, refuse_partly_taken_back
+from mpmagic.cell.refusing import (
+    refuse_at_once,
+    refuse_breaks,
+    refuse_partly_taken_back,
+    refuse_private_in_commits,
+)
 from mpmagic.cell.seeds import (
     seed_carried,
     seed_deleted,
@@ -43,6 +49,7 @@ def staged(dependence: Dependence) -> Dependence:
         seed_element(dependence)
     _grow(dependence)
     refuse_partly_taken_back(dependence)
+    refuse_private_in_commits(dependence)
     refuse_breaks(dependence)
     return dependence
 
@@ -57,6 +64,7 @@ def _grow(dependence: Dependence) -> None:
             guard(dependence, dependence.units, "")
         keep_order(dependence)
         keep_outside_order(dependence)
+        keep_escaped(dependence)
         keep_sliced(dependence)
 
 

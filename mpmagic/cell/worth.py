@@ -16,7 +16,7 @@ from mpmagic.cell.effects import Refusal
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage
 
-__all__ = ["calls_in_kernel", "calls_in_work", "idle", "is_heavy"]
+__all__ = ["calls_in_kernel", "calls_in_work", "idle", "is_heavy", "is_heavy_itself"]
 
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LIGHT: Final = frozenset(
@@ -33,9 +33,7 @@ def calls_in_work(dependence: Dependence, operands: list[ast.expr]) -> bool:
     headers = [loop.iter if isinstance(loop, ast.For) else loop.test for _, loop in loops]
     nodes += [n for header in headers for n in walk(header)]
     inside = [inner for unit, _ in loops for block in unit.blocks for inner in block]
-    return any(isinstance(n, _HEAVY) and not _is_light(n) for n in nodes) or any(
-        unit.stage is Stage.WORK for unit in inside
-    )
+    return any(map(is_heavy_itself, nodes)) or any(unit.stage is Stage.WORK for unit in inside)
 
 
 def calls_in_kernel(sites: list[ast.stmt]) -> bool:
@@ -66,7 +64,12 @@ def idle(loop: ast.For, dependence: Dependence) -> Unsplittable:
 
 def is_heavy(operand: ast.AST) -> bool:
     """Whether there is something to compute that is worth the way to a worker."""
-    return any(isinstance(n, _HEAVY) and not _is_light(n) for n in walk(operand))
+    return any(map(is_heavy_itself, walk(operand)))
+
+
+def is_heavy_itself(node: ast.AST) -> bool:
+    """The same of a node alone, not of what is inside it."""
+    return isinstance(node, _HEAVY) and not _is_light(node)
 
 
 def _is_light(node: ast.AST) -> bool:

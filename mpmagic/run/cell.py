@@ -78,8 +78,10 @@ def clean_traceback(tb: types.TracebackType | None, remote: bool) -> types.Trace
     kept = [f for f in frames if not _is_ours(f)]
     inside = frames[own[-1] + 1 :] if own else frames
     if remote and own:
-        # The worker's first frame stands for the kernel's last one, the loop's or the element's.
-        kept = [f for f in frames[: own[-1]] if not _is_ours(f)][:-1] + inside
+        kept = [f for f in frames[: own[-1]] if not _is_ours(f)]
+        if inside and inside[0].tb_frame.f_code.co_name == "<module>":
+            kept.pop()  # the worker's first frame stands for it, the loop's or the element's
+        kept += inside
     elif inside and inside[0].tb_frame.f_code.co_name == "<module>":
         kept = inside
     result: types.TracebackType | None = None

@@ -42,9 +42,13 @@ def unpack_failure(packed: Packed, side: Side) -> BaseException:
 
 
 def _own_frames(tb: TracebackType | None, program: Program) -> TracebackType | None:
-    while tb is not None and tb.tb_frame.f_code is not program.source.work:
+    """The traceback from the work down, or from the cell's code that something of ours called."""
+    source, of_cell = program.source, None
+    while tb is not None and tb.tb_frame.f_code is not source.work:
+        if of_cell is None and tb.tb_frame.f_code.co_filename == source.filename:
+            of_cell = tb
         tb = tb.tb_next
-    return tb
+    return tb or of_cell
 
 
 def _parts(error: BaseException, tb: Any, depth: int) -> dict[str, Any]:

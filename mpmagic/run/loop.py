@@ -33,6 +33,7 @@ from mpmagic.run.options import LoopReport
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
+from mpmagic.run.speculation import Outcome, raise_as_here, take
 from mpmagic.run.tape import play
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.watch import seen_digest
@@ -131,6 +132,20 @@ class LoopRun:
     def stop(self) -> None:
         """A commit said ``break``."""
         self._broken = True
+
+    def give(self, position: int) -> Any:
+        """A commit has come to what was run ahead: do what that did, and give its value."""
+        event = self._event
+        assert event is not None
+        outcome: Outcome = event[position + 1]
+        piece = self._admitted.split.sites[event[0]].pieces[position]
+        stuck = take(outcome, piece, self._cell.namespace)
+        if outcome.failure is not None:
+            raise_as_here(self._remote(outcome.failure))
+        if stuck is not None:
+            unsendable = (UNSENDABLE, event[0], position, stuck.kind, stuck.reason)
+            raise self._unsendable(unsendable, self._flight)
+        return outcome.values[0] if outcome.values else None
 
     # -- the run -------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.run.log import FILTERED, WARN
 
-__all__ = ["forget_shown", "warn_again", "warnings_taped"]
+__all__ = ["forget_shown", "forget_unseen", "warn_again", "warnings_taped"]
 
 # What `warnings` calls when its filters change: the first up to Python 3.13, the other from 3.14.
 _TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
@@ -61,6 +61,13 @@ def forget_shown() -> None:
     """Have this process forget which warnings it has shown, as where its filters change."""
     with warnings.catch_warnings():
         pass
+
+
+def forget_unseen(events: list[tuple[Any, ...]]) -> None:
+    """Have a worker forget what it has shown, which the kernel may pass over, and not say so."""
+    length = len(events)
+    forget_shown()
+    del events[length:]
 
 
 def warn_again(event: tuple[Any, ...], namespace: dict[str, Any]) -> None:

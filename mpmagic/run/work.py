@@ -6,9 +6,10 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -27,8 +28,9 @@ from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
+from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import taped
-from mpmagic.run.warned import warnings_taped
+from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
@@ -151,6 +153,7 @@ class _Recorder:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number,
+                Speculator(self._log.events, self._program, self._refuse),
             )  # fmt: skip
         except BaseException as error:
             if is_interrupt(error):
@@ -165,6 +168,7 @@ class _Recorder:
         for index, item in enumerate(self._items, self._chunk.first):
             log(begin)
             if speculates:
+                forget_unseen(self._log.events)
                 self._program.forget_temporaries()
             if fresh:
                 self._program.renew()
@@ -177,18 +181,22 @@ class _Recorder:
     def _snapshot(self) -> tuple[Any, ...]:
         return self._bound(self._program.source.private)
 
-    def _bound(self, names: Iterable[str]) -> tuple[Any, ...]:
-        """The present values of private names, those that are small."""
+    def _bound(self, names: Iterable[str], copied: Collection[str] = ()) -> tuple[Any, ...]:
+        """The present values of private names, those that are small; copies of some."""
         namespace = self._program.side.namespace
-        return tuple(self._if_small(namespace.get(name, UNBOUND)) for name in names)
+        values = ((name, self._if_small(namespace.get(name, UNBOUND))) for name in names)
+        return tuple(copy.deepcopy(v) if name in copied else v for name, v in values)
 
     def _sure(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call; if that can't be right, the work's own handlers don't make it so."""
         try:
             return call(*arguments)
         except UnsendableValue as error:
-            self._refused = self._refused or str(error)
+            self._refuse(str(error))
             raise
+
+    def _refuse(self, reason: str) -> None:
+        self._refused = self._refused or reason
 
     def _slot(self, key: Any) -> Any:
         return self._sure(slotted, key)
@@ -268,6 +276,9 @@ class _Recorder:
         log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
         log.snapshots = [tuple(plain_or_lost(v) for v in s) for s in log.snapshots]
         for i, event in enumerate(log.events):
+            log.events[i] = event = tuple(
+                o.portable(self._unsendable) if isinstance(o, Outcome) else o for o in event
+            )
             for position, operand in enumerate(event[1:]):
                 reason = self._unsendable(operand)
                 if reason:

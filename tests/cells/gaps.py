@@ -10,7 +10,6 @@ from typing import Final
 __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "refused or run in the kernel needlessly": ("iterables/slice-of-what-the-loop-commits",),
     "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
     "an index, a bar or rows count as read while the loop changes their owner": (
         "independent/rows-by-iterrows-into-a-new-column-of-the-frame",

@@ -10,6 +10,8 @@ import pytest
 from mpmagic.cell.dependence import Allowances
 from mpmagic.cell.explain import explained, refusal_text
 from mpmagic.cell.plan import CellPlan, plan_cell
+from tests.compare import assert_equal
+from tests.notebook import Notebook
 
 
 class Model:
@@ -123,10 +125,17 @@ def test_refusals(cell: str, first: str, advice: str) -> None:
 
 
 def test_what_ahead_cannot_help_is_not_said_to_be_helped_by_it() -> None:
-    cell = "k = 0\nfor x in xs:\n    if k < 3:\n        k = step(x)\n    else:\n        k += 1\n"
+    cell = "k = 0\nfor x in xs:\n    if k < 3:\n        k = step(k)\n    else:\n        k += 1\n"
     plan, text = planned(cell)
     assert "--ahead" not in refusal_text(plan, text)
-    assert "before the `if`" in refusal_text(plan, text)
+
+
+@pytest.mark.parametrize("test", ["k < 3", "k < 3 and step(x) > 1"])
+def test_what_ahead_helps_is_said_to_be_helped_by_it(test: str) -> None:
+    cell = f"k = 0\nfor x in xs:\n    if {test}:\n        k += step(x)\n    else:\n        k += 1\n"
+    plan, text = planned(cell)
+    assert "--ahead" in refusal_text(plan, text)
+    assert planned(cell, ahead=True)[0].loops
 
 
 def test_explain_ends_with_the_way_out() -> None:
@@ -138,3 +147,23 @@ def test_lines_of_a_function_are_those_of_its_call() -> None:
     cell = "def note(v):\n    cache[v] = 1\nfor x in xs:\n    note(0)\n    y = step(x)\n"
     plan, text = planned(cell)
     assert line_of(explained(plan, text), 5) == ("commit", "changes `cache`")
+
+
+def test_blank_lines_under_the_magic_keep_functions_in_their_places(notebook: Notebook) -> None:
+    """What a function of the cell changes is read in its source, found by its line."""
+    cell = """
+class Box:
+    v = 0
+    def tick(self, x):
+        self.v += x
+        return self.v
+n, out = 0, []
+for x in range(6):
+    t = Box()
+    s = str(x)
+    if n % 2:
+        v = t.tick(x)
+    out.append((t.v, s))
+    n += 1
+"""
+    assert_equal(notebook, f"\n{cell}", options="--ahead")

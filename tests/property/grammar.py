@@ -196,6 +196,35 @@ SHARED_READS = (
     "factor",
 )
 
+GUARDS = (
+    "{e} not in seen",
+    "{e} in d",
+    "len(out) < 4",
+    "best < {e}",
+    "acc % 3 > 0",
+    "{e} > acc or not out",
+    "prev is None or h({e}) < best",
+    "d.get({e}) is None",
+    "box.v % 2 and f({e})",
+)
+"""Tests of shared state that decide whether work runs."""
+
+MEMOS = (
+    "try:\n    t = d[{k}]\nexcept KeyError:\n    t = d[{k}] = {e}",
+    "if {k} in d:\n    t = d[{k}]\nelse:\n    t = {e}\n    d[{k}] = t",
+    "t = d.get({k})\nif t is None:\n    t = d[{k}] = {e}",
+    "t = d.setdefault({k}, {e})",
+    "t = d[{k}] if {k} in d else {e}",
+    "t = d.get({k}) or {e}",
+    "if {k} not in seen:\n    seen.add({k})\n    t = {e}\n    u = f(t)\n    out.append(u)",
+    "if {k} not in d:\n    t = [{e}]\n    t.append({e})\n    d[{k}] = len(t)\n    acc += 1",
+    "if len(out) < 5:\n    t = []\n    for q in range(3):\n        t.append(f(q + {k}))\n"
+    "    out.append(t)\n    print(t)",
+    "if best < {k}:\n    best, arg = {k}, {e}\nelif best > 6:\n    t = {e}\n    out.append(t)",
+    "v = tagged({k})\nif acc % 2:\n    t = two(v['n'])\n    out.append(t)\nacc += v['n']",
+)
+"""Work that shared state lets pass, or not, and what is kept of it."""
+
 HIDDEN_WRITES = (
     "grow(other, {e})",
     "bump({e})",
@@ -234,6 +263,13 @@ ITERABLES = (
     ("x", "list(out) + ys"),
     ("x", "range(len(out) + 3)"),
     ("x", "slots"),
+    ("x", "slots[:]"),
+    ("x", "out[:]"),
+    ("x", "other[::-1]"),
+    ("x", "arr[2:]"),
+    ("x", "other.copy()"),
+    ("x", "sorted(seen)"),
+    ("x", "list(d)"),
 )
 
 OBJECT_ITEMS = (
@@ -244,6 +280,12 @@ OBJECT_ITEMS = (
         ("r['n'] = {e}", "r['l'].append({e})", "r['m'] = {e}"),
     ),
     ("r", "boxes", ("r.v", "r.get({e})"), ("r.v = {e}", "r.add({e})", "r.v += {e}")),
+    (
+        "r",
+        "rows[:]",
+        ("r['n']", "len(r['l'])"),
+        ("r['n'] = {e}", "rows[0]['n'] = {e}", "rows.append({{'n': {e}, 'l': []}})"),
+    ),
     ("i, r", "enumerate(rows)", ("r['n']", "i"), ("out.append(r)", "rows[i]['n'] = {e}")),
 )
 """Loops over objects: how their items are read, and how they are changed."""
@@ -283,13 +325,16 @@ class _Writer:
         self._hidden = self._odds(0.0, 0.0, 0.1)
         self._rare = self._odds(0.05, 0.0, 0.5)
         self._raises = self._odds(0.0, 0.15)
+        self._guards = self._odds(0.0, 0.0, 0.3)
         self._breaks = False
+        self._guarded = False
         self._counter = 0
 
     def cell(self) -> Cell:
         parts = [self._prologue(), self._looping(), self._between(), self._epilogue()]
         source = "\n".join(part for part in parts if part) + "\n"
-        ahead = self._chance(0.85) if self._breaks else self._chance(0.15)
+        needed = self._breaks or self._guarded
+        ahead = self._chance(0.85) if needed else self._chance(0.15)
         aliases = [self._pick(ALIASES) for _ in range(self._pick((0, 0, 0, 1, 1, 2)))]
         setup = SETUP + "\n".join(aliases) + "\n"
         return Cell(source, setup, "--ahead" if ahead else "")
@@ -356,6 +401,9 @@ class _Writer:
     def _statement(self, scope: Scope) -> str:
         if scope.changes and self._chance(0.3):
             return self._filled(self._pick(scope.changes), scope)
+        if self._chance(self._guards):
+            self._guarded = True
+            return self._memo(scope) if self._chance(0.4) else self._guard(scope)
         kinds: list[tuple[int, Callable[[Scope], str]]] = [
             (30, self._temporary),
             (34, self._commit),
@@ -395,6 +443,25 @@ class _Writer:
         if self._chance(0.4):
             text += f"\nelse:\n{self._block(scope)}"
         return text
+
+    def _guard(self, scope: Scope) -> str:
+        """Work behind tests of shared state, with more of the same inside."""
+        inside = self._block if scope.depth < 3 else self._temporary_inside
+        text = f"if {self._filled(self._pick(GUARDS), scope)}:\n{inside(scope)}"
+        if self._chance(0.3):
+            text += f"\nelif {self._filled(self._pick(GUARDS), scope)}:\n{inside(scope)}"
+        if self._chance(0.5):
+            text += f"\nelse:\n{inside(scope)}"
+        return text
+
+    def _temporary_inside(self, scope: Scope) -> str:
+        return _indented(self._temporary(scope))
+
+    def _memo(self, scope: Scope) -> str:
+        text = self._pick(MEMOS).replace("{k}", self._leaf(scope))
+        if "t" not in scope.temporaries:
+            scope.temporaries.append("t")
+        return self._filled(text, scope)
 
     def _try(self, scope: Scope) -> str:
         error = self._pick(("ValueError", "KeyError", "LookupError", "Exception"))
