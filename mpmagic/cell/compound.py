@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 
+from mpmagic.cell.aliasing import may_alias, mutates_deeply
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import hash_checked
+from mpmagic.cell.guard import hash_checked, operands_of
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.syntax import children
@@ -54,12 +55,18 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
             continue  # the worker's own store raises first, where the handlers are
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node, inner):
             continue
-        if not dependence.surely_commits(inner):
+        if not dependence.surely_commits(inner) or _leaves_operands(dependence, inner):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
             dependence.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
             return
         dependence.checked_keys[inner] = hash_checked(inner.node, dependence.knowledge)
+
+
+def _leaves_operands(dependence: Dependence, inner: Unit) -> bool:
+    """Whether the kernel computes operands itself, since a worker would send copies."""
+    own = [p for p in operands_of(inner.node) if not isinstance(p, ast.Name | ast.Constant)]
+    return mutates_deeply(dependence) and any(may_alias(part, dependence) for part in own)
 
 
 def _past_handlers(dependence: Dependence, node: ast.Try, inner: Unit) -> bool:
