@@ -15,7 +15,7 @@ from mpmagic.cell.paths import root_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.syntax import walk
 
-__all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots"]
+__all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots", "stored_places"]
 
 # Callables that are done with their arguments when they return.
 _EAGER: Final = frozenset(
@@ -30,6 +30,8 @@ _LABELS: Final = frozenset(
     {"set_description", "set_description_str", "set_postfix", "set_postfix_str", "refresh",
      "write", "clear", "display"}
 )  # fmt: skip
+# Callables that read ahead no more than what they are given.
+_PASSING: Final = frozenset({"enumerate", "zip", "tqdm"})
 _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 
 
@@ -52,6 +54,9 @@ def _lazy_reads(node: ast.expr) -> set[str]:
     """Names that iterating over the value of `node` may look at later."""
     if isinstance(node, ast.Call) and _callee_name(node) in _EAGER:
         return set()
+    if isinstance(node, ast.Call) and _callee_name(node) in _PASSING:
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return set().union(*map(_lazy_reads, given))
     if isinstance(node, ast.Attribute) and node.attr in _FIXED:
         return set()
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp):
@@ -85,18 +90,18 @@ def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bo
         and isinstance(place.value, ast.Name)
         and isinstance(place.slice, ast.Name)
         and place.slice.id == first.id
-        for place in _stored_places(name, dependence)
+        for place in stored_places(name, dependence)
     )
 
 
 def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
     """Whether a loop over a frame's rows stores into the row that it was given only."""
-    places = _stored_places(frame, dependence)
+    places = stored_places(frame, dependence)
     return all(_is_own_row(place, frame, dependence) for place in places)
 
 
-def _stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
-    """The places of `name` that are stored into, or the statements that change it otherwise."""
+def stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
+    """The places of `name` that are stored into, and the statements that change it otherwise."""
     units = [u for u in dependence.every_unit() if name in u.header.mutates]
     found: list[ast.AST] = []
     for unit in units:

@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
 from mpmagic.run.watch import BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
@@ -46,13 +47,15 @@ class Aliases:
         self.complete = True
         self._owners: dict[int, str] = {}
         self._arrays: list[tuple[str, Any]] = []
+        self._of_frames: list[tuple[str, Any]] = []
         for name, value in (*sent.items(), ("the loop's items", iterable)):
             for inner in self._walk(value):
                 self._owners.setdefault(id(inner), name)
                 if _is_array(inner):
                     self._arrays.append((name, inner))
+                self._of_frames += [(name, array) for array in arrays_of(inner)]
 
-    def shared_with(self, value: Any, *, deep: bool) -> str:
+    def shared_with(self, value: Any, *, deep: bool, columns: Iterable[str] | None = None) -> str:
         """The name under which the work was sent (a part of) `value`; empty for none.
 
         Parameters
@@ -61,6 +64,8 @@ class Aliases:
             The object that commits change.
         deep
             Whether they also change what it holds.
+        columns
+            Of a frame, the columns whose cells they change, if no others.
         """
         for inner in self._walk(value) if deep else [value]:
             if is_inert(inner):
@@ -68,17 +73,23 @@ class Aliases:
             if id(inner) in self._owners:
                 return self._owners[id(inner)]
             if _is_array(inner):
-                name = self._shares_memory(inner)
-                if name:
-                    return name
-        return ""
-
-    def _shares_memory(self, array: Any) -> str:
-        numpy = sys.modules["numpy"]
-        for name, other in self._arrays:
-            if numpy.may_share_memory(array, other):
+                name = self._shares_memory([inner], of_frame=False)
+            elif inner is value and columns is not None:
+                name = self._shares_memory(column_arrays(inner, columns), of_frame=True)
+            else:
+                name = self._shares_memory(arrays_of(inner), of_frame=True)
+            if name:
                 return name
         return ""
+
+    def _shares_memory(self, own: list[Any], *, of_frame: bool) -> str:
+        if not own:
+            return ""
+        others = self._arrays
+        if not of_frame or not copies_on_write():
+            others = others + self._of_frames
+        may_share: Any = sys.modules["numpy"].may_share_memory
+        return next((n for n, other in others for a in own if may_share(a, other)), "")
 
     def _walk(self, value: Any) -> Iterator[Any]:
         for number, inner in enumerate(_reachable(value)):

@@ -15,12 +15,6 @@ EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
         "exceptions/keyboard-interrupt-raised-by-the-work",
     ),
     "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
-    "an index, a bar or rows count as read while the loop changes their owner": (
-        "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
-    ),
-    "columns, records and objects that keep their own result could be split": (
-        "independent/frame-new-columns-from-old",
-    ),
 }
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
