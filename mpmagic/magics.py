@@ -6,14 +6,14 @@ import argparse
 import ast
 import contextlib
 import linecache
-import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+
+from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
     from mpmagic.cell.plan import CellPlan
@@ -23,45 +23,6 @@ if TYPE_CHECKING:
     from mpmagic.run.wait import Inbox
 
 __all__ = ["ParallelMagics", "register"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Options whose mistakes are shown as IPython shows them."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}\n{self.format_usage().strip()}")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        raise UsageError(message or self.format_help())
-
-
-def _parallel_options() -> _Parser:
-    parser = _Parser("%%parallel", add_help=False)
-    add = parser.add_argument
-    add("-n", "--workers", type=_positive, help="how many workers; more than the pool has grow it")
-    add("--chunk", type=_positive, help="iterations per chunk")
-    add("--ahead", action="store_true", help="let work run that the cell might have skipped")
-    add("--local", default="", help="names of which each worker may keep its own")
-    add("--private", default="", help="names of which each iteration has a copy of its own")
-    add("--seed", type=int, help="give each iteration random streams of its own")
-    add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
-    add("--explain", action="store_true", help="run nothing, show where each line would run")
-    add("-q", "--quiet", action="store_true", help="no summary")
-    return parser
-
-
-def _pool_options() -> _Parser:
-    parser = _Parser("%mppool", add_help=False)
-    parser.add_argument("what", nargs="?", choices=("stop", "restart"))
-    parser.add_argument("-n", "--workers", type=_positive, help="at least so many workers")
-    parser.add_argument("--start", choices=("forkserver", "spawn"), help="how workers start")
-    return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return int(text)
 
 
 @magics_class
@@ -92,7 +53,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
                    [--or-serial] [--explain] [-q]
         """
-        given = _parse(_parallel_options(), line)
+        given = parse(parallel_parser(), line)
+        if given is None:
+            return
         filename, text, offset = self._place(line, cell)
         _keep_source(filename, text)
         tree = self._parsed(cell, filename, offset)
@@ -112,7 +75,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         """Show the workers; ``%mppool stop``, ``%mppool restart``, ``%mppool -n N``."""
         from mpmagic.show.summary import WorkerTable
 
-        given = _parse(_pool_options(), line)
+        given = parse(pool_parser(), line)
+        if given is None:
+            return None
         if given.start is not None or given.what == "stop":
             self.close()
             self._method = given.start or self._method
@@ -142,14 +107,16 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             workers=given.workers,
             chunk=given.chunk,
             ahead=given.ahead,
-            local=_names(given.local),
-            private=_names(given.private),
+            local=frozenset(given.local),
+            private=frozenset(given.private),
             seed=given.seed,
         )
         self.last_run = None
         if not tree.body:
             return
         namespace = self.shell.user_ns
+        check_names("--local", options.local, tree, namespace)
+        check_names("--private", options.private, tree, namespace)
         plan = plan_cell(tree, namespace, options.allowances, filename)
         if given.explain:
             print(explained(plan, text))
@@ -274,18 +241,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             if tb is not None:
                 vars(error)["_render_traceback_"] = render
             raise
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.replace(",", " ").split())
-
-
-def _parse(parser: _Parser, line: str) -> argparse.Namespace:
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise UsageError(f"{parser.prog}: {error}") from None
-    return parser.parse_args(words)
 
 
 def _show_bare(error: SyntaxError, display: Any) -> None:

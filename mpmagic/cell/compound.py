@@ -52,19 +52,20 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
     for inner in commits_in(blocks):
         if inner.mirrored:
             continue  # the worker's own store raises first, where the handlers are
-        if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node, inner):
-            continue
         if not dependence.surely_commits(inner):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
             dependence.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
             return
+        dependence.protected.add(inner)
+        if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):
+            continue
         dependence.checked_keys[inner] = hash_checked(inner.node, dependence.knowledge)
 
 
-def _past_handlers(dependence: Dependence, node: ast.Try, inner: Unit) -> bool:
-    """Whether what the commit can raise isn't caught here."""
-    if node.finalbody or not dependence.surely_commits(inner):
+def _past_handlers(dependence: Dependence, node: ast.Try) -> bool:
+    """Whether what a key that can't be hashed raises isn't caught here."""
+    if node.finalbody:
         return False
     types = [dependence.knowledge.resolve(h.type) for h in node.handlers if h.type is not None]
     known = len(types) == len(node.handlers)

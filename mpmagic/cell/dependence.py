@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
-from mpmagic.cell.guard import infallible, operands_of
+from mpmagic.cell.guard import hash_checked, infallible, number_checked, operands_of
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.scanner import Scanner
@@ -102,6 +102,7 @@ class Dependence:
     kernel: dict[str, str] = field(init=False, default_factory=dict)
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
+    protected: set[Unit] = field(init=False, default_factory=set)
     _roots: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,6 +131,11 @@ class Dependence:
         """Names that each iteration has a copy of its own of, since the user says so."""
         shared = self.kernel.keys() | self.targets
         return self.whole.touched() & self.allowances.private - shared
+
+    @property
+    def deleted(self) -> set[str]:
+        """Names that the body unbinds itself (``del big``)."""
+        return set().union(*(unit.deletes for unit in self.every_unit()))
 
     def every_unit(self) -> list[Unit]:
         """All units in the order of the source, those inside others included."""
@@ -209,6 +215,10 @@ class Dependence:
         read_there = unit.header.reads.keys() - self.private - self.targets
         if not all(self.knowledge.defined(name) for name in read_there):
             return False
+        checked = [*hash_checked(unit.node, self.knowledge)]
+        checked += filter(None, [number_checked(unit.node, self.knowledge)])
+        if any(isinstance(p, ast.Name) and p.id in self.kernel for p in checked):
+            return False  # nor can the worker look at it
         own = [p for p in operands_of(unit.node) if not isinstance(p, ast.Name | ast.Constant)]
         if any(self.touches_kernel(self.scanner.scan([part])) for part in own):
             return False  # the kernel evaluates it itself

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE
-from mpmagic.cell.flow import Reach
 from mpmagic.cell.half import Half
 from mpmagic.cell.replay import COMMIT, replay
 from mpmagic.cell.sending import WORK, Sending
@@ -90,7 +89,7 @@ class Fission:
             targets=frozenset(dependence.targets),
             shared=frozenset(dependence.kernel.keys() - {FIGURE}),
             kernel_reads=frozenset(self._kernel_reads()),
-            deleted=frozenset(_deleted(dependence, end) & private),
+            deleted=frozenset((dependence.deleted - (end or set())) & private),
             operands=tuple(self._sending.operands),
             sites=tuple(self._sending.described),
             speculates=self._sending.speculates,
@@ -129,12 +128,3 @@ class Fission:
         ):
             return
         raise idle(loop, self.dependence)
-
-
-def _deleted(dependence: Dependence, end: Reach) -> set[str]:
-    """Names that the body unbinds itself (``del big``)."""
-    deleted: set[str] = set()
-    for unit in dependence.every_unit():
-        if isinstance(unit.node, ast.Delete):
-            deleted |= {t.id for t in unit.node.targets if isinstance(t, ast.Name)}
-    return deleted - (end or set())

@@ -47,8 +47,8 @@ class Hoister:
     ----------
     operands
         The expressions that the worker evaluates, in order.
-    probe
-        What the kernel evaluates before the first operand that may raise or print.
+    probes
+        What the kernel evaluates before operands that may raise or print.
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class Hoister:
         self._dependence = dependence
         self._operand = operand
         self._private = dependence.private
-        self.probe: Probe | None = None
+        self.probes: list[Probe] = []
         # What the kernel has evaluated so far that may raise.
         self._before: list[ast.expr] = []
+        self._probed: list[ast.expr] = []
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
         self._fresh_only = fresh_only
@@ -112,11 +113,11 @@ class Hoister:
                 node.targets = [self._target(t, guarded) for t in node.targets]
             case ast.AugAssign():
                 target = self._target(node.target, guarded)
-                if not isinstance(target, ast.Name):
-                    loaded = copy.copy(target)
-                    loaded.ctx = ast.Load()  # type: ignore[attr-defined]
-                    self._before.append(loaded)
                 assert isinstance(target, ast.Name | ast.Attribute | ast.Subscript)
+                loaded = copy.copy(target)
+                loaded.ctx = ast.Load()
+                if not isinstance(loaded, ast.Name) or self._is_unbound(loaded):
+                    self._before.append(loaded)
                 node.target = target
                 node.value = self._expr(node.value, guarded)
             case ast.AnnAssign(value=ast.expr() as value):
@@ -181,8 +182,13 @@ class Hoister:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
             return False
         dependence, name = self._dependence, node.id
-        inner = any(name in scope for scope in self._shadowed)
-        return not (inner or name in dependence.targets or dependence.knowledge.defined(name))
+        if name.startswith("."):
+            return False  # the worker's own
+        if any(name in scope for scope in self._shadowed):
+            return False
+        if name in dependence.deleted:
+            return True
+        return not (name in dependence.targets or dependence.knowledge.defined(name))
 
     def _rewritten(self, node: ast.expr, guarded: bool) -> ast.expr:
         if isinstance(node, ast.Constant):
@@ -326,9 +332,16 @@ class Hoister:
         key = ast.dump(node) if isinstance(node, ast.Name) else ""
         index = self._known.get(key, len(self.operands))
         if index == len(self.operands):
-            if self._before and self.probe is None and not isinstance(node, ast.Name):
-                self.probe = Probe([copied(part) for part in self._before], index)
+            if not isinstance(node, ast.Name):
+                self._note_probe(index)
             self.operands.append(node)
             if key:
                 self._known[key] = index
         return ast.copy_location(self._operand(index), node)
+
+    def _note_probe(self, index: int) -> None:
+        """What the kernel evaluates before an operand has to be tried before it."""
+        new = [part for part in self._before if part not in self._probed]
+        if new:
+            self.probes.append(Probe([copied(part) for part in new], index))
+            self._probed += new

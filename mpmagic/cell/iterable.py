@@ -88,6 +88,7 @@ def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bo
     return all(
         isinstance(place, ast.Subscript)
         and isinstance(place.value, ast.Name)
+        and place.value.id == name
         and isinstance(place.slice, ast.Name)
         and place.slice.id == first.id
         for place in stored_places(name, dependence)
@@ -102,11 +103,13 @@ def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
 
 def stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
     """The places of `name` that are stored into, and the statements that change it otherwise."""
-    units = [u for u in dependence.every_unit() if name in u.header.mutates]
     found: list[ast.AST] = []
-    for unit in units:
-        places = [p for p in store_targets(unit.node) if root_of(p) == name]
-        found += places or [unit.node]
+    for unit in dependence.every_unit():
+        changed = {n for n in unit.header.mutates if name in dependence.alias_roots(n)}
+        places = [p for p in store_targets(unit.node) if root_of(p) in changed]
+        found += places
+        if changed - {root_of(place) for place in places}:
+            found.append(unit.node)
     return found
 
 

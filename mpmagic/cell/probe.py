@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import walk
 
-__all__ = ["Probe", "is_repeatable", "may_raise"]
+__all__ = ["Probe", "is_repeatable", "may_fail", "may_raise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,16 @@ def may_raise(node: ast.expr) -> bool:
     """Whether the kernel's evaluation of an expression, its parts apart, may raise."""
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         return node.value.id != EVENT
-    plain = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Slice)
-    return not isinstance(node, (*plain, ast.Starred))
+    if isinstance(node, ast.Set | ast.Dict):
+        keys = node.elts if isinstance(node, ast.Set) else node.keys
+        return not all(isinstance(key, ast.Constant) for key in keys)
+    plain = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Slice)
+    return not isinstance(node, plain)
+
+
+def may_fail(node: ast.expr) -> bool:
+    """Whether the kernel's evaluation of an expression may raise, in whatever part."""
+    return any(isinstance(n, ast.expr) and may_raise(n) for n in walk(node))
 
 
 def is_repeatable(node: ast.expr) -> bool:

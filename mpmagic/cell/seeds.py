@@ -55,18 +55,13 @@ def seed_deleted(dependence: Dependence) -> None:
     """
     top = dependence.units
     for unit in dependence.every_unit():
-        for name in _deleted_by(unit):
+        for name in unit.deletes:
             binding = [u for u in dependence.every_unit() if name in u.header.binds]
-            plain = [u for u in binding if not _deleted_by(u)]
+            plain = [u for u in binding if not u.deletes]
             if len(binding) == 2 and len(plain) == 1 and unit in top and plain[0] in top:
                 continue
             line = unit.node.lineno
             dependence.kernel.setdefault(name, f"line {line} unbinds `{name}` in some iterations")
-
-
-def _deleted_by(unit: Unit) -> set[str]:
-    targets = unit.node.targets if isinstance(unit.node, ast.Delete) else []
-    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _carried(dependence: Dependence, name: str, line: int) -> str:

@@ -16,13 +16,13 @@ from typing import Final
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import number_checked, slot_keys
+from mpmagic.cell.guard import number_checked, operands_of, slot_keys
 from mpmagic.cell.hoist import Hoister
-from mpmagic.cell.probe import Probe
+from mpmagic.cell.probe import Probe, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.split import BREAK, DRAIN
+from mpmagic.cell.split import BREAK, DRAIN, REPLAY
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.worth import is_heavy
@@ -133,20 +133,25 @@ class Sending:
         hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
         checked = [copied(key) for key in self._dependence.checked_keys.get(unit, ())]
         site = unannotated(copied(unit.node))
-        self.sites.append(hoister.statement(site, guarded=unit.guarded))
+        node = hoister.statement(site, guarded=unit.guarded)
+        self.sites.append(node)
         self.operands += hoister.operands
         unit.sent = [o for o in hoister.operands if is_heavy(o)]
-        described = site_of(unit, hoister.operands, self._dependence)
+        tried = unit in self._dependence.protected
+        fails = not tried and any(map(may_fail, operands_of(node)))
+        described = site_of(unit, hoister.operands, self._dependence, fails=fails)
         self.described.append(described)
         sent = self._dependence.scanner.scan(hoister.operands)
         self.substantial |= sent.substantial
         self.operand_reads |= sent.reads.keys()
-        operands = self._sent(unit, hoister.operands, checked)
+        operands = list(self._sent(unit, hoister.operands, checked))
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
             operands = [_local(number, k) for k in range(len(operands))]
+        elif tried:
+            before = self._tried(unit, number, operands)
         else:
-            before = self._probe(unit, number, operands, hoister.probe)
+            before = self._probe(unit, number, operands, hoister.probes)
         if described.state:
             operands.append(_bound_now(described.unsure))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
@@ -164,10 +169,9 @@ class Sending:
         self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
     ) -> list[ast.expr]:
         """The operands as the worker evaluates them, keys with a look at what they are."""
-        if unit in self._dependence.checked_keys:
-            number = number_checked(unit.node, self._dependence.knowledge)
-            if number is not None:
-                return [self._checked(o, by=_NUMBER) for o in operands]
+        summand = self._number_of(unit)
+        if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
+            return [self._checked(o, by=_NUMBER) for o in operands]
         slotted = slot_keys(unit.node)
         if not operands or not (checked or slotted):
             return operands
@@ -183,18 +187,22 @@ class Sending:
         ]
 
     def _probe(
-        self, unit: Unit, number: int, operands: list[ast.expr], probe: Probe | None
+        self, unit: Unit, number: int, operands: list[ast.expr], probes: list[Probe]
     ) -> list[ast.stmt]:
-        """An event for what the kernel evaluates before operands that may raise or print.
+        """Events for what the kernel evaluates before operands that may raise or print.
 
         In ``totals[key] += f(x)`` a missing key raises before `f` is called. The operands that
         belong to that part are computed once, and `operands` changed so that it takes them over.
         """
-        if probe is None or self._dependence.element is not None:
-            return []
-        count = probe.count
+        made: list[ast.stmt] = []
+        for probe in probes if self._dependence.element is None else ():
+            made += _computed(number, operands, probe.count)
+            made.append(self._probe_event(unit, number, probe))
+        return [ast.copy_location(s, unit.node) for s in made]
+
+    def _probe_event(self, unit: Unit, number: int, probe: Probe) -> ast.stmt:
         first = ast.Tuple(elts=probe.parts, ctx=ast.Load())
-        site = self.described[number]
+        site, count = self.described[number], probe.count
         state = count + 1 if site.unsure else 0
         described = replace(site, operands=site.operands[:count], state=state)
         self.probes.add(len(self.sites))
@@ -203,12 +211,34 @@ class Sending:
             event.append(_bound_now(site.unsure))
         self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
         self.described.append(described)
-        made: list[ast.stmt] = [
-            ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k])
-            for k in range(count)
-        ]
-        operands[:count] = [_local(number, k) for k in range(count)]
-        made.append(_call(_LOG, ast.Tuple(elts=event, ctx=ast.Load())))
+        return _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+
+    def _tried(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
+        """Let the worker try what the kernel will evaluate, where the handlers are.
+
+        In ``out.append((names[k], f(x)))`` the kernel looks the name up, for the sake of the
+        object's identity. Under ``try`` a missing one has to raise in the worker.
+        """
+        trial = copied(unit.node)
+        hoister = Hoister(
+            self._dependence, lambda k: _local(number, k), fresh_only=self._fresh_only
+        )
+        hoister.statement(trial, guarded=unit.guarded)
+        summand = self._number_of(unit)
+        read, parts = [], []
+        for whole, left in zip(operands_of(unit.node), operands_of(trial), strict=True):
+            if whole is summand and not _is_local(left):
+                left = self._checked(left, by=_NUMBER)
+            if may_fail(left) and not _is_replay(left):
+                read.append(whole)
+                parts.append(left)
+        if not parts:
+            return []
+        self.operand_reads |= self._dependence.scanner.scan(read).reads.keys()
+        made: list[ast.stmt] = []
+        for probe in (*hoister.probes, Probe(parts, len(operands))):
+            made += _computed(number, operands, probe.count)
+            made.append(ast.Expr(value=ast.Tuple(elts=probe.parts, ctx=ast.Load())))
         return [ast.copy_location(s, unit.node) for s in made]
 
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
@@ -227,8 +257,33 @@ class Sending:
             made.append(_call(_KEEP, *_kept(place), augmented))
         return [*(ast.copy_location(s, unit.node) for s in made), store]
 
+    def _number_of(self, unit: Unit) -> ast.expr | None:
+        """What a commit under ``try`` adds to a number, and must be one."""
+        if unit not in self._dependence.checked_keys:
+            return None
+        return number_checked(unit.node, self._dependence.knowledge)
+
     def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
         return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
+
+
+def _is_local(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id.startswith(".")
+
+
+def _computed(number: int, operands: list[ast.expr], count: int) -> list[ast.stmt]:
+    """In the worker: the first operands, those that aren't yet, assigned to their variables."""
+    made: list[ast.stmt] = []
+    for k in range(count):
+        if not _is_local(operands[k]):
+            made.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k]))
+            operands[k] = _local(number, k)
+    return made
+
+
+def _is_replay(node: ast.expr) -> bool:
+    """Whether this is a generator that the worker has exhausted."""
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == REPLAY
 
 
 def _bound_now(names: Iterable[str]) -> ast.expr:

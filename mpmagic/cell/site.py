@@ -41,8 +41,10 @@ class Site:
     state: int = 0
 
 
-def site_of(unit: Unit, operands: Sequence[ast.expr], dependence: Dependence) -> Site:
-    """Describe the site of a commit."""
+def site_of(
+    unit: Unit, operands: Sequence[ast.expr], dependence: Dependence, *, fails: bool
+) -> Site:
+    """Describe the site of a commit; `fails` if what the kernel evaluates of it may raise."""
     order = dependence.every_unit()
     at = order.index(unit)
     before = {n for u in order[:at] for n in u.header.binds}
@@ -51,7 +53,7 @@ def site_of(unit: Unit, operands: Sequence[ast.expr], dependence: Dependence) ->
     private = dependence.private if dependence.element is None else set()
     unsure = tuple(sorted(((before & after) | around) & private))
     # A mirrored store has been made in the worker: it can't fail.
-    can_end = jumps(unit.node) or not dependence.surely_commits(unit)
+    can_end = jumps(unit.node) or fails or not dependence.surely_commits(unit)
     noted = bool(unsure) and can_end and not unit.mirrored
     return Site(
         operands=tuple(operands),

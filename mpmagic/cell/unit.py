@@ -65,6 +65,12 @@ class Unit:
         """The names that the statement spells out."""
         return {node.id for node in self.nodes if isinstance(node, ast.Name)}
 
+    @property
+    def deletes(self) -> set[str]:
+        """The names that the statement unbinds."""
+        targets = self.node.targets if isinstance(self.node, ast.Delete) else []
+        return {target.id for target in targets if isinstance(target, ast.Name)}
+
     def walk(self) -> Iterator[Unit]:
         """This unit and those inside it."""
         yield self

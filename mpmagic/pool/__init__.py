@@ -6,7 +6,7 @@ the worker that runs it.
 
 from __future__ import annotations
 
-from mpmagic.pool.context import drain_output, in_worker, mark, report, throw_away
+from mpmagic.pool.context import drain_output, in_worker, is_interrupt, mark, report, throw_away
 from mpmagic.pool.cpus import cpu_count
 from mpmagic.pool.executor import Pool
 from mpmagic.pool.future import TaskFuture
@@ -22,6 +22,7 @@ __all__ = [
     "cpu_count",
     "drain_output",
     "in_worker",
+    "is_interrupt",
     "mark",
     "report",
     "throw_away",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dis
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mpmagic.pool.worker import Worker
 
-__all__ = ["current_worker", "drain_output", "in_worker", "mark", "report", "throw_away"]
+__all__ = [
+    "current_worker",
+    "drain_output",
+    "in_worker",
+    "is_interrupt",
+    "mark",
+    "report",
+    "throw_away",
+]
+
+_RAISE: Final = dis.opmap["RAISE_VARARGS"]
 
 _worker: Worker | None = None
 
@@ -37,6 +48,26 @@ def current_worker() -> Worker:
 def in_worker() -> bool:
     """Say whether this process is a worker of an `mpmagic.Pool`."""
     return _worker is not None
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether an exception is that of a task that was interrupted, not raised by its code.
+
+    Parameters
+    ----------
+    error : BaseException
+        Caught from the task's code. A worker knows whether it was interrupted. Elsewhere the
+        innermost frame tells: an interrupt strikes between any two instructions, where code of
+        the task's own stands at a ``raise``.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if _worker is not None:
+        return _worker.was_interrupted
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb is None or tb.tb_frame.f_code.co_code[tb.tb_lasti] != _RAISE
 
 
 def report(value: Any) -> None:

@@ -186,7 +186,7 @@ class Worker:
 
         stage = "loading the task"
         try:
-            self._interrupt.task = message.task
+            self._interrupt.begin(message.task)
             self._words[Word.BEGUN] = message.task
             self._interrupt.raise_if_early()
             function, args, kwargs = self.stock.load(message.call)
@@ -237,6 +237,11 @@ class Worker:
             raise RuntimeError("mpmagic.pool.report() works while a task runs")
         pack, segments = pack_freight(pickle_result(value))
         self._send(Report(task, pack), [s.fileno() for s in segments])
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the kernel's interrupt has struck the task that runs, or ran last."""
+        return self._interrupt.has_struck
 
     def mark(self, number: int) -> None:
         self._words[Word.MARK] = number + 1
@@ -289,7 +294,12 @@ class _Interrupt:
         self._is_due = False
         self._thread = threading.get_ident()
         self.task = _NO_TASK
-        self.has_struck_an_import = False
+        self.has_struck = self.has_struck_an_import = False
+
+    def begin(self, task: int) -> None:
+        """Let it strike the task, from now on."""
+        self.has_struck = False
+        self.task = task
 
     def install(self) -> None:
         if signal.getsignal(signal.SIGINT) != self._handle:
@@ -301,9 +311,13 @@ class _Interrupt:
         if self._held_off:
             self._is_due = True
             return
+        self.has_struck_an_import = _is_importing(frame)
+        self._strike()
+
+    def _strike(self) -> None:
         # Once: a second would strike while the first is being dealt with.
         self.task = _NO_TASK
-        self.has_struck_an_import = _is_importing(frame)
+        self.has_struck = True
         raise KeyboardInterrupt
 
     def raise_if_early(self) -> None:
@@ -325,8 +339,7 @@ class _Interrupt:
             if self._is_due and not self._held_off:
                 self._is_due = False
                 if self.task != _NO_TASK:
-                    self.task = _NO_TASK
-                    raise KeyboardInterrupt
+                    self._strike()
 
 
 def _is_importing(frame: types.FrameType | None) -> bool:

@@ -5,6 +5,7 @@ For tests of the planner and the runner, thousands of cells a minute.
 
 from __future__ import annotations
 
+import decimal
 import pickle
 import weakref
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ class InlineExecutor(Executor):
         future: Future[Any] = Future()
         task = cloudpickle.dumps((fn, args, kwargs))
         try:
-            with self._own_classes():
+            with self._own_classes(), decimal.localcontext():
                 function, arguments, named = pickle.loads(task)
                 result = pickle.dumps(function(*arguments, **named), protocol=5)
             future.set_result(pickle.loads(result))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "TEXT", "UNBOUND", "UNSENDABLE", "WARN",
-           "Chunk", "Log", "Lost", "Same"]  # fmt: skip
+__all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "SIGNALS", "TEXT", "UNBOUND", "UNSENDABLE",
+           "WARN", "Chunk", "Log", "Lost", "Same"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -26,6 +26,9 @@ RECORD: Final = -7
 
 FILTERED: Final = -8
 """The event of a change of the warnings' filters: what was shown once may be shown again."""
+
+SIGNALS: Final = -9
+"""The event of decimal arithmetic's signals, at the head of a log: their classes."""
 
 
 class Lost:

@@ -28,7 +28,7 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, Log, Same
+from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log, Same
 from mpmagic.run.options import LoopReport
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
@@ -90,7 +90,7 @@ class LoopRun:
                 raise self._failure
             checked = True
         except BaseException as error:
-            checked = _is_the_cells(error)
+            checked = self._is_the_cells(error)
             raise
         finally:
             self._finish(checked=checked)
@@ -112,7 +112,7 @@ class LoopRun:
                 raise self._failure
             checked = True
         except BaseException as error:
-            checked = _is_the_cells(error)
+            checked = self._is_the_cells(error)
             raise
         finally:
             self._finish(checked=checked)
@@ -209,7 +209,7 @@ class LoopRun:
                 if self._index in preludes and not early.has_begun(self._index):
                     play(preludes[self._index])
                 yield (START, items[self._index])
-            elif self._skipping and code != UNSENDABLE:
+            elif self._skipping and code not in (UNSENDABLE, SIGNALS):
                 continue
             elif code == TEXT:
                 play([early.rest(event)])
@@ -300,6 +300,12 @@ class LoopRun:
             finished = max(self._index, 0)
             self._temporaries.stopped(log, finished, self._event, own, self._skipped)
 
+    def _is_the_cells(self, error: BaseException) -> bool:
+        """Whether the cell's own code raised: what the work changed by then must not be lost."""
+        if id(error) in self._cell.remote:
+            return True
+        return isinstance(error, Exception) and not isinstance(error, MpmagicError)
+
     def _check_captured(self) -> None:
         changed = self._dispatch.changed_in_workers()
         if changed:
@@ -329,8 +335,3 @@ class LoopRun:
         values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
         apart = admitted.captured.own.keys() | {s.name for s in admitted.split.slices}
         return {n: v for n, v in values if n not in apart}
-
-
-def _is_the_cells(error: BaseException) -> bool:
-    """Whether an exception is the cell's own: what the work changed by then must not be lost."""
-    return isinstance(error, Exception) and not isinstance(error, MpmagicError)

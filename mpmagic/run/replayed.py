@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpmagic.run.log import FILTERED, RECORD, TEXT, WARN
+from mpmagic.run.log import FILTERED, RECORD, SIGNALS, TEXT, WARN
 from mpmagic.run.logged import log_again
+from mpmagic.run.signals import signal_again
 from mpmagic.run.tape import play
 from mpmagic.run.warned import forget_shown, warn_again
 
@@ -13,7 +14,7 @@ __all__ = ["replay_aside"]
 
 
 def replay_aside(event: tuple[Any, ...], namespace: dict[str, Any]) -> bool:
-    """Do again what an event tells, text, a warning or a record; whether it was one of these.
+    """Do again what an event of text, a warning, a record or a signal tells; False for others.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def replay_aside(event: tuple[Any, ...], namespace: dict[str, Any]) -> bool:
             forget_shown()
         case code if code == RECORD:
             log_again(event)
+        case code if code == SIGNALS:
+            signal_again(event)
         case _:
             return False
     return True

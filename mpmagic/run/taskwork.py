@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.identity import Places, SharingEncoder
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
 from mpmagic.run.watch import DrawWatch, is_inert
@@ -69,15 +70,16 @@ def _run(program: Program, index: int) -> CallLog:
     draws = DrawWatch() if seed is None else None
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
-    start = perf_counter()
+    start, signals = perf_counter(), SignalWatch()
     with taped(log.events), warnings_taped(log.events), records_taped(log.events):
         try:
             value = program.work()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             log.failure = pack_failure(error, program)
     log.seconds = perf_counter() - start
+    signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
     if log.failure is None and not log.lost_write:
         _keep(value, log, program)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
@@ -23,6 +23,7 @@ from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
@@ -102,7 +103,7 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        announcer = Announcer(log.events)
+        signals, announcer = SignalWatch(), Announcer(log.events)
         start = perf_counter()
         try:
             with (
@@ -114,6 +115,7 @@ class _Recorder:
         finally:
             announcer.stop()
         log.seconds = perf_counter() - start
+        signals.note(log.events)
         self._keep_finals()
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
@@ -154,9 +156,9 @@ class _Recorder:
                 log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             self._failed = error
             log((RAISE, pack_failure(error, self._program)))
 
@@ -205,7 +207,7 @@ class _Recorder:
         """Note an exception that the kernel may pass over; the next iteration follows."""
         error = sys.exception()
         assert error is not None
-        if isinstance(error, KeyboardInterrupt):
+        if is_interrupt(error):
             raise error
         self._log.events.append((RAISE, pack_failure(error, self._program)))
 
@@ -221,9 +223,9 @@ class _Recorder:
         elements: list[Any] = []
         try:
             elements.extend(generator)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             # The kernel raises it where the generator is consumed; no work may follow.
             self._failed = error
             return Drained(elements, pack_failure(error, self._program))

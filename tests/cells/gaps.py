@@ -11,9 +11,6 @@ __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused or run in the kernel needlessly": ("iterables/slice-of-what-the-loop-commits",),
-    "the end of an interrupt that the work raises itself isn't the serial one": (
-        "exceptions/keyboard-interrupt-raised-by-the-work",
-    ),
     "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
 }
 

@@ -189,6 +189,22 @@ def test_bad_option_gives_usage(session: KernelSession, line: str) -> None:
     assert "_positive" not in reply.shown
 
 
+def test_help_shows_the_options_and_runs_nothing(session: KernelSession) -> None:
+    reply = session.execute("%%parallel --help\nran = [slow(x) for x in range(5)]")
+    assert reply.status == "ok"
+    assert "--private" in reply.shown and "names of which each iteration" in reply.shown
+    assert session.value("'ran' in globals()") is False
+
+
+@pytest.mark.parametrize("option", ["--local", "--private"])
+def test_misspelt_name_is_no_name(session: KernelSession, option: str) -> None:
+    cell = f"%%parallel {option} bufer\nbuffer = []\nfor x in range(5):\n    y = slow(x)"
+    reply = session.execute(cell)
+    assert reply.content["ename"] == "UsageError"
+    assert "did you mean `buffer`?" in reply.shown
+    assert session.value("'buffer' in globals()") is False
+
+
 def test_empty_cell_says_so(session: KernelSession) -> None:
     reply = session.execute("%%parallel\n")
     assert (reply.status, reply.content["ename"]) == ("error", "UsageError")

@@ -1,0 +1,116 @@
+"""What can be written behind `%%parallel` and `%mppool`."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import shlex
+from collections.abc import Container, Iterable
+from typing import NoReturn
+
+from IPython.core.error import UsageError
+
+__all__ = ["check_names", "parallel_parser", "parse", "pool_parser"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Options whose mistakes are shown as IPython shows them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}\n{self.format_usage().strip()}")
+
+
+def parallel_parser() -> argparse.ArgumentParser:
+    """The options of ``%%parallel``."""
+    parser = _Parser(
+        "%%parallel",
+        add_help=False,
+        description="Run the loops of a cell on all cores. Delete the line and you get the same "
+        "cell; one that can't be split is refused before anything ran, with the reason.",
+    )
+    add = parser.add_argument
+    add("-n", "--workers", type=_positive, help="how many workers; more than the pool has grow it")
+    add("--chunk", type=_positive, help="iterations per chunk")
+    add("--ahead", action="store_true", help="let work run that the cell might have skipped")
+    add("--local", type=_names, default=(), help="names of which each worker may keep its own")
+    add(
+        "--private",
+        type=_names,
+        default=(),
+        help="names of which each iteration has a copy of its own",
+    )
+    add("--seed", type=int, help="give each iteration random streams of its own")
+    add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
+    add("--explain", action="store_true", help="run nothing, show where each line would run")
+    add("-q", "--quiet", action="store_true", help="no summary")
+    add("-h", "--help", action="store_true", help="show this text")
+    return parser
+
+
+def pool_parser() -> argparse.ArgumentParser:
+    """The options of ``%mppool``."""
+    parser = _Parser(
+        "%mppool", add_help=False, description="Show the workers, stop them, or add some."
+    )
+    add = parser.add_argument
+    add("what", nargs="?", choices=("stop", "restart"))
+    add("-n", "--workers", type=_positive, help="at least so many workers")
+    add("--start", choices=("forkserver", "spawn"), help="how workers start")
+    add("-h", "--help", action="store_true", help="show this text")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace | None:
+    """Read the rest of a magic's line.
+
+    Returns
+    -------
+    argparse.Namespace or None
+        None after ``--help``, which has been printed.
+
+    Raises
+    ------
+    UsageError
+        If the line isn't right; the text holds the usage.
+    """
+    try:
+        given = parser.parse_args(shlex.split(line))
+    except ValueError as error:  # a quote that isn't closed
+        raise UsageError(f"{parser.prog}: {error}") from None
+    if not given.help:
+        return given
+    print(parser.format_help())
+    return None
+
+
+def check_names(
+    option: str, names: Iterable[str], tree: ast.Module, notebook: Container[str]
+) -> None:
+    """Refuse names that neither the cell nor the notebook has: they are misspelt.
+
+    Raises
+    ------
+    UsageError
+        With the closest name of the cell, where one is close.
+    """
+    spelt = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for name in sorted(names):
+        if name in spelt or name in notebook:
+            continue
+        close = difflib.get_close_matches(name, spelt, 1)
+        hint = f"; did you mean `{close[0]}`?" if close else ""
+        raise UsageError(
+            f"%%parallel: {option} names `{name}`, which is neither in the cell nor in the "
+            f"notebook{hint}"
+        )
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.replace(",", " ").split())
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return int(text)
