@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 
+from mpmagic.cell.attempt import attempt
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import hash_checked
 from mpmagic.cell.jumps import jumps
@@ -55,7 +56,9 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
         if not dependence.surely_commits(inner):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
-            dependence.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
+            why = f"line {line} may raise under the `{kind}` of line {at}"
+            if not isinstance(unit.node, ast.Try) or not attempt(dependence, unit, why):
+                dependence.commit(unit, why)
             return
         dependence.protected.add(inner)
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):

@@ -31,6 +31,13 @@ _SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 _NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
 
 
+def _opens(node: ast.Call) -> bool:
+    """Whether a call gives an open file, which can't be sent."""
+    return (isinstance(node.func, ast.Name) and node.func.id == "open") or (
+        isinstance(node.func, ast.Attribute) and node.func.attr == "open"
+    )
+
+
 class Hoister:
     """Rewrites one commit for the kernel, collecting the operands that the worker sends.
 
@@ -199,7 +206,7 @@ class Hoister:
             return self._descend(node, guarded)
         if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Set) or self._is_own_path(node):
             return self._descend(node, guarded)
-        if isinstance(node, ast.Call) and self._is_shallow(node):
+        if isinstance(node, ast.Call) and (self._is_shallow(node) or _opens(node)):
             return self._descend(node, guarded)
         if guarded or (self._fresh_only and may_alias(node, self._dependence)):
             return self._descend(node, guarded)

@@ -15,6 +15,7 @@ from typing import Final
 
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
+from mpmagic.cell.attempt import raising
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import number_checked, operands_of, slot_keys
 from mpmagic.cell.hoist import Hoister
@@ -22,7 +23,7 @@ from mpmagic.cell.probe import Probe, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.split import BREAK, DRAIN, REPLAY
+from mpmagic.cell.split import BREAK, DRAIN, FAILURE, REPLAY
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.worth import is_heavy
@@ -37,8 +38,9 @@ _BOUND: Final = ".bound"
 _FAILED: Final = ".failed"
 _KEEP: Final = ".keep"
 _NUMBER: Final = ".number"
+_CAUGHT: Final = ".caught"
 
-WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER)
+WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER, _CAUGHT)
 """The parameters of the worker's function."""
 
 
@@ -94,6 +96,8 @@ class Sending:
         for unit in units:
             if unit.stage is Stage.COMMIT:
                 statements += self._site(unit)
+            elif unit.attempted:
+                statements += self._attempt(unit, inner=inner)
             elif unit.blocks:
                 statements.append(self._compound(unit, inner=inner))
             else:
@@ -164,6 +168,49 @@ class Sending:
                 ctx=ast.Load(),
             )
         return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+
+    def _attempt(self, unit: Unit, *, inner: bool) -> list[ast.stmt]:
+        """The beginning of a ``try``, and the line in the log that stands for the rest of it."""
+        number, tried = len(self.sites), unit.first_work()
+        site = unannotated(copied(unit.node))
+        assert isinstance(site, ast.Try)
+        first = unit.blocks[0][len(tried)]
+        hoister = self._attempted(site, len(tried), guarded=first.guarded)
+        if hoister.probes:  # it would have to come before the work
+            site = unannotated(copied(unit.node))
+            assert isinstance(site, ast.Try)
+            hoister = self._attempted(site, len(tried), guarded=True)
+        work = [u.node for u in (*tried, first)]
+        site.body.insert(0, ast.copy_location(raising(operand(0), work), site.body[0]))
+        self.sites.append(site)
+        values = hoister.operands[1:]
+        self.operands += values
+        first.sent = [o for o in values if is_heavy(o)]
+        described = site_of(unit, hoister.operands, self._dependence, fails=True)
+        self.described.append(described)
+        sent = self._dependence.scanner.scan(values)
+        self.substantial |= sent.substantial
+        self.operand_reads |= sent.reads.keys()
+        names = [_local(number, k) for k in range(len(hoister.operands))]
+        event = [ast.Constant(number), *names]
+        if described.state:
+            event.append(_bound_now(described.unsure))
+        begun = self._block(tried, inner=inner) if tried else []
+        computed = self._sent(unit, values, [])
+        made = _caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
+        log = _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+        return [ast.copy_location(s, unit.node) for s in (*made, log)]
+
+    def _attempted(self, site: ast.Try, tried: int, *, guarded: bool) -> Hoister:
+        """Make of a copy of a ``try`` the kernel's form of it, without the first statements."""
+        hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
+        hoister.operands.append(ast.copy_location(ast.Name(id=FAILURE, ctx=ast.Load()), site))
+        first, rest = site.body[tried], site.body[tried + 1 :]
+        first = hoister.statement(first, guarded=guarded)
+        site.body = rest
+        hoister.statement(site)
+        site.body.insert(0, first)
+        return hoister
 
     def _sent(
         self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
@@ -284,6 +331,30 @@ def _computed(number: int, operands: list[ast.expr], count: int) -> list[ast.stm
 def _is_replay(node: ast.expr) -> bool:
     """Whether this is a generator that the worker has exhausted."""
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == REPLAY
+
+
+def _caught(
+    number: int, work: list[ast.stmt], operands: list[ast.expr], bound: set[str]
+) -> list[ast.stmt]:
+    """In the worker: work and then operands, or what they raised and the operands that there are.
+
+    What handlers need is there whatever the work raises: names that it doesn't bind.
+    """
+    computed: list[ast.stmt] = []
+    without: list[ast.stmt] = []
+    for k, value in enumerate(operands, 1):
+        safe = isinstance(value, ast.Name) and value.id not in bound
+        computed.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=value))
+        other = copied(value) if safe else ast.Constant(None)
+        without.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=other))
+    caught = ast.Call(func=ast.Name(id=_CAUGHT, ctx=ast.Load()), args=[], keywords=[])
+    failure = _local(number, 0, ast.Store())
+    handler = ast.ExceptHandler(
+        type=None, name=None, body=[ast.Assign(targets=[failure], value=caught), *without]
+    )
+    nothing = ast.Assign(targets=[failure], value=ast.Constant(None))
+    attempt = ast.Try(body=[*work, *computed], handlers=[handler], orelse=[], finalbody=[])
+    return [nothing, attempt if attempt.body else ast.Pass()]
 
 
 def _bound_now(names: Iterable[str]) -> ast.expr:

@@ -11,7 +11,6 @@ __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "refused or run in the kernel needlessly": ("iterables/slice-of-what-the-loop-commits",),
-    "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
 }
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
