@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from mpmagic.cell.columns import find_columns
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of
-from mpmagic.cell.slices import store_targets
+from mpmagic.cell.slices import accesses_in, store_targets
 from mpmagic.cell.syntax import walk
 
 __all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots", "stored_places"]
@@ -41,6 +43,8 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     late = dependence.iterable.late
     for name in sorted((_lazy_reads(iterable) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):
+            continue
+        if name not in late and _reads_other_columns(name, iterable, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
@@ -99,6 +103,35 @@ def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
     """Whether a loop over a frame's rows stores into the row that it was given only."""
     places = stored_places(frame, dependence)
     return all(_is_own_row(place, frame, dependence) for place in places)
+
+
+def _reads_other_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+    """Whether the iterable is made of columns of a frame, and the loop stores into others."""
+    value = dependence.knowledge.value(name)
+    kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
+    if value is not UNKNOWN and kind not in ("pandas.DataFrame", "builtins.dict"):
+        return False
+    read = find_columns(accesses_in([iterable], name), [])
+    if read is None or not all(isinstance(key, ast.Constant) for key in read.read):
+        return False
+    if value is not UNKNOWN and any(hasattr(type(value), n) for n in read.attributes):
+        return False
+    stored = [_stored_key(place, name) for place in stored_places(name, dependence)]
+    keys = {key.value for key in read.read if isinstance(key, ast.Constant)}
+    return None not in stored and keys.isdisjoint(stored)
+
+
+def _stored_key(place: ast.AST, name: str) -> str | None:
+    match place:
+        case ast.Subscript(value=ast.Name(id=owner), slice=ast.Constant(value=str(key))):
+            return key if owner == name else None
+        case ast.Subscript(
+            value=ast.Attribute(value=ast.Name(id=owner), attr="at" | "loc"),
+            slice=ast.Tuple(elts=[_, ast.Constant(value=str(key))]),
+        ):
+            return key if owner == name else None
+        case _:
+            return None
 
 
 def stored_places(name: str, dependence: Dependence) -> list[ast.AST]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
 
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
@@ -23,25 +21,26 @@ from mpmagic.cell.probe import Probe, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.split import BREAK, DRAIN, FAILURE, REPLAY
+from mpmagic.cell.split import BREAK, FAILURE, REPLAY
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.workcode import (
+    FAILED,
+    ITEMS,
+    KEEP,
+    KEY,
+    LOG,
+    NUMBER,
+    SLOT,
+    bound_now,
+    call,
+    caught,
+    kept,
+    local,
+)  # fmt: skip
 from mpmagic.cell.worth import is_heavy
 
-__all__ = ["WORK", "Sending"]
-
-_LOG: Final = ".log"
-_ITEMS: Final = ".items"
-_KEY: Final = ".key"
-_SLOT: Final = ".slot"
-_BOUND: Final = ".bound"
-_FAILED: Final = ".failed"
-_KEEP: Final = ".keep"
-_NUMBER: Final = ".number"
-_CAUGHT: Final = ".caught"
-
-WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER, _CAUGHT)
-"""The parameters of the worker's function."""
+__all__ = ["Sending"]
 
 
 class Sending:
@@ -85,10 +84,10 @@ class Sending:
         """The worker's loop over the items."""
         body = self._block(self._dependence.units, inner=False)
         if self.speculates:
-            failed = ast.Expr(value=ast.Call(func=loaded(_FAILED, loop), args=[], keywords=[]))
+            failed = ast.Expr(value=ast.Call(func=loaded(FAILED, loop), args=[], keywords=[]))
             handler = ast.ExceptHandler(type=None, name=None, body=[failed])
             body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
-        return ast.For(target=loop.target, iter=loaded(_ITEMS, loop), body=body, orelse=[])
+        return ast.For(target=loop.target, iter=loaded(ITEMS, loop), body=body, orelse=[])
 
     def _block(self, units: list[Unit], *, inner: bool) -> list[ast.stmt]:
         """Units as the worker runs them; `inner` if inside a loop within the loop."""
@@ -122,8 +121,8 @@ class Sending:
                 event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
                 if self.speculates:  # the kernel may pass over it: the next iteration follows
                     leave = ast.copy_location(ast.Continue(), node)
-                    return [ast.copy_location(_call(_LOG, event), node), leave]
-                return [ast.copy_location(_call(_LOG, event), node), node]
+                    return [ast.copy_location(call(LOG, event), node), leave]
+                return [ast.copy_location(call(LOG, event), node), node]
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]
             case ast.AnnAssign(target=ast.Name()):
@@ -151,13 +150,13 @@ class Sending:
         operands = list(self._sent(unit, hoister.operands, checked))
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
-            operands = [_local(number, k) for k in range(len(operands))]
+            operands = [local(number, k) for k in range(len(operands))]
         elif tried:
             before = self._tried(unit, number, operands)
         else:
             before = self._probe(unit, number, operands, hoister.probes)
         if described.state:
-            operands.append(_bound_now(described.unsure))
+            operands.append(bound_now(described.unsure))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
         rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
@@ -167,7 +166,7 @@ class Sending:
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
-        return [*before, ast.copy_location(_call(_LOG, event), unit.node)]
+        return [*before, ast.copy_location(call(LOG, event), unit.node)]
 
     def _attempt(self, unit: Unit, *, inner: bool) -> list[ast.stmt]:
         """The beginning of a ``try``, and the line in the log that stands for the rest of it."""
@@ -191,14 +190,14 @@ class Sending:
         sent = self._dependence.scanner.scan(values)
         self.substantial |= sent.substantial
         self.operand_reads |= sent.reads.keys()
-        names = [_local(number, k) for k in range(len(hoister.operands))]
+        names = [local(number, k) for k in range(len(hoister.operands))]
         event = [ast.Constant(number), *names]
         if described.state:
-            event.append(_bound_now(described.unsure))
+            event.append(bound_now(described.unsure))
         begun = self._block(tried, inner=inner) if tried else []
         computed = self._sent(unit, values, [])
-        made = _caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
-        log = _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+        made = caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
+        log = call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
         return [ast.copy_location(s, unit.node) for s in (*made, log)]
 
     def _attempted(self, site: ast.Try, tried: int, *, guarded: bool) -> Hoister:
@@ -218,7 +217,7 @@ class Sending:
         """The operands as the worker evaluates them, keys with a look at what they are."""
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
-            return [self._checked(o, by=_NUMBER) for o in operands]
+            return [self._checked(o, by=NUMBER) for o in operands]
         slotted = slot_keys(unit.node)
         if not operands or not (checked or slotted):
             return operands
@@ -227,7 +226,7 @@ class Sending:
         return [
             self._checked(o)
             if (text := ast.dump(o)) in keys
-            else self._checked(o, by=_SLOT)
+            else self._checked(o, by=SLOT)
             if text in slots
             else o
             for o in operands
@@ -253,12 +252,12 @@ class Sending:
         state = count + 1 if site.unsure else 0
         described = replace(site, operands=site.operands[:count], state=state)
         self.probes.add(len(self.sites))
-        event = [ast.Constant(len(self.sites)), *(_local(number, k) for k in range(count))]
+        event = [ast.Constant(len(self.sites)), *(local(number, k) for k in range(count))]
         if state:
-            event.append(_bound_now(site.unsure))
+            event.append(bound_now(site.unsure))
         self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
         self.described.append(described)
-        return _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+        return call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
 
     def _tried(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """Let the worker try what the kernel will evaluate, where the handlers are.
@@ -267,15 +266,13 @@ class Sending:
         object's identity. Under ``try`` a missing one has to raise in the worker.
         """
         trial = copied(unit.node)
-        hoister = Hoister(
-            self._dependence, lambda k: _local(number, k), fresh_only=self._fresh_only
-        )
+        hoister = Hoister(self._dependence, lambda k: local(number, k), fresh_only=self._fresh_only)
         hoister.statement(trial, guarded=unit.guarded)
         summand = self._number_of(unit)
         read, parts = [], []
         for whole, left in zip(operands_of(unit.node), operands_of(trial), strict=True):
             if whole is summand and not _is_local(left):
-                left = self._checked(left, by=_NUMBER)
+                left = self._checked(left, by=NUMBER)
             if may_fail(left) and not _is_replay(left):
                 read.append(whole)
                 parts.append(left)
@@ -291,17 +288,15 @@ class Sending:
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
         store = copied(unit.node)
-        hoister = Hoister(
-            self._dependence, lambda k: _local(number, k), fresh_only=self._fresh_only
-        )
+        hoister = Hoister(self._dependence, lambda k: local(number, k), fresh_only=self._fresh_only)
         hoister.statement(store)
         made: list[ast.stmt] = [
-            ast.Assign(targets=[_local(number, k, ast.Store())], value=value)
+            ast.Assign(targets=[local(number, k, ast.Store())], value=value)
             for k, value in enumerate(operands)
         ]
         for place in store_targets(store):
             augmented = ast.Constant(isinstance(store, ast.AugAssign))
-            made.append(_call(_KEEP, *_kept(place), augmented))
+            made.append(call(KEEP, *kept(place), augmented))
         return [*(ast.copy_location(s, unit.node) for s in made), store]
 
     def _number_of(self, unit: Unit) -> ast.expr | None:
@@ -310,7 +305,7 @@ class Sending:
             return None
         return number_checked(unit.node, self._dependence.knowledge)
 
-    def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
+    def _checked(self, key: ast.expr, *, by: str = KEY) -> ast.expr:
         return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
 
 
@@ -323,63 +318,11 @@ def _computed(number: int, operands: list[ast.expr], count: int) -> list[ast.stm
     made: list[ast.stmt] = []
     for k in range(count):
         if not _is_local(operands[k]):
-            made.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k]))
-            operands[k] = _local(number, k)
+            made.append(ast.Assign(targets=[local(number, k, ast.Store())], value=operands[k]))
+            operands[k] = local(number, k)
     return made
 
 
 def _is_replay(node: ast.expr) -> bool:
     """Whether this is a generator that the worker has exhausted."""
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == REPLAY
-
-
-def _caught(
-    number: int, work: list[ast.stmt], operands: list[ast.expr], bound: set[str]
-) -> list[ast.stmt]:
-    """In the worker: work and then operands, or what they raised and the operands that there are.
-
-    What handlers need is there whatever the work raises: names that it doesn't bind.
-    """
-    computed: list[ast.stmt] = []
-    without: list[ast.stmt] = []
-    for k, value in enumerate(operands, 1):
-        safe = isinstance(value, ast.Name) and value.id not in bound
-        computed.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=value))
-        other = copied(value) if safe else ast.Constant(None)
-        without.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=other))
-    caught = ast.Call(func=ast.Name(id=_CAUGHT, ctx=ast.Load()), args=[], keywords=[])
-    failure = _local(number, 0, ast.Store())
-    handler = ast.ExceptHandler(
-        type=None, name=None, body=[ast.Assign(targets=[failure], value=caught), *without]
-    )
-    nothing = ast.Assign(targets=[failure], value=ast.Constant(None))
-    attempt = ast.Try(body=[*work, *computed], handlers=[handler], orelse=[], finalbody=[])
-    return [nothing, attempt if attempt.body else ast.Pass()]
-
-
-def _bound_now(names: Iterable[str]) -> ast.expr:
-    """In the worker: the present values of private names."""
-    constant = ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
-    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=[constant], keywords=[])
-
-
-def _call(function: str, *arguments: ast.expr) -> ast.Expr:
-    name = ast.Name(id=function, ctx=ast.Load())
-    return ast.Expr(value=ast.Call(func=name, args=list(arguments), keywords=[]))
-
-
-def _local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
-    """In the worker: the variable that holds an operand of a mirrored store."""
-    return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
-
-
-def _kept(place: ast.expr) -> list[ast.expr]:
-    """The object that a mirrored store changes, and the key or attribute under which it does."""
-    assert isinstance(place, ast.Attribute | ast.Subscript)
-    owner = copied(place.value)
-    if isinstance(place, ast.Attribute):
-        return [owner, ast.Constant(place.attr), ast.Constant(True)]
-    key = copied(place.slice)
-    if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
-        key = key.elts[0]  # the slot as a whole
-    return [owner, key, ast.Constant(False)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,7 @@ from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
 
-__all__ = ["Slice", "SliceKind", "find_slices", "store_targets"]
+__all__ = ["Slice", "SliceKind", "accesses_in", "find_slices", "store_targets"]
 
 _DEFERRED: Final = (
     ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.GeneratorExp
@@ -194,9 +194,14 @@ def _columns(name: str, accesses: list[list[ast.AST]], stores: list[ast.expr]) -
 
 
 def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
-    """Each occurrence of a name, followed by the nodes around it, innermost first."""
+    """Each occurrence of a name in units, see `accesses_in`."""
     spelling = [unit for unit in units if name in unit.spelt]
-    for root in (part for unit in spelling for part in _own_parts(unit)):
+    return accesses_in((part for unit in spelling for part in _own_parts(unit)), name)
+
+
+def accesses_in(nodes: Iterable[ast.AST], name: str) -> Iterator[list[ast.AST]]:
+    """Each occurrence of a name, followed by the nodes around it, innermost first."""
+    for root in nodes:
         stack: list[list[ast.AST]] = [[root]]
         while stack:
             path = stack.pop()
