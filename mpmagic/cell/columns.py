@@ -60,7 +60,7 @@ class Columns:
     def names(self) -> set[str]:
         """The names on which it depends which columns these are."""
         nodes = walk(*self.read, *self.stored)
-        return {node.id for node in nodes if isinstance(node, ast.Name)}
+        return {node.id for node in nodes if isinstance(node, ast.Name)} - {"str"}
 
 
 def find_columns(accesses: Iterable[_Path], stores: list[ast.expr]) -> Columns | None:
@@ -144,6 +144,8 @@ def _is_plain(key: ast.expr) -> bool:
                 for v in values
                 if isinstance(v, ast.FormattedValue)
             )
+        case ast.Call(func=ast.Name(id="str"), args=[value], keywords=[]):
+            return _is_plain(value)
         case ast.Call(func=ast.Attribute(value=owner, attr=method), args=args, keywords=[]):
             return method in _TEXT_METHODS and all(map(_is_plain, (owner, *args)))
         case _:
@@ -159,4 +161,4 @@ def keys_of(keys: list[ast.expr], rows: list[dict[str, Any]]) -> set[Any]:
         Whatever one of the expressions raises.
     """
     codes = [compile(ast.Expression(key), "<key>", "eval") for key in keys]
-    return {eval(code, {"__builtins__": {}}, row) for code in codes for row in rows}
+    return {eval(code, {"__builtins__": {"str": str}}, row) for code in codes for row in rows}

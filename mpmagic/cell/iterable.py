@@ -44,6 +44,8 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     for name in sorted((_lazy_reads(iterable) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):
             continue
+        if name not in late and _names_columns(name, iterable, dependence):
+            continue
         if name not in late and _reads_other_columns(name, iterable, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
@@ -105,11 +107,30 @@ def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
     return all(_is_own_row(place, frame, dependence) for place in places)
 
 
+def _is_frame_type(kind: type | None) -> bool:
+    if kind is None:
+        return False
+    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
+def _names_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+    """Whether the loop is over the names of a frame's columns: those that it has when it begins."""
+    if not isinstance(iterable, ast.Name):
+        return False
+    node = ast.Name(id=name, ctx=ast.Load())
+    kind = dependence.knowledge.type_of(node)
+    # Of one that the cell makes the type is looked at when the loop is reached.
+    hidden = kind is None and dependence.knowledge.is_hidden(name)
+    if not hidden and not _is_frame_type(kind):
+        return False
+    places = stored_places(name, dependence)
+    return all(isinstance(p, ast.Subscript) and root_of(p) == name for p in places)
+
+
 def _reads_other_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
     """Whether the iterable is made of columns of a frame, and the loop stores into others."""
     value = dependence.knowledge.value(name)
-    kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
-    if value is not UNKNOWN and kind not in ("pandas.DataFrame", "builtins.dict"):
+    if value is not UNKNOWN and type(value) is not dict and not _is_frame_type(type(value)):
         return False
     read = find_columns(accesses_in([iterable], name), [])
     if read is None or not all(isinstance(key, ast.Constant) for key in read.read):

@@ -47,8 +47,8 @@ def why_columns_meet(slice_: Slice, loop: _Loop, sent: Mapping[str, Any]) -> str
         why = _why_not_texts(columns, value)
     else:
         why = _why_not_plain(columns, value) or _why_rows_meet(slice_, value, loop)
-    if not why and columns.measured and "len" in sent:
-        why = "`len` isn't Python's own"
+    if not why and ((columns.measured and "len" in sent) or "str" in sent):
+        why = "`len` or `str` isn't Python's own"
     return why or _why_keys_meet(columns, loop, sent)
 
 
@@ -115,6 +115,8 @@ def _is_row(row: ast.expr, name: str, frame: Any, loop: _Loop) -> bool:
     match row:
         case ast.Subscript(value=ast.Attribute(value=ast.Name(id=owner), attr="index")):
             return owner == name
+        case ast.Compare(left=ast.Subscript(value=ast.Name(id=owner)), ops=[_]):
+            return owner == name  # a mask
         case ast.Name(id=variable):
             return label_of(*loop, frame) == variable or _are_rows(variable, frame, loop)
         case _:
