@@ -97,6 +97,7 @@ class Dependence:
     units: list[Unit] = field(init=False)
     _order: list[Unit] = field(init=False)
     whole: Effects = field(init=False)
+    deleted: set[str] = field(init=False)
     flow: Flow = field(init=False)
     managers: Managers = field(init=False)
     kernel: dict[str, str] = field(init=False, default_factory=dict)
@@ -111,9 +112,10 @@ class Dependence:
         self.scanner = Scanner(self.knowledge, self.summaries)
         self.units = cut(self.body, self.scanner)
         self._order = [inner for unit in self.units for inner in unit.walk()]
-        self.whole = Effects()
+        self.whole, self.deleted = Effects(), set()
         for unit in self.every_unit():
             self.whole.absorb(unit.header)
+            self.deleted |= unit.deletes
 
     @property
     def items(self) -> set[str]:
@@ -131,11 +133,6 @@ class Dependence:
         """Names that each iteration has a copy of its own of, since the user says so."""
         shared = self.kernel.keys() | self.targets
         return self.whole.touched() & self.allowances.private - shared
-
-    @property
-    def deleted(self) -> set[str]:
-        """Names that the body unbinds itself (``del big``)."""
-        return set().union(*(unit.deletes for unit in self.every_unit()))
 
     def every_unit(self) -> list[Unit]:
         """All units in the order of the source, those inside others included."""

@@ -13,6 +13,7 @@ import copy
 from collections.abc import Callable
 from typing import Final
 
+from mpmagic.cell import tables
 from mpmagic.cell.aliasing import may_alias
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import bound_names
@@ -27,15 +28,10 @@ _SHALLOW: Final = frozenset(
 )
 _SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 
-# No values by themselves, or made in the kernel because of what they hold on to.
+# Made in the kernel because of what they hold on to.
+_DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set)
+# No values by themselves.
 _NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
-
-
-def _opens(node: ast.Call) -> bool:
-    """Whether a call gives an open file, which can't be sent."""
-    return (isinstance(node.func, ast.Name) and node.func.id == "open") or (
-        isinstance(node.func, ast.Attribute) and node.func.attr == "open"
-    )
 
 
 class Hoister:
@@ -49,6 +45,8 @@ class Hoister:
         Makes the kernel's expression for the operand of a given index.
     fresh_only
         Whether nothing may be sent that the kernel may hold too, see `aliasing.mutates_deeply`.
+    mirrored
+        Whether the worker stores the value too: one list then has to be one on both sides.
 
     Attributes
     ----------
@@ -59,7 +57,12 @@ class Hoister:
     """
 
     def __init__(
-        self, dependence: Dependence, operand: Callable[[int], ast.expr], *, fresh_only: bool
+        self,
+        dependence: Dependence,
+        operand: Callable[[int], ast.expr],
+        *,
+        fresh_only: bool,
+        mirrored: bool = False,
     ) -> None:
         self.operands: list[ast.expr] = []
         self._dependence = dependence
@@ -72,6 +75,7 @@ class Hoister:
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
         self._fresh_only = fresh_only
+        self._displays = (ast.Tuple,) if mirrored else _DISPLAYS
 
     def statement(self, node: ast.stmt, *, guarded: bool = False) -> ast.stmt:
         """The kernel's form of a commit; `guarded` where it runs only if shared state says so."""
@@ -204,9 +208,9 @@ class Hoister:
             return self._send(node) if self._is_private(node.id) else node
         if self._touches_kernel(node) or isinstance(node, _NEVER_WHOLE):
             return self._descend(node, guarded)
-        if isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Set) or self._is_own_path(node):
+        if isinstance(node, self._displays) or self._is_own_path(node):
             return self._descend(node, guarded)
-        if isinstance(node, ast.Call) and (self._is_shallow(node) or _opens(node)):
+        if isinstance(node, ast.Call) and (self._is_shallow(node) or self._stays(node)):
             return self._descend(node, guarded)
         if guarded or (self._fresh_only and may_alias(node, self._dependence)):
             return self._descend(node, guarded)
@@ -232,6 +236,12 @@ class Hoister:
         while isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
         return isinstance(node, ast.Name) and not self._is_private(node.id)
+
+    def _stays(self, node: ast.Call) -> bool:
+        """Whether a worker couldn't send what a call makes."""
+        func = node.func
+        opens = isinstance(func, ast.Attribute) and func.attr == "open"
+        return opens or tables.makes_what_stays(self._dependence.knowledge.resolve(func))
 
     def _is_shallow(self, node: ast.Call) -> bool:
         """Whether a call hands out parts of what the kernel holds, and does little else.

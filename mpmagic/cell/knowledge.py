@@ -75,6 +75,8 @@ class Knowledge:
         self._hidden: dict[str, type | None] = dict.fromkeys(hidden)
         # Whether all items of the loop are immutable: taken for granted until they can be seen.
         self.items_immutable = True
+        # Names of the loop's target whose values can't travel to a worker, with their types.
+        self.staying: Mapping[str, str] = {}
         # Whether state may be sliced: until the slots can be seen to meet.
         self.slicing = True
         self.definitions: dict[str, ast.FunctionDef] = {}

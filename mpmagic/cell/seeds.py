@@ -17,7 +17,14 @@ from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.unit import Unit
 
-__all__ = ["seed_carried", "seed_deleted", "seed_element", "seed_mutated", "walk_flow"]
+__all__ = [
+    "seed_carried",
+    "seed_deleted",
+    "seed_element",
+    "seed_mutated",
+    "seed_staying",
+    "walk_flow",
+]
 
 
 def walk_flow(dependence: Dependence) -> None:
@@ -45,6 +52,12 @@ def seed_carried(dependence: Dependence) -> None:
         apart = dependence.allowances.local | dependence.allowances.private
         if name in dependence.whole.binds and name not in apart:
             dependence.kernel[name] = _carried(dependence, name, line)
+
+
+def seed_staying(dependence: Dependence) -> None:
+    """Names of the target whose values can't travel to a worker."""
+    for name, kind in dependence.knowledge.staying.items():
+        dependence.kernel.setdefault(name, f"`{name}`, an item ({kind}), can't go to a worker")
 
 
 def seed_deleted(dependence: Dependence) -> None:
@@ -123,7 +136,8 @@ def _closes_figures(dependence: Dependence) -> bool:
 def seed_element(dependence: Dependence) -> None:
     """Nothing but its element may touch the kernel in a comprehension."""
     for name, why in dependence.kernel.items():
-        line = dependence.whole.mutates[name].line if name in dependence.whole.mutates else 0
+        mutation = dependence.whole.mutates.get(name)
+        line = mutation.line if mutation is not None else dependence.target.lineno
         raise dependence.unsplittable(Refusal(line, name, why))
     for unit in dependence.every_unit():
         if unit.node is dependence.element:

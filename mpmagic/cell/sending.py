@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 from mpmagic.cell.ahead import skips
@@ -133,7 +134,7 @@ class Sending:
     def _site(self, unit: Unit) -> list[ast.stmt]:
         """The line in the log that stands for a commit; a mirrored one is made here too."""
         number = len(self.sites)
-        hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
+        hoister = self._hoister(unit, operand)
         checked = [copied(key) for key in self._dependence.checked_keys.get(unit, ())]
         site = unannotated(copied(unit.node))
         node = hoister.statement(site, guarded=unit.guarded)
@@ -211,6 +212,11 @@ class Sending:
         site.body.insert(0, first)
         return hoister
 
+    def _hoister(self, unit: Unit, operand: Callable[[int], ast.expr]) -> Hoister:
+        return Hoister(
+            self._dependence, operand, fresh_only=self._fresh_only, mirrored=unit.mirrored
+        )
+
     def _sent(
         self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
     ) -> list[ast.expr]:
@@ -266,7 +272,7 @@ class Sending:
         object's identity. Under ``try`` a missing one has to raise in the worker.
         """
         trial = copied(unit.node)
-        hoister = Hoister(self._dependence, lambda k: local(number, k), fresh_only=self._fresh_only)
+        hoister = self._hoister(unit, lambda k: local(number, k))
         hoister.statement(trial, guarded=unit.guarded)
         summand = self._number_of(unit)
         read, parts = [], []
@@ -288,7 +294,7 @@ class Sending:
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
         store = copied(unit.node)
-        hoister = Hoister(self._dependence, lambda k: local(number, k), fresh_only=self._fresh_only)
+        hoister = self._hoister(unit, lambda k: local(number, k))
         hoister.statement(store)
         made: list[ast.stmt] = [
             ast.Assign(targets=[local(number, k, ast.Store())], value=value)

@@ -10,7 +10,14 @@ from mpmagic.cell.compound import check_compound
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.refusing import refuse_at_once, refuse_breaks, refuse_partly_taken_back
-from mpmagic.cell.seeds import seed_carried, seed_deleted, seed_element, seed_mutated, walk_flow
+from mpmagic.cell.seeds import (
+    seed_carried,
+    seed_deleted,
+    seed_element,
+    seed_mutated,
+    seed_staying,
+    walk_flow,
+)
 from mpmagic.cell.sliced import keep_sliced, seed_sliced
 from mpmagic.cell.unit import Stage, Unit
 
@@ -29,6 +36,7 @@ def staged(dependence: Dependence) -> Dependence:
     walk_flow(dependence)
     seed_carried(dependence)
     seed_deleted(dependence)
+    seed_staying(dependence)
     seed_sliced(dependence)
     seed_mutated(dependence)
     if dependence.element is not None:

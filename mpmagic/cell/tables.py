@@ -106,6 +106,13 @@ _NOT_DRAWS: Final = frozenset(
 )
 
 # Library functions that mutate arguments, by position.
+_MAKING_WHAT_STAYS: Final = frozenset(
+    {"_io.open", "io.open", "gzip.open", "bz2.open", "lzma.open", "tempfile.NamedTemporaryFile",
+     "tempfile.TemporaryFile", "_thread.allocate_lock", "_thread.lock", "_thread.RLock",
+     "threading.RLock", "threading.Lock", "socket.socket", "socket.create_connection",
+     "_sqlite3.connect", "sqlite3.connect"}
+)  # fmt: skip
+
 _MUTATED_ARGUMENTS: Final[dict[str, tuple[int, ...]]] = {
     "builtins.next": (0,),
     "builtins.setattr": (0,),
@@ -216,6 +223,11 @@ def qualified_name(function: Any) -> str:
     name = getattr(function, "__name__", None)
     module = getattr(function, "__module__", None)
     return f"{module}.{name}" if isinstance(name, str) and isinstance(module, str) else ""
+
+
+def makes_what_stays(function: Any) -> bool:
+    """Whether what a function makes can't travel between processes: a file, a lock."""
+    return qualified_name(function) in _MAKING_WHAT_STAYS
 
 
 def mutated_arguments(function: Any) -> tuple[int, ...]:

@@ -76,6 +76,12 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     StaysInKernel
         If it can't be.
     """
+    source.side.namespace = cell.namespace
+    try:
+        source.look()
+    except Exception as error:
+        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
+        raise StaysInKernel(reason) from error
     try:
         return _admit(planned, iterable, source, cell, slicing=True)
     except _SlotsMeet as reason:
@@ -88,11 +94,14 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
 def _admit(
     planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, *, slicing: bool
 ) -> Admitted:
-    dependence, split = _split_again(planned, iterable, cell, slicing=slicing)
+    knowledge = Knowledge(cell.namespace)
+    knowledge.items_immutable = _items_immutable(iterable)
+    knowledge.staying = source.staying
+    knowledge.slicing = slicing
+    dependence, split = _split_again(planned, knowledge, cell)
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
     _check_iterator(planned.loop, cell.namespace)
-    source.side.namespace = cell.namespace
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()
@@ -116,11 +125,8 @@ def _admit(
 
 
 def _split_again(
-    planned: PlannedLoop, iterable: Any, cell: CellContext, *, slicing: bool
+    planned: PlannedLoop, knowledge: Knowledge, cell: CellContext
 ) -> tuple[Dependence, SplitLoop]:
-    knowledge = Knowledge(cell.namespace)
-    knowledge.items_immutable = _items_immutable(iterable)
-    knowledge.slicing = slicing
     try:
         dependence, split, _ = split_loop(
             planned.loop, knowledge, cell.options.allowances, cell.filename, element=planned.element

@@ -27,7 +27,7 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool.codeobject import DISPATCH_TABLE
 
-__all__ = ["Encoder", "Packed", "ReferringEncoder", "Side", "decode", "digest"]
+__all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
 _IN_BAND_BELOW: Final = 4096
 """Bytes under which a buffer isn't worth a place of its own."""
@@ -181,28 +181,6 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
         if identifier is not None:
             self._side.class_ids.add(identifier)
-
-
-class ReferringEncoder(Encoder):
-    """Sends places instead of objects that the other side has, wherever they are met.
-
-    pickle asks an encoder's reducer nothing about lists, dictionaries and sets.
-
-    Parameters
-    ----------
-    side
-        This side.
-    places
-        By identity, what `decode` is to ask its `find` for.
-    """
-
-    def __init__(self, side: Side, places: Mapping[int, Any]) -> None:
-        super().__init__(side, by_reference=True)
-        self._places = places
-
-    def persistent_id(self, obj: Any) -> Any:
-        """The place of an object that the other side has; None for all others."""
-        return self._places.get(id(obj))
 
 
 def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,9 @@ from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
+from mpmagic.run.identity import find
 from mpmagic.run.live import Early
-from mpmagic.run.log import Chunk, Log, Same
+from mpmagic.run.log import Chunk, Log
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
@@ -54,6 +56,23 @@ class Flight:
     log: Log
     early: Early
     counted: bool = False
+
+
+class _Roots(Mapping[str | int, Any]):
+    """The kernel's own of what a chunk's worker was sent: captured values and items."""
+
+    def __init__(self, captured: Mapping[str, Any], items: Sequence[Any]) -> None:
+        self._captured, self._items = captured, items
+
+    def __getitem__(self, root: str | int) -> Any:
+        return self._captured[root] if isinstance(root, str) else self._items[root]
+
+    def __iter__(self) -> Iterator[str | int]:
+        yield from self._captured
+        yield from range(len(self._items))
+
+    def __len__(self) -> int:
+        return len(self._captured) + len(self._items)
 
 
 class Dispatch:
@@ -108,6 +127,7 @@ class Dispatch:
             seed=cell.options.seed,
             speculates=split.speculates,
             fresh=tuple(sorted(split.fresh)),
+            mirrors=bool(split.slices),
             sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
             modules=admitted.modules,
         )
@@ -151,19 +171,14 @@ class Dispatch:
             died.args = (f"{died} The iterations before are committed.",)
             raise
         try:
-            log: Log = decode(packed, self._source.side, partial(self._original, flight.batch))
+            roots = _Roots(self._source.side.captured, flight.batch.items)
+            log: Log = decode(packed, self._source.side, lambda place: find(place, roots))
         except Exception as error:
             raise UnsendableValue(
                 f"a result of iteration {flight.first} and those after it can't be unpickled "
                 f"({type(error).__name__}: {error}); the iterations before it are committed"
             ) from error
         return log
-
-    def _original(self, batch: Batch, same: Same) -> Any:
-        """The kernel's own object for what the worker had a copy of."""
-        if same.name is not None:
-            return self._source.side.captured[same.name]
-        return batch.items[same.index]
 
     def _learn(self, flight: Flight) -> None:
         if not flight.counted:

@@ -35,18 +35,18 @@ class Place(NamedTuple):
 
     Attributes
     ----------
-    name
-        The captured name from which it is reached.
+    root
+        What it is reached from: a captured name, or an item by its number in the chunk.
     steps
         The way from there: items, attributes, and places in arrays of objects.
     """
 
-    name: str
+    root: str | int
     steps: tuple[_Step, ...] = ()
 
-    def find(self, captured: Mapping[str, Any]) -> Any:
+    def find(self, roots: Mapping[Any, Any]) -> Any:
         """The object that stands there on this side."""
-        value = captured[self.name]
+        value = roots[self.root]
         for kind, key in self.steps:
             if kind == "attribute":
                 value = _attribute(value, key)
@@ -75,26 +75,26 @@ class View(NamedTuple):
     dtype: Any
     writeable: bool
 
-    def find(self, captured: Mapping[str, Any]) -> Any:
+    def find(self, roots: Mapping[Any, Any]) -> Any:
         """The same view of this side's array."""
         import numpy as np
 
-        base = self.place.find(captured)
+        base = self.place.find(roots)
         buffer = base if base.flags.c_contiguous else base.T
         view = np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
         view.flags.writeable = self.writeable and view.flags.writeable
         return view
 
 
-def find(sent: tuple[Any, ...], captured: Mapping[str, Any]) -> Any:
+def find(sent: tuple[Any, ...], roots: Mapping[Any, Any]) -> Any:
     """What stands at a place on this side.
 
     Parameters
     ----------
     sent
         The fields of a `Place` or a `View`: plain tuples, since there may be many.
-    captured
-        This side's captured values.
+    roots
+        This side's captured values by name, and its items by number.
 
     Raises
     ------
@@ -103,13 +103,17 @@ def find(sent: tuple[Any, ...], captured: Mapping[str, Any]) -> Any:
     """
     try:
         if len(sent) == 2:
-            return Place(*sent).find(captured)
-        return View(Place(*sent[0]), *sent[1:]).find(captured)
+            return Place(*sent).find(roots)
+        return View(Place(*sent[0]), *sent[1:]).find(roots)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
-        name = sent[0] if len(sent) == 2 else sent[0][0]
+        root = sent[0] if len(sent) == 2 else sent[0][0]
         raise UnsendableValue(
-            f"a result holds a part of `{name}` that the notebook's own hasn't got"
+            f"a result holds a part of {_called(root)} that the notebook's own hasn't got"
         ) from error
+
+
+def _called(root: str | int) -> str:
+    return f"`{root}`" if isinstance(root, str) else "an item"
 
 
 def _attribute(owner: Any, name: str) -> Any:
@@ -117,13 +121,24 @@ def _attribute(owner: Any, name: str) -> Any:
     return space[name] if name in space else getattr(owner, name)
 
 
+class _Root(NamedTuple):
+    """What an object is reached from that is part of no other."""
+
+    root: str | int
+
+
 class Places:
-    """The mutable objects that can be reached from captured values.
+    """The mutable objects that can be reached from what was sent.
 
     Parameters
     ----------
-    captured
-        The values by name, as they were sent.
+    roots
+        The captured values by name, or a chunk's items by number.
+    deep
+        Whether their parts have places too: not where the work stores into them, since what
+        stands there in the worker isn't yet what stands there in the kernel.
+    more
+        Places to which these are added.
 
     Attributes
     ----------
@@ -133,36 +148,41 @@ class Places:
     True if there is more than functions and classes, which travel by reference anyway.
     """
 
-    def __init__(self, captured: Mapping[str, Any]) -> None:
-        # Each object's own step, and the object or the name that it is reached from; the object
+    def __init__(
+        self, roots: Mapping[Any, Any], *, deep: bool = True, more: Places | None = None
+    ) -> None:
+        # Each object's own step, and the object or the root that it is reached from; the object
         # itself, so that nothing else gets its identity.
-        self._reached: dict[int, tuple[int | str | None, _Step, Any]] = {}
-        self.arrays: list[Any] = []
-        self.buffers: list[Any] = []
-        self._data = False
-        for name, value in captured.items():
-            self._walk(name, value)
+        self._reached: dict[int, tuple[Any, _Step, Any]] = {}
+        self._deep, self._more = deep, more
+        self.arrays: list[Any] = list(more.arrays) if more is not None else []
+        self.buffers: list[Any] = list(more.buffers) if more is not None else []
+        self._data = bool(more)
+        for root, value in roots.items():
+            self._walk(_Root(root), value)
 
     def __bool__(self) -> bool:
         return self._data
 
     def __contains__(self, obj: object) -> bool:
-        return id(obj) in self._reached
+        return id(obj) in self._reached or (self._more is not None and obj in self._more)
 
     def of(self, obj: Any) -> Place:
         """The place of an object that is here."""
+        if id(obj) not in self._reached and self._more is not None:
+            return self._more.of(obj)
         steps: list[_Step] = []
-        at: int | str | None = id(obj)
+        at: Any = id(obj)
         while isinstance(at, int):
             at, step, _ = self._reached[at]
             steps.append(step)
         if at is None:
             kind = type(obj).__name__
             raise UnsendableValue(f"it holds the notebook's own {kind} from inside a set or a key")
-        return Place(at, tuple(reversed(steps[:-1])))
+        return Place(at.root, tuple(reversed(steps[:-1])))
 
-    def _walk(self, name: str, value: Any) -> None:
-        open_: list[tuple[Any, int | str | None, _Step]] = [(value, name, ("item", None))]
+    def _walk(self, root: _Root, value: Any) -> None:
+        open_: list[tuple[Any, Any, _Step]] = [(value, root, ("item", None))]
         while open_:
             item, parent, step = open_.pop()
             if id(item) in self._reached or is_inert(item):
@@ -173,7 +193,8 @@ class Places:
                 self.arrays.append(item)
             elif isinstance(item, _BUFFERS) and len(item):
                 self.buffers.append(item)
-            open_ += _parts(item)
+            if self._deep:
+                open_ += _parts(item)
 
 
 def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
@@ -233,14 +254,14 @@ def _attribute_names(item: Any) -> Iterator[str]:
 
 
 class SharingEncoder(Encoder):
-    """Pickles a result; what it shares with captured values goes as its place.
+    """Pickles a result; what it shares with what was sent goes as its place.
 
     Parameters
     ----------
     side
         The worker's side.
     places
-        Of the captured values.
+        Of what was sent.
     """
 
     def __init__(self, side: Side, places: Places) -> None:
@@ -258,11 +279,13 @@ class SharingEncoder(Encoder):
         return None
 
     def _refuse_view(self, base: Any) -> NoReturn:
-        name = self._places.of(base).name
-        raise UnsendableValue(f"it is a view of `{name}`, of which a worker has a copy")
+        called = _called(self._places.of(base).root)
+        raise UnsendableValue(f"it is a view of {called}, of which a worker has a copy")
 
     def _view(self, shown: Any) -> tuple[Any, ...] | None:
         numpy = sys.modules["numpy"]
+        if shown.base is None:
+            return None  # its memory is its own
         for buffer in self._places.buffers:
             if numpy.may_share_memory(shown, numpy.frombuffer(buffer, "u1")):
                 self._refuse_view(buffer)

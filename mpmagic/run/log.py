@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 __all__ = ["FILTERED", "LOST", "RAISE", "RECORD", "SIGNALS", "TEXT", "UNBOUND", "UNSENDABLE",
-           "WARN", "Chunk", "Log", "Lost", "Same"]  # fmt: skip
+           "WARN", "Chunk", "Log", "Lost"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -56,22 +56,6 @@ class _Unbound(Lost):
 
 LOST: Final = Lost()
 UNBOUND: Final = _Unbound()
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """The place of a value of which the kernel has the original.
-
-    Attributes
-    ----------
-    index
-        Of the item in its chunk.
-    name
-        Of the captured value; None for an item.
-    """
-
-    index: int = 0
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import re
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -28,7 +28,7 @@ from mpmagic.run.codec import Encoder, Side, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log, Same
+from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
@@ -61,7 +61,7 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
-        self._source = ItemSource(iterable)
+        self._source = ItemSource(iterable, self._planned.loop.target)
         try:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
@@ -173,22 +173,11 @@ class LoopRun:
             self._report.iterations += self._index + 1
             self._report.chunks += 1
             self._report.work += log.seconds
-            self._temporaries.chunk_done(log, self._own(flight), self._skipped)
+            self._temporaries.chunk_done(log, self._skipped)
             if self._broken:
                 return
         play(self._source.ended_with)
         self._failure = self._source.failure
-
-    def _own(self, flight: Flight) -> Callable[[Any], Any]:
-        """Gives the kernel's own object for what the worker had a copy of."""
-        captured = self._admitted.captured.values
-
-        def resolve(value: Any) -> Any:
-            if type(value) is not Same:
-                return value
-            return flight.batch.items[value.index] if value.name is None else captured[value.name]
-
-        return resolve
 
     def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
         items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
@@ -288,21 +277,21 @@ class LoopRun:
         inbox.leave_user_code()
         self._report.wall = perf_counter() - self._began
         if self._log is not None:
-            self._stop_within(self._log, self._own(self._flight))
+            self._stop_within(self._log)
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
         if checked:
             self._check_captured()
 
-    def _stop_within(self, log: Log, own: Callable[[Any], Any]) -> None:
+    def _stop_within(self, log: Log) -> None:
         """The loop ended inside a chunk: by a commit, or where its log ends."""
         self._report.iterations += max(self._index, 0)
         ended = self._event is not None and self._event[0] < 0
         if ended and not self._admitted.split.speculates:
-            self._temporaries.chunk_done(log, own, self._skipped)
+            self._temporaries.chunk_done(log, self._skipped)
         else:
             finished = max(self._index, 0)
-            self._temporaries.stopped(log, finished, self._event, own, self._skipped)
+            self._temporaries.stopped(log, finished, self._event, self._skipped)
 
     def _is_the_cells(self, error: BaseException) -> bool:
         """Whether the cell's own code raised: what the work changed by then must not be lost."""

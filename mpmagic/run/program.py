@@ -52,6 +52,8 @@ class ProgramSource:
         Whether the work goes on after what the kernel may skip.
     sliced
         Captured names into whose slots the work stores.
+    mirrors
+        Whether it stores into what was sent at all, as the commits will.
     fresh
         Captured names of which each iteration has a copy of its own.
     modules
@@ -70,6 +72,7 @@ class ProgramSource:
     seed: int | None = None
     speculates: bool = False
     sliced: tuple[str, ...] = ()
+    mirrors: bool = False
     fresh: tuple[str, ...] = ()
     modules: tuple[ModuleState, ...] = ()
 
@@ -86,8 +89,6 @@ class Program:
 
     Attributes
     ----------
-    places
-        Of the captured values, once a call's result may share some of them.
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
@@ -111,7 +112,7 @@ class Program:
             for name in self.source.fresh
             if name in self.side.captured
         }
-        self.places: Places | None = None
+        self._places: Places | None = None
         _keep_source(self.source.filename, self.source.text)
 
     def enter(self) -> None:
@@ -123,6 +124,15 @@ class Program:
             adopt(self.source.modules)
             self.module_watch = ModuleWatch(self.source.modules)
             _entered = self
+
+    @property
+    def places(self) -> Places:
+        """Of the captured values, those apart that each worker or each iteration has its own of."""
+        if self._places is None:
+            apart = {*self.source.own, *self.source.fresh}
+            shared = {n: v for n, v in self.side.captured.items() if n not in apart}
+            self._places = Places(shared, deep=not self.source.mirrors)
+        return self._places
 
     def begin_chunk(self) -> None:
         """Forget what the chunk before has bound."""

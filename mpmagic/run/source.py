@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
+from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
@@ -56,6 +58,8 @@ class ItemSource:
     ----------
     iterable
         What the loop iterates over.
+    target
+        What it binds its items to.
     side
         The kernel's side, by which items are packed.
 
@@ -67,12 +71,15 @@ class ItemSource:
         The exception that the iterable raised, when it has been reached.
     modules
         Names of modules whose functions and classes are among the items that were seen.
+    staying
+        Names of the target whose values can't travel, with their types, once the first item has
+        been pulled: workers get items without them.
     known
         Those modules of the user's that the workers have as the kernel has them.
     """
 
-    def __init__(self, iterable: Any) -> None:
-        self._iterable = iterable
+    def __init__(self, iterable: Any, target: ast.expr) -> None:
+        self._iterable, self._target = iterable, target
         self.iterator: Iterator[Any] = iter(iterable)
         self.remaining = length_of(iterable)
         self.failure: BaseException | None = None
@@ -82,6 +89,8 @@ class ItemSource:
         # Items with what pulling them wrote and, of an iterable that runs code, their pickle.
         self._waiting: list[_Waiting] = []
         self._done = False
+        self._begun = False
+        self.staying: dict[str, str] = {}
         self._recent: dict[int, Callable[[], Any]] = {}
         self.side = Side({})
         self.modules = modules_of(iterable)
@@ -123,16 +132,17 @@ class ItemSource:
 
     def _packed(self, taken: list[_Waiting]) -> Batch | None:
         items = [item for item, _, _ in taken]
-        mutable = not all(is_inert(item) for item in items)
+        sent = [self._sent(item) for item in items]
+        mutable = not all(map(is_inert, sent))
         packed: Any = [alone for _, _, alone in taken]
         if self.inert or not mutable:
             encoder = Encoder(self.side, by_reference=True)
             try:
-                packed = encoder.encode(items)
+                packed = encoder.encode(sent)
                 self._check_globals(encoder)
             except Exception as error:
-                sound = _first_that_fails(items, self.side)
-                if sound == len(items):
+                sound = _first_that_fails(sent, self.side)
+                if sound == len(sent):
                     raise
                 self._waiting = taken
                 self._end_at(sound, error)
@@ -140,6 +150,14 @@ class ItemSource:
         preludes = {i: prelude for i, (_, prelude, _) in enumerate(taken) if prelude}
         self._count_down(len(taken))
         return Batch(items, packed, preludes, last=self.exhausted, mutable=mutable)
+
+    def _sent(self, item: Any) -> Any:
+        return masked(self._target, item, self.staying) if self.staying else item
+
+    def look(self) -> None:
+        """Pull the first item, and see which names of the target stay in the kernel."""
+        if self._range is None:
+            self._look_ahead(1)
 
     def global_names(self) -> set[str]:
         """Globals of the notebook's functions among the items that can be seen already."""
@@ -163,9 +181,9 @@ class ItemSource:
         meanwhile: while the loop may still stay in the kernel, only the first item is pulled.
         """
         containers = list(containers_of(self._iterable)) if self.inert else []
-        if not containers or containers[0] is not self._iterable:
-            self._look_ahead(1)
-        pulled = [item for item, _, _ in self._waiting]
+        pulled = [self._sent(item) for item, _, _ in self._waiting]
+        if self.staying:
+            return pulled
         return pulled + [i for c in containers for i in itertools.islice(c, _SEEN)]
 
     def _check_globals(self, encoder: Encoder) -> None:
@@ -223,6 +241,9 @@ class ItemSource:
     def _take(self, item: Any, prelude: list[tuple[Any, ...]]) -> None:
         """Let an item wait; of an iterable that runs code of the user's, packed at once."""
         self._waiting.append((item, prelude, None))
+        if not self._begun:
+            self._begun = True
+            self.staying = staying_names(self._target, item, self.side)
         if self.inert:
             return
         for part in item if type(item) is tuple else (item,):
@@ -233,10 +254,11 @@ class ItemSource:
                 )
         # The iterable may change it when it goes on, one buffer that it yields again.
         encoder = Encoder(self.side, by_reference=True)
-        packed = encoder.encode([item])
+        sent = self._sent(item)
+        packed = encoder.encode([sent])
         self._check_modules(encoder)
         self._waiting[-1] = item, prelude, packed
-        if not is_inert(item):
+        if not is_inert(sent):
             self._check_new(item)
 
     def _end_at(self, index: int, error: Exception) -> None:

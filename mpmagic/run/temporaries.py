@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mpmagic.cell.split import SplitLoop
@@ -12,7 +12,6 @@ from mpmagic.run.placeholder import Placeholder
 __all__ = ["Temporaries"]
 
 _Event = tuple[Any, ...]
-_Own = Callable[[Any], Any]
 
 
 class Temporaries:
@@ -38,29 +37,26 @@ class Temporaries:
         self._speculates = split.speculates
         self._values: dict[str, Any] = {}
 
-    def chunk_done(self, log: Log, own: _Own, skipped: Mapping[int, _Event]) -> None:
+    def chunk_done(self, log: Log, skipped: Mapping[int, _Event]) -> None:
         """All iterations of a chunk have been committed, or all up to where its log ends.
 
         Parameters
         ----------
         log
             The chunk's log.
-        own
-            Gives the kernel's own object for what the worker had a copy of.
         skipped
             For each iteration whose rest a commit has skipped, that commit's event.
         """
         last = len(log.snapshots)
-        self._finish(log, last, own, skipped)
+        self._finish(log, last, skipped)
         if last - 1 not in skipped:
-            self._values |= {name: own(value) for name, value in log.finals.items()}
+            self._values |= log.finals
 
     def stopped(
         self,
         log: Log,
         finished: int,
         event: _Event | None,
-        own: _Own,
         skipped: Mapping[int, _Event],
     ) -> None:
         """The loop ended in a chunk's iteration `finished`, at the commit of `event`.
@@ -70,13 +66,13 @@ class Temporaries:
         """
         if not self._names:
             return
-        self._finish(log, finished, own, skipped)
+        self._finish(log, finished, skipped)
         if event is None:
             return
         if event[0] < 0:
-            self._take_snapshot(log, finished, self._names, own)
+            self._take_snapshot(log, finished, self._names)
         else:
-            self._take_at_site(log, finished, event, own)
+            self._take_at_site(log, finished, event)
 
     def write(self, namespace: dict[str, Any]) -> None:
         """Bind the names in the notebook."""
@@ -88,34 +84,34 @@ class Temporaries:
         for name in self._deleted - self._values.keys():
             namespace.pop(name, None)
 
-    def _finish(self, log: Log, count: int, own: _Own, skipped: Mapping[int, _Event]) -> None:
+    def _finish(self, log: Log, count: int, skipped: Mapping[int, _Event]) -> None:
         """Take the values that a chunk's first `count` iterations have left."""
         if not self._names:
             return
         for index in range(0 if self._speculates else max(count - 1, 0), count):
             if index in skipped:
-                self._take_at_site(log, index, skipped[index], own)
+                self._take_at_site(log, index, skipped[index])
             else:
-                self._take_snapshot(log, index, self._names, own)
+                self._take_snapshot(log, index, self._names)
 
-    def _take_at_site(self, log: Log, index: int, event: _Event, own: _Own) -> None:
+    def _take_at_site(self, log: Log, index: int, event: _Event) -> None:
         """Take what iteration `index` has bound before a commit."""
         site = self._sites[event[0]]
         if index < len(log.snapshots):
-            self._take_snapshot(log, index, site.before, own)
+            self._take_snapshot(log, index, site.before)
         else:
             # The chunk's last iteration: what it left are the finals.
             for name in site.before & log.finals.keys():
-                self._values[name] = own(log.finals[name])
+                self._values[name] = log.finals[name]
         if site.state:
-            self._take(zip(site.unsure, event[site.state], strict=True), site.unsure, own)
+            self._take(zip(site.unsure, event[site.state], strict=True), site.unsure)
         else:
             self._values |= dict.fromkeys(site.unsure, LOST)
 
-    def _take_snapshot(self, log: Log, index: int, wanted: Collection[str], own: _Own) -> None:
-        self._take(zip(self._names, log.snapshots[index], strict=True), wanted, own)
+    def _take_snapshot(self, log: Log, index: int, wanted: Collection[str]) -> None:
+        self._take(zip(self._names, log.snapshots[index], strict=True), wanted)
 
-    def _take(self, values: Iterable[tuple[str, Any]], wanted: Collection[str], own: _Own) -> None:
+    def _take(self, values: Iterable[tuple[str, Any]], wanted: Collection[str]) -> None:
         for name, value in values:
             if name in wanted and value is not UNBOUND:
-                self._values[name] = own(value)
+                self._values[name] = value

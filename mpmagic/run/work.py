@@ -6,6 +6,7 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
@@ -14,12 +15,13 @@ from typing import Any
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
-from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
+from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.identity import Places, SharingEncoder
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
-from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log, Same
+from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
@@ -87,13 +89,7 @@ class _Recorder:
         self._failed: BaseException | None = None
         self._journal = Journal()
         self._refused = ""
-        apart = {*program.source.own, *program.source.fresh}
-        captured = {n: v for n, v in program.side.captured.items() if n not in apart}
-        self._originals = {id(v): Same(name=n) for n, v in captured.items() if not is_inert(v)}
-        if not isinstance(items, range):
-            self._originals |= {
-                id(v): Same(index=i) for i, v in enumerate(items) if not is_inert(v)
-            }
+        self._places: Places | None = None
 
     def run(self) -> Packed:
         program, log = self._program, self._log
@@ -220,12 +216,18 @@ class _Recorder:
         return self._sure(pack_caught, error, self._program)  # type: ignore[no-any-return]
 
     def _if_small(self, value: Any) -> Any:
-        return value if is_inert(value) and small_or_lost(value) is value else self._own(value)
+        """The value, if the kernel has the original or if it is small."""
+        return value if not is_inert(value) and value in self._own() else small_or_lost(value)
 
-    def _own(self, value: Any) -> Any:
-        """What stands for the value where the kernel has the original; else a small value."""
-        same = None if is_inert(value) else self._originals.get(id(value))
-        return small_or_lost(value) if same is None else same
+    def _own(self) -> Places:
+        """The places of what the kernel has the originals of."""
+        if self._places is None:
+            program, items = self._program, self._items
+            self._places = program.places
+            if not isinstance(items, range) and not all(map(is_inert, items)):
+                deep = not program.source.mirrors
+                self._places = Places(dict(enumerate(items)), deep=deep, more=program.places)
+        return self._places
 
     def _drain(self, generator: Iterator[Any]) -> Drained:
         elements: list[Any] = []
@@ -249,9 +251,7 @@ class _Recorder:
         wanted = [n for n in source.private if everything or n not in source.certain]
         for name in wanted:
             if name in namespace:
-                value = namespace[name]
-                same = None if is_inert(value) else self._originals.get(id(value))
-                self._log.finals[name] = value if same is None else same
+                self._log.finals[name] = namespace[name]
 
     def _pack(self) -> Packed:
         try:
@@ -264,8 +264,10 @@ class _Recorder:
         """Sends what the kernel has the original of as that, if results can hold such a thing."""
         side = self._program.side
         operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
-        if self._originals and not all(map(is_inert, operands)):
-            return ReferringEncoder(side, self._originals)
+        values = itertools.chain(operands, self._log.finals.values())
+        may_share = self._places is not None or not all(map(is_inert, values))
+        if may_share and (places := self._own()):
+            return SharingEncoder(side, places)
         return Encoder(side, by_reference=True)
 
     def _set_aside(self) -> None:
@@ -285,7 +287,7 @@ class _Recorder:
         if is_inert(value):
             return ""
         try:
-            Encoder(self._program.side, by_reference=True).encode(value)
+            self._encoder().encode(value)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         return ""

@@ -67,6 +67,7 @@ out, other, seen, d, e = [], [7], set(), {}, {1: 2}
 counts, groups = collections.Counter(), collections.defaultdict(list)
 acc, total, best, arg, prev, calls, factor, text = 0, 0.5, -1, None, 0, 0, 3, ""
 box, arr, slots = Box(10), np.zeros(8), [1, 2, 3, 4, 5, 6, 7, 8]
+table, lookup = [[0], [1], [2, 3]], {0: [1], 1: 2, 2: (3,), 4: 0.5}
 nested = {"a": [1], "b": {"c": [2]}}
 it = iter(range(200))
 buf = io.StringIO()
@@ -136,6 +137,10 @@ COMMITS = (
     "factor = {e} % 5",
     "seen.discard({e})",
     "e.update({{{e}: {e}}})",
+    "out.append(table[{e} % 4])",
+    "out.append((lookup[{e} % 6], {e}))",
+    "d[{e}] = table[{e} % 5]",
+    "acc += table[{e} % 4][0]",
 )
 
 RARE_COMMITS = (
@@ -392,7 +397,7 @@ class _Writer:
         return text
 
     def _try(self, scope: Scope) -> str:
-        error = self._pick(("ValueError", "KeyError", "Exception"))
+        error = self._pick(("ValueError", "KeyError", "LookupError", "Exception"))
         tail = self._pick(("", " as err"))
         text = f"try:\n{self._block(scope)}\nexcept {error}{tail}:\n{self._block(scope)}"
         if self._chance(0.2):
