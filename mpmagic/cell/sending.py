@@ -174,18 +174,19 @@ class Sending:
         number, tried = len(self.sites), unit.first_work()
         site = unannotated(copied(unit.node))
         assert isinstance(site, ast.Try)
-        first = unit.blocks[0][len(tried)]
-        hoister = self._attempted(site, len(tried), guarded=first.guarded)
+        first = unit.blocks[0][len(tried) : len(tried) + 1]
+        hoister = self._attempted(site, len(tried), guarded=any(u.guarded for u in first))
         if hoister.probes:  # it would have to come before the work
             site = unannotated(copied(unit.node))
             assert isinstance(site, ast.Try)
             hoister = self._attempted(site, len(tried), guarded=True)
-        work = [u.node for u in (*tried, first)]
-        site.body.insert(0, ast.copy_location(raising(operand(0), work), site.body[0]))
+        work = [u.node for u in (*tried, *first)]
+        site.body.insert(0, ast.copy_location(raising(operand(0), work), work[0]))
         self.sites.append(site)
         values = hoister.operands[1:]
         self.operands += values
-        first.sent = [o for o in values if is_heavy(o)]
+        for commit in first:
+            commit.sent = [o for o in values if is_heavy(o)]
         described = site_of(unit, hoister.operands, self._dependence, fails=True)
         self.described.append(described)
         sent = self._dependence.scanner.scan(values)
@@ -205,11 +206,11 @@ class Sending:
         """Make of a copy of a ``try`` the kernel's form of it, without the first statements."""
         hoister = Hoister(self._dependence, operand, fresh_only=self._fresh_only)
         hoister.operands.append(ast.copy_location(ast.Name(id=FAILURE, ctx=ast.Load()), site))
-        first, rest = site.body[tried], site.body[tried + 1 :]
-        first = hoister.statement(first, guarded=guarded)
+        first, rest = site.body[tried : tried + 1], site.body[tried + 1 :]
+        first = [hoister.statement(commit, guarded=guarded) for commit in first]
         site.body = rest
         hoister.statement(site)
-        site.body.insert(0, first)
+        site.body = first + rest
         return hoister
 
     def _hoister(self, unit: Unit, operand: Callable[[int], ast.expr]) -> Hoister:
