@@ -49,13 +49,15 @@ def why_not_sliced(
     if own_items or iterable is value or type(iterable) is type({}.keys()) or is_index(iterable):
         iterable = ()
     if slice_.columns is not None:
-        why = why_columns_meet(slice_, loop, sent) or _also_reached(slice_, iterable, sent)
-        return f"`{slice_.name}`: {why}" if why else ""
+        why = why_columns_meet(slice_, loop, sent)
+        return f"`{slice_.name}`: {why}" if why else _also_reached(slice_, iterable, sent)
     leads = leads_of(slice_.variable, *loop)
     if leads is None:
         return f"it can't be seen whether `{slice_.variable}` is another one in each iteration"
-    if why := _slots(value, leads) or _also_reached(slice_, iterable, sent):
+    if why := _slots(value, leads):
         return f"`{slice_.name}`: {why}"
+    if why := _also_reached(slice_, iterable, sent):
+        return why
     if not slice_.deep or _is_array(value):
         return ""
     if isinstance(leads, Counting):
@@ -67,7 +69,7 @@ def _also_reached(slice_: Slice, iterable: Any, sent: Mapping[str, Any]) -> str:
     """Why another name than its own leads to sliced state; empty if none does."""
     others = {n: v for n, v in sent.items() if n != slice_.name}
     other = Aliases(others, iterable).shared_with(sent.get(slice_.name), deep=True)
-    return f"it can be reached through `{other}` too" if other else ""
+    return f"`{slice_.name}` can be reached through `{other}` too" if other else ""
 
 
 def _items(slice_: Slice, iterable: Any, sent: Mapping[str, Any]) -> str:
