@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 
 from mpmagic.cell.aliasing import may_alias, mutates_deeply
+from mpmagic.cell.attempt import attempt
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import hash_checked, operands_of
 from mpmagic.cell.jumps import jumps
@@ -56,7 +57,11 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
         if not dependence.surely_commits(inner) or _leaves_operands(dependence, inner):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
-            dependence.commit(unit, f"line {line} may raise under the `{kind}` of line {at}")
+            why = f"line {line} may raise under the `{kind}` of line {at}"
+            # With `--ahead` the pieces of the whole statement are run.
+            tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
+            if not tries or not attempt(dependence, unit, why):
+                dependence.commit(unit, why)
             return
         dependence.protected.add(inner)
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import children
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["keep_escaped"]
@@ -63,9 +63,9 @@ def _held(value: ast.expr) -> Iterator[str]:
     if isinstance(value, ast.Name):
         yield value.id
     elif isinstance(value, ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Starred):
-        for node in walk(value):
-            if isinstance(node, ast.Name):
-                yield node.id
+        for part in children(value):
+            if isinstance(part, ast.expr):
+                yield from _held(part)
 
 
 def _reaches(dependence: Dependence, unit: Unit, root: str, depth: int) -> bool:

@@ -13,10 +13,11 @@ from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.half import Half
 from mpmagic.cell.replay import COMMIT, replay
-from mpmagic.cell.sending import WORK, Sending
+from mpmagic.cell.sending import Sending
 from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage
+from mpmagic.cell.workcode import WORK
 from mpmagic.cell.worth import calls_in_kernel, calls_in_work, idle
 
 __all__ = ["Fission"]

@@ -10,14 +10,15 @@ import ast
 import types
 from typing import Final
 
+from mpmagic.cell.columns import find_columns
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
-from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.paths import root_of
-from mpmagic.cell.slices import store_targets
+from mpmagic.cell.slices import accesses_in, store_targets
 from mpmagic.cell.syntax import walk
 
-__all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots"]
+__all__ = ["check_read_ahead", "only_labels_bar", "only_past_slots", "stored_places"]
 
 # Callables that are done with their arguments when they return.
 _EAGER: Final = frozenset(
@@ -33,6 +34,8 @@ _LABELS: Final = frozenset(
      "write", "clear", "display"}
 )  # fmt: skip
 _SLICED_BY_COPY: Final = (list, tuple, str, bytes, bytearray)
+# Callables that read ahead no more than what they are given.
+_PASSING: Final = frozenset({"enumerate", "zip", "tqdm"})
 _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 
 
@@ -42,6 +45,10 @@ def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | No
     late = dependence.iterable.late
     for name in sorted((_lazy_reads(iterable, dependence.knowledge) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):
+            continue
+        if name not in late and _names_columns(name, iterable, dependence):
+            continue
+        if name not in late and _reads_other_columns(name, iterable, dependence):
             continue
         reason = f"the iterable reads `{name}` while the loop changes it: {changed[name]}"
         return Refusal(iterable.lineno, name, reason)
@@ -55,6 +62,9 @@ def _lazy_reads(node: ast.expr, knowledge: Knowledge) -> set[str]:
     """Names that iterating over the value of `node` may look at later."""
     if isinstance(node, ast.Call) and _is_eager(node, knowledge):
         return set()
+    if isinstance(node, ast.Call) and _callee_name(node) in _PASSING:
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return set().union(*(_lazy_reads(part, knowledge) for part in given))
     if isinstance(node, ast.Attribute) and node.attr in _FIXED:
         return set()
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp):
@@ -112,18 +122,66 @@ def only_past_slots(name: str, iterable: ast.expr, dependence: Dependence) -> bo
         and place.value.id == name
         and isinstance(place.slice, ast.Name)
         and place.slice.id == first.id
-        for place in _stored_places(name, dependence)
+        for place in stored_places(name, dependence)
     )
 
 
 def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
     """Whether a loop over a frame's rows stores into the row that it was given only."""
-    places = _stored_places(frame, dependence)
+    places = stored_places(frame, dependence)
     return all(_is_own_row(place, frame, dependence) for place in places)
 
 
-def _stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
-    """The places of `name` that are stored into, or the statements that change it otherwise."""
+def _is_frame_type(kind: type | None) -> bool:
+    if kind is None:
+        return False
+    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
+def _names_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+    """Whether the loop is over the names of a frame's columns: those that it has when it begins."""
+    if not isinstance(iterable, ast.Name):
+        return False
+    node = ast.Name(id=name, ctx=ast.Load())
+    kind = dependence.knowledge.type_of(node)
+    # Of one that the cell makes the type is looked at when the loop is reached.
+    hidden = kind is None and dependence.knowledge.is_hidden(name)
+    if not hidden and not _is_frame_type(kind):
+        return False
+    places = stored_places(name, dependence)
+    return all(isinstance(p, ast.Subscript) and root_of(p) == name for p in places)
+
+
+def _reads_other_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
+    """Whether the iterable is made of columns of a frame, and the loop stores into others."""
+    value = dependence.knowledge.value(name)
+    if value is not UNKNOWN and type(value) is not dict and not _is_frame_type(type(value)):
+        return False
+    read = find_columns(accesses_in([iterable], name), [])
+    if read is None or not all(isinstance(key, ast.Constant) for key in read.read):
+        return False
+    if value is not UNKNOWN and any(hasattr(type(value), n) for n in read.attributes):
+        return False
+    stored = [_stored_key(place, name) for place in stored_places(name, dependence)]
+    keys = {key.value for key in read.read if isinstance(key, ast.Constant)}
+    return None not in stored and keys.isdisjoint(stored)
+
+
+def _stored_key(place: ast.AST, name: str) -> str | None:
+    match place:
+        case ast.Subscript(value=ast.Name(id=owner), slice=ast.Constant(value=str(key))):
+            return key if owner == name else None
+        case ast.Subscript(
+            value=ast.Attribute(value=ast.Name(id=owner), attr="at" | "loc"),
+            slice=ast.Tuple(elts=[_, ast.Constant(value=str(key))]),
+        ):
+            return key if owner == name else None
+        case _:
+            return None
+
+
+def stored_places(name: str, dependence: Dependence) -> list[ast.AST]:
+    """The places of `name` that are stored into, and the statements that change it otherwise."""
     found: list[ast.AST] = []
     for unit in dependence.every_unit():
         changed = {n for n in unit.header.mutates if name in dependence.alias_roots(n)}

@@ -173,7 +173,9 @@ class Operands:
 
     def _stays(self, node: ast.Call) -> bool:
         """Whether a worker couldn't send what a call makes."""
-        return tables.makes_what_stays(self._dependence.knowledge.resolve(node.func))
+        func = node.func
+        opens = isinstance(func, ast.Attribute) and func.attr == "open"
+        return opens or tables.makes_what_stays(self._dependence.knowledge.resolve(func))
 
     def _is_shallow(self, node: ast.Call) -> bool:
         """Whether a call hands out parts of what the kernel holds, and does little else.

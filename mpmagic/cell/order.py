@@ -13,6 +13,7 @@ from typing import Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.handling import Handling, handling
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.sliced import give_up_slices
@@ -62,9 +63,12 @@ def keep_order(dependence: Dependence) -> None:
     for i, unit in enumerate(order):
         if unit.stage is not Stage.COMMIT:
             continue
-        for name, storing in _handed(dependence, unit):
+        for name, handled in _handed(dependence, unit):
             names = _leading_to(dependence, name)
-            later = _after(dependence, order, i)
+            later = dependence.following(order, i)
+            if handled is not Handling.CHANGED:
+                later = [u for u in later if u.stage is Stage.WORK]
+            storing = handled in (Handling.KEY, Handling.KEPT)
             if any(_conflicts(u, names, storing=storing) for u in later):
                 why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
                 dependence.kernel.setdefault(name, why)
@@ -90,19 +94,14 @@ def keep_outside_order(dependence: Dependence) -> None:
                 )
 
 
-def _after(dependence: Dependence, order: list[Unit], i: int) -> list[Unit]:
-    """Work that may run after unit `i` in the same iteration."""
-    return [u for u in dependence.following(order, i) if u.stage is Stage.WORK]
-
-
 def _leading_to(dependence: Dependence, name: str) -> set[str]:
     """`name` and the names whose values may be taken from it."""
     bound = (*dependence.whole.binds, *dependence.targets)
     return {n for n in bound if name in dependence.alias_roots(n)} | {name}
 
 
-def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, bool]]:
-    """Private names and items whose very object a commit gets, and whether it only keeps it."""
+def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, Handling]]:
+    """Private names and items whose very object a commit gets, and what it does with it."""
     if isinstance(unit.node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
         return  # its header's operands are values; what is inside is visited by itself
     calls = [n for n in unit.nodes if isinstance(n, ast.Call)]
@@ -116,9 +115,13 @@ def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, bool]]:
             continue
         if not dependence.touches_kernel(dependence.scanner.scan([call])):
             continue
-        storing = _keeps_only(dependence, call)
+        keeps = _keeps_only(dependence, call)
         for name in given:
-            yield name, storing
+            if name in dependence.items and dependence.knowledge.items_immutable:
+                continue
+            handled = Handling.KEPT if keeps else handling(call, name, dependence.knowledge)
+            if handled is not Handling.LOOKED_AT:
+                yield name, handled
 
 
 def _keeps_only(dependence: Dependence, call: ast.Call) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from mpmagic.cell.split import EVENT, REPLAY, START
+from mpmagic.cell.split import EVENT, FAILURE, REPLAY, START
 from mpmagic.cell.syntax import loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 
@@ -18,7 +18,7 @@ __all__ = ["COMMIT", "given", "operand", "replay"]
 _EVENTS: Final = ".events"
 _SITE: Final = ".site"
 
-COMMIT: Final = (_EVENTS, REPLAY)
+COMMIT: Final = (_EVENTS, REPLAY, FAILURE)
 """The parameters of the kernel's function."""
 
 

@@ -11,36 +11,39 @@ import ast
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
+from mpmagic.cell.attempt import raising
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import bound_to_keys, looked_up, number_checked, operands_of, slot_keys
 from mpmagic.cell.hoist import Hoister
+from mpmagic.cell.operands import When
 from mpmagic.cell.probe import Probe, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
-from mpmagic.cell.speculation import AHEAD, Speculation
-from mpmagic.cell.split import BREAK, DRAIN, REPLAY
+from mpmagic.cell.speculation import Speculation
+from mpmagic.cell.split import BREAK, FAILURE, REPLAY
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.workcode import (
+    FAILED,
+    ITEMS,
+    KEEP,
+    KEY,
+    LOG,
+    NUMBER,
+    SLOT,
+    bound_now,
+    call,
+    caught,
+    kept,
+    local,
+)  # fmt: skip
 from mpmagic.cell.worth import is_heavy
 
-__all__ = ["WORK", "Sending"]
-
-_LOG: Final = ".log"
-_ITEMS: Final = ".items"
-_KEY: Final = ".key"
-_SLOT: Final = ".slot"
-_BOUND: Final = ".bound"
-_FAILED: Final = ".failed"
-_KEEP: Final = ".keep"
-_NUMBER: Final = ".number"
-
-WORK: Final = (_LOG, _ITEMS, DRAIN, _KEY, _SLOT, _BOUND, _FAILED, _KEEP, _NUMBER, AHEAD)
-"""The parameters of the worker's function."""
+__all__ = ["Sending"]
 
 
 class Sending:
@@ -86,10 +89,10 @@ class Sending:
         body = self._block(self._dependence.units, inner=False)
         self.described = self._spared()
         if self.speculates:
-            failed = ast.Expr(value=ast.Call(func=loaded(_FAILED, loop), args=[], keywords=[]))
+            failed = ast.Expr(value=ast.Call(func=loaded(FAILED, loop), args=[], keywords=[]))
             handler = ast.ExceptHandler(type=None, name=None, body=[failed])
             body = [ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])]
-        return ast.For(target=loop.target, iter=loaded(_ITEMS, loop), body=body, orelse=[])
+        return ast.For(target=loop.target, iter=loaded(ITEMS, loop), body=body, orelse=[])
 
     def _block(self, units: list[Unit], *, inner: bool) -> list[ast.stmt]:
         """Units as the worker runs them; `inner` if inside a loop within the loop."""
@@ -97,6 +100,8 @@ class Sending:
         for unit in units:
             if unit.stage is Stage.COMMIT:
                 statements += self._site(unit)
+            elif unit.attempted:
+                statements += self._attempt(unit, inner=inner)
             elif unit.blocks:
                 statements.append(self._compound(unit, inner=inner))
             else:
@@ -121,8 +126,8 @@ class Sending:
                 event = ast.Tuple(elts=[ast.Constant(BREAK)], ctx=ast.Load())
                 if self.speculates:  # the kernel may pass over it: the next iteration follows
                     leave = ast.copy_location(ast.Continue(), node)
-                    return [ast.copy_location(_call(_LOG, event), node), leave]
-                return [ast.copy_location(_call(_LOG, event), node), node]
+                    return [ast.copy_location(call(LOG, event), node), leave]
+                return [ast.copy_location(call(LOG, event), node), node]
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]
             case ast.AnnAssign(target=ast.Name()):
@@ -152,13 +157,13 @@ class Sending:
         operands = list(self._sent(unit, hoister.operands, checked))
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
-            operands = [_local(number, k) for k in range(len(operands))]
+            operands = [local(number, k) for k in range(len(operands))]
         elif tried:
             before = self._tried(unit, number, operands)
         else:
             before = self._probe(unit, number, operands, hoister.probes)
         if described.state:
-            operands.append(_bound_now(described))
+            operands.append(bound_now(described.unsure, described.changed))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
         rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
@@ -169,7 +174,57 @@ class Sending:
                 ctx=ast.Load(),
             )
         made = ahead.made if ahead else []
-        return [*made, *before, ast.copy_location(_call(_LOG, event), unit.node)]
+        return [*made, *before, ast.copy_location(call(LOG, event), unit.node)]
+
+    def _attempt(self, unit: Unit, *, inner: bool) -> list[ast.stmt]:
+        """The beginning of a ``try``, and the line in the log that stands for the rest of it."""
+        number, tried = len(self.sites), unit.first_work()
+        site = unannotated(copied(unit.node))
+        assert isinstance(site, ast.Try)
+        first = unit.blocks[0][len(tried) : len(tried) + 1]
+        hoister = self._attempted(unit, site, guarded=any(u.guarded for u in first))
+        if hoister.probes:  # it would have to come before the work
+            site = unannotated(copied(unit.node))
+            assert isinstance(site, ast.Try)
+            hoister = self._attempted(unit, site, guarded=True)
+        work = [u.node for u in (*tried, *first)]
+        site.body.insert(0, ast.copy_location(raising(operand(0), work), work[0]))
+        self.sites.append(site)
+        values = hoister.operands[1:]
+        self.operands += values
+        for commit in first:
+            commit.sent = [o for o in values if is_heavy(o)]
+        described = site_of(unit, hoister.operands, self._dependence, fails=True)
+        self.described.append(described)
+        sent = self._dependence.scanner.scan(values)
+        self.substantial |= sent.substantial
+        self.operand_reads |= sent.reads.keys()
+        names = [local(number, k) for k in range(len(hoister.operands))]
+        event = [ast.Constant(number), *names]
+        if described.state:
+            event.append(bound_now(described.unsure, described.changed))
+        begun = self._block(tried, inner=inner) if tried else []
+        computed = self._sent(unit, values, [])
+        made = caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
+        log = call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+        return [ast.copy_location(s, unit.node) for s in (*made, log)]
+
+    def _attempted(self, unit: Unit, site: ast.Try, *, guarded: bool) -> Hoister:
+        """Make of a copy of a ``try`` the kernel's form of it, without the first statements."""
+        tried = len(unit.first_work())
+        hoister = self._hoister(unit, operand)
+        hoister.operands.append(ast.copy_location(ast.Name(id=FAILURE, ctx=ast.Load()), site))
+        first, rest = site.body[tried : tried + 1], site.body[tried + 1 :]
+        when = When.NEVER if guarded else When.SURE
+        units = unit.blocks[0]
+        first = [
+            hoister.statement(commit, cut, when)
+            for commit, cut in zip(first, units[tried : tried + 1], strict=True)
+        ]
+        site.body = rest
+        hoister.statement(site, replace(unit, blocks=[units[tried + 1 :], *unit.blocks[1:]]))
+        site.body = first + rest
+        return hoister
 
     def _speculation(self, unit: Unit, number: int) -> Speculation | None:
         """What takes the pieces of a commit that are run ahead, where any may be."""
@@ -210,7 +265,7 @@ class Sending:
         """The operands as the worker evaluates them, keys with a look at what they are."""
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
-            return [self._checked(o, by=_NUMBER) for o in operands]
+            return [self._checked(o, by=NUMBER) for o in operands]
         slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, self._looked_up)]
         if not operands or not (checked or slotted):
             return operands
@@ -219,7 +274,7 @@ class Sending:
         return [
             self._checked(o)
             if (text := ast.dump(o)) in keys
-            else self._checked(o, by=_SLOT)
+            else self._checked(o, by=SLOT)
             if text in slots
             else o
             for o in operands
@@ -245,12 +300,12 @@ class Sending:
         state = count + 1 if site.unsure else 0
         described = replace(site, operands=site.operands[:count], state=state)
         self.probes.add(len(self.sites))
-        event = [ast.Constant(len(self.sites)), *(_local(number, k) for k in range(count))]
+        event = [ast.Constant(len(self.sites)), *(local(number, k) for k in range(count))]
         if state:
-            event.append(_bound_now(site))
+            event.append(bound_now(site.unsure, site.changed))
         self.sites.append(ast.copy_location(ast.Expr(value=first), unit.node))
         self.described.append(described)
-        return _call(_LOG, ast.Tuple(elts=event, ctx=ast.Load()))
+        return call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
 
     def _tried(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """Let the worker try what the kernel will evaluate, where the handlers are.
@@ -259,13 +314,13 @@ class Sending:
         object's identity. Under ``try`` a missing one has to raise in the worker.
         """
         trial = copied(unit.node)
-        hoister = self._hoister(unit, lambda k: _local(number, k))
+        hoister = self._hoister(unit, lambda k: local(number, k))
         hoister.statement(trial, unit)
         summand = self._number_of(unit)
         read, parts = [], []
         for whole, left in zip(operands_of(unit.node), operands_of(trial), strict=True):
             if whole is summand and not _is_local(left):
-                left = self._checked(left, by=_NUMBER)
+                left = self._checked(left, by=NUMBER)
             if may_fail(left) and not _is_replay(left):
                 read.append(whole)
                 parts.append(left)
@@ -281,15 +336,15 @@ class Sending:
     def _mirror(self, unit: Unit, number: int, operands: list[ast.expr]) -> list[ast.stmt]:
         """The store as the worker makes it: what was there is kept, to be put back."""
         store = copied(unit.node)
-        hoister = self._hoister(unit, lambda k: _local(number, k))
+        hoister = self._hoister(unit, lambda k: local(number, k))
         hoister.statement(store, unit)
         made: list[ast.stmt] = [
-            ast.Assign(targets=[_local(number, k, ast.Store())], value=value)
+            ast.Assign(targets=[local(number, k, ast.Store())], value=value)
             for k, value in enumerate(operands)
         ]
         for place in store_targets(store):
             augmented = ast.Constant(isinstance(store, ast.AugAssign))
-            made.append(_call(_KEEP, *_kept(place), augmented))
+            made.append(call(KEEP, *kept(place), augmented))
         return [*(ast.copy_location(s, unit.node) for s in made), store]
 
     def _number_of(self, unit: Unit) -> ast.expr | None:
@@ -298,7 +353,7 @@ class Sending:
             return None
         return number_checked(unit.node, self._dependence.knowledge)
 
-    def _checked(self, key: ast.expr, *, by: str = _KEY) -> ast.expr:
+    def _checked(self, key: ast.expr, *, by: str = KEY) -> ast.expr:
         return ast.Call(func=ast.Name(id=by, ctx=ast.Load()), args=[key], keywords=[])
 
 
@@ -311,42 +366,11 @@ def _computed(number: int, operands: list[ast.expr], count: int) -> list[ast.stm
     made: list[ast.stmt] = []
     for k in range(count):
         if not _is_local(operands[k]):
-            made.append(ast.Assign(targets=[_local(number, k, ast.Store())], value=operands[k]))
-            operands[k] = _local(number, k)
+            made.append(ast.Assign(targets=[local(number, k, ast.Store())], value=operands[k]))
+            operands[k] = local(number, k)
     return made
 
 
 def _is_replay(node: ast.expr) -> bool:
     """Whether this is a generator that the worker has exhausted."""
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == REPLAY
-
-
-def _bound_now(site: Site) -> ast.expr:
-    """In the worker: the present values of private names, copied if they change later."""
-    given: list[ast.expr] = [
-        ast.Tuple(elts=[ast.Constant(name) for name in names], ctx=ast.Load())
-        for names in (site.unsure, site.changed)
-    ]
-    return ast.Call(func=ast.Name(id=_BOUND, ctx=ast.Load()), args=given, keywords=[])
-
-
-def _call(function: str, *arguments: ast.expr) -> ast.Expr:
-    name = ast.Name(id=function, ctx=ast.Load())
-    return ast.Expr(value=ast.Call(func=name, args=list(arguments), keywords=[]))
-
-
-def _local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
-    """In the worker: the variable that holds an operand of a mirrored store."""
-    return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
-
-
-def _kept(place: ast.expr) -> list[ast.expr]:
-    """The object that a mirrored store changes, and the key or attribute under which it does."""
-    assert isinstance(place, ast.Attribute | ast.Subscript)
-    owner = copied(place.value)
-    if isinstance(place, ast.Attribute):
-        return [owner, ast.Constant(place.attr), ast.Constant(True)]
-    key = copied(place.slice)
-    if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
-        key = key.elts[0]  # the slot as a whole
-    return [owner, key, ast.Constant(False)]

@@ -76,6 +76,8 @@ def site_of(
     after = {n for u in order[at:] for n in u.header.binds}
     around = _bound_around(unit, dependence)
     private = dependence.private if dependence.element is None else set()
+    if unit.attempted:  # it has begun already
+        around |= {n for u in unit.first_work() for n in u.whole().binds}
     changed = _changed_after(unit, dependence)
     unsure = tuple(sorted(((before & (after | changed)) | around) & private))
     # A mirrored store has been made in the worker: it can't fail.

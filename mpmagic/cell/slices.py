@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from mpmagic.cell.columns import Columns, find_columns
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.paths import root_of
@@ -23,9 +24,8 @@ from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.unit import Unit
 
-__all__ = ["Slice", "SliceKind", "find_slices", "store_targets"]
+__all__ = ["Slice", "SliceKind", "accesses_in", "find_slices", "store_targets"]
 
-_CELL_INDEXERS: Final = frozenset({"at", "loc"})
 _DEFERRED: Final = (
     ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.GeneratorExp
 )  # fmt: skip
@@ -35,7 +35,7 @@ class SliceKind(enum.Enum):
     """How an iteration finds its slot."""
 
     SLOT = "a[i]"
-    CELL = "frame.at[i, 'column'], read and stored in different columns"
+    COLUMNS = "columns of a frame, or keys of a dict, read and stored in different ones"
     ITEM = "the loop's item itself"
 
 
@@ -50,11 +50,13 @@ class Slice:
     kind
         How an iteration finds its slot.
     variable
-        The loop variable that is the slot's key; for an item its own name.
+        The loop variable that is the slot's key; for an item its own name, for columns none.
     deep
         Whether stores reach into the objects that slots hold.
     attributes
         Names of attributes that are stored.
+    columns
+        Which columns are read, and which are stored.
     """
 
     name: str
@@ -62,11 +64,12 @@ class Slice:
     variable: str
     deep: bool
     attributes: frozenset[str]
+    columns: Columns | None = None
 
     @property
     def mirrored(self) -> bool:
         """Whether the worker makes the stores too."""
-        return self.kind is not SliceKind.CELL
+        return self.kind is not SliceKind.COLUMNS
 
 
 def store_targets(node: ast.AST) -> list[ast.expr]:
@@ -119,9 +122,14 @@ def find_slices(
         # Made in the worker, a store raises where its handlers are.
         under_try = any(u.node in protected and name in u.header.mutates for u in units)
         slice_ = _slice(name, units, variables, stores, under_try=under_try)
-        if slice_ is not None:
+        if slice_ is not None and not (slice_.columns and _rebound(slice_.columns, whole)):
             found[name] = slice_
     return found
+
+
+def _rebound(columns: Columns, whole: Effects) -> bool:
+    """Whether the body may change what the columns' keys are."""
+    return not columns.names().isdisjoint(whole.binds.keys() | whole.mutates.keys() | whole.hidden)
 
 
 def _stores(name: str, units: list[Unit], scanner: Scanner) -> list[ast.expr]:
@@ -164,15 +172,10 @@ def _slice(
             return None
         return Slice(name, SliceKind.ITEM, name, True, attributes)
     leads = {_lead(a) for a in accesses}
-    if len(leads) != 1 or None in leads:
-        return None
-    ((variable, indexer),) = (lead for lead in leads if lead is not None)
+    variable = leads.pop() if len(leads) == 1 else None
     if variable not in variables:
-        return None
-    if indexer:
-        if indexer not in _CELL_INDEXERS or not _apart(accesses):
-            return None
-        return Slice(name, SliceKind.CELL, variable, False, attributes)
+        return _columns(name, accesses, stores)
+    assert variable is not None
     deep = any(not _is_slot(t) for t in stores)
     augmented = any(isinstance(u.node, ast.AugAssign) and name in u.header.mutates for u in units)
     if deep and any(_holds_slice(t) for t in stores):
@@ -180,10 +183,25 @@ def _slice(
     return Slice(name, SliceKind.SLOT, variable, deep or augmented, attributes)
 
 
+def _columns(name: str, accesses: list[list[ast.AST]], stores: list[ast.expr]) -> Slice | None:
+    found = find_columns(accesses, stores) if any(map(_is_read, accesses)) else None
+    if found is None:
+        return None
+    names = found.names() or {""}
+    if any(_rebinds(n, path) for n in names for path in accesses):
+        return None
+    return Slice(name, SliceKind.COLUMNS, "", False, frozenset(), found)
+
+
 def _accesses(name: str, units: list[Unit]) -> Iterator[list[ast.AST]]:
-    """Each occurrence of a name, followed by the nodes around it, innermost first."""
+    """Each occurrence of a name in units, see `accesses_in`."""
     spelling = [unit for unit in units if name in unit.spelt]
-    for root in (part for unit in spelling for part in _own_parts(unit)):
+    return accesses_in((part for unit in spelling for part in _own_parts(unit)), name)
+
+
+def accesses_in(nodes: Iterable[ast.AST], name: str) -> Iterator[list[ast.AST]]:
+    """Each occurrence of a name, followed by the nodes around it, innermost first."""
+    for root in nodes:
         stack: list[list[ast.AST]] = [[root]]
         while stack:
             path = stack.pop()
@@ -224,22 +242,15 @@ def _is_read(path: list[ast.AST]) -> bool:
     return isinstance(getattr(inner, "ctx", None), ast.Load)
 
 
-def _lead(path: list[ast.AST]) -> tuple[str, str] | None:
-    """The variable and the indexer through which a name is accessed."""
+def _lead(path: list[ast.AST]) -> str | None:
+    """The variable through which a name is accessed."""
     place = path[1] if len(path) > 1 else None
-    indexer = ""
-    if isinstance(place, ast.Attribute) and place.attr in _CELL_INDEXERS and len(path) > 2:
-        indexer = place.attr
-        place = path[2]
-    inner = path[1] if indexer else path[0]
-    if not isinstance(place, ast.Subscript) or place.value is not inner:
+    if not isinstance(place, ast.Subscript) or place.value is not path[0]:
         return None
     key = place.slice
     if isinstance(key, ast.Tuple) and key.elts:
         key = key.elts[0]
-    if not isinstance(key, ast.Name) or _rebinds(key.id, path):
-        return None
-    return key.id, indexer
+    return key.id if isinstance(key, ast.Name) and not _rebinds(key.id, path) else None
 
 
 def _rebinds(variable: str, path: list[ast.AST]) -> bool:
@@ -251,22 +262,6 @@ def _rebinds(variable: str, path: list[ast.AST]) -> bool:
         elif isinstance(node, _DEFERRED):
             return True
     return False
-
-
-def _apart(accesses: list[list[ast.AST]]) -> bool:
-    """Whether no column of a frame is both read and stored."""
-    read: set[Any] = set()
-    stored: set[Any] = set()
-    for _, _, place, *around in accesses:
-        assert isinstance(place, ast.Subscript)
-        key = place.slice
-        column = key.elts[1] if isinstance(key, ast.Tuple) and len(key.elts) == 2 else None
-        if not isinstance(column, ast.Constant):
-            return False
-        (read if isinstance(place.ctx, ast.Load) else stored).add(column.value)
-        if around and isinstance(around[0], ast.AugAssign) and around[0].target is place:
-            return False
-    return not read & stored
 
 
 def _is_slot(place: ast.expr) -> bool:

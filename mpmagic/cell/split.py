@@ -14,7 +14,7 @@ from mpmagic.cell.half import Half
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
-__all__ = ["BREAK", "DRAIN", "EVENT", "REPLAY", "START", "SplitLoop"]
+__all__ = ["BREAK", "DRAIN", "EVENT", "FAILURE", "REPLAY", "START", "SplitLoop"]
 
 START: Final = -1
 """The event of an iteration's begin; its operand is the item."""
@@ -27,6 +27,9 @@ EVENT: Final = ".event"
 
 DRAIN: Final = ".drain"
 """In the worker: exhausts a generator expression that a commit consumes."""
+
+FAILURE: Final = ".failure"
+"""In the kernel: gives the exception that the beginning of a ``try`` has raised in the worker."""
 
 REPLAY: Final = ".replay"
 """In the kernel: gives the elements of such a generator, and raises what it raised."""

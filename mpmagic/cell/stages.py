@@ -75,7 +75,8 @@ def _commits(dependence: Dependence) -> int:
 def _visit(dependence: Dependence, unit: Unit) -> None:
     if unit.stage is Stage.COMMIT:
         return
-    why = dependence.touches_kernel(unit.header)
+    # The names of an attempt's handlers are the kernel's, and so are its handlers.
+    why = "" if unit.attempted else dependence.touches_kernel(unit.header)
     if why:
         dependence.commit(unit, why)
         return

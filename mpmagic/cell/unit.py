@@ -42,6 +42,8 @@ class Unit:
         Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored
         Whether the worker does it too, on its copies of sliced state.
+    attempted
+        Whether it's a ``try`` of which the worker runs the beginning, and the kernel the rest.
     sent
         Of a commit, what a worker computes for it.
     """
@@ -53,6 +55,7 @@ class Unit:
     why: str = ""
     guarded: bool = False
     mirrored: bool = False
+    attempted: bool = False
     sent: list[ast.expr] = field(default_factory=list)
 
     @cached_property
@@ -77,6 +80,11 @@ class Unit:
         for block in self.blocks:
             for unit in block:
                 yield from unit.walk()
+
+    def first_work(self) -> list[Unit]:
+        """The units at the beginning of the first block, up to the first that holds a commit."""
+        commits = [any(u.stage is Stage.COMMIT for u in unit.walk()) for unit in self.blocks[0]]
+        return self.blocks[0][: [*commits, True].index(True)]
 
     def whole(self) -> Effects:
         """What the unit does, its blocks included."""

@@ -27,6 +27,7 @@ from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
+from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.slots import why_not_sliced
@@ -117,7 +118,7 @@ def _admit(
     except Exception as error:
         reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
         raise StaysInKernel(reason) from error
-    _check_slices(split, planned.loop.target, iterable, captured)
+    _check_slices(dependence, split, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
     _check_handlers(captured)
     return Admitted(dependence, split, captured, verify, _modules(split, captured, source, cell))
@@ -195,13 +196,18 @@ def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, A
                     raise StaysInKernel(f"`{name}` has no `{node.func.attr}`")
 
 
-def _check_slices(split: SplitLoop, target: ast.expr, iterable: Any, captured: Captured) -> None:
+def _check_slices(
+    dependence: Dependence, split: SplitLoop, iterable: Any, captured: Captured
+) -> None:
     sent = {n: v for n, v in captured.values.items() if n not in captured.own}
     read = globals_of(captured.functions)
     for slice_ in split.slices:
         if slice_.name in read:
             raise _SlotsMeet(f"a function reads `{slice_.name}`, into which the loop stores")
-        if why := why_not_sliced(slice_, target, iterable, sent):
+        value = sent.get(slice_.name)
+        past = stores_past_rows(slice_.name, value, dependence, iterable)
+        loop = dependence.target, iterable
+        if why := why_not_sliced(slice_, loop, sent, own_items=past):
             raise _SlotsMeet(f"it stores into `{slice_.name}`: {why}")
 
 
@@ -252,9 +258,13 @@ def _check_aliases(
     for name, value in mutated.items():
         if _stores_past(name, value, dependence, loop.iter, iterable):
             continue
+        deep = _changed_deeply(name, value, dependence)
+        past = stores_past_rows(name, value, dependence, iterable)
+        columns = stored_columns(name, value, dependence)
+        reached = Aliases(sent, ()) if past else aliases
+        other = reached.shared_with(value, deep=deep, columns=columns)
         if value is iterable and only_labels_bar(name, dependence):
             continue
-        other = aliases.shared_with(value, deep=_changed_deeply(name, value, dependence))
         if other:
             why = dependence.kernel[name]
             raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")

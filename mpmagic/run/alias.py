@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
 from mpmagic.run.watch import BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
@@ -46,13 +47,15 @@ class Aliases:
         self.complete = True
         self._owners: dict[int, str] = {}
         self._arrays: list[tuple[str, Any]] = []
+        self._of_frames: list[tuple[str, Any]] = []
         for name, value in (*sent.items(), ("the loop's items", iterable)):
-            for inner in self._walk(value):
+            for inner, shown in self._walk(value):
                 self._owners.setdefault(id(inner), name)
-                if _is_array(inner):
+                if _is_array(inner) and not shown:
                     self._arrays.append((name, inner))
+                self._of_frames += [(name, array) for array in arrays_of(inner)]
 
-    def shared_with(self, value: Any, *, deep: bool) -> str:
+    def shared_with(self, value: Any, *, deep: bool, columns: Iterable[str] | None = None) -> str:
         """The name under which the work was sent (a part of) `value`; empty for none.
 
         Parameters
@@ -61,26 +64,36 @@ class Aliases:
             The object that commits change.
         deep
             Whether they also change what it holds.
+        columns
+            Of a frame, the columns whose cells they change, if no others.
         """
-        for inner in self._walk(value) if deep else [value]:
+        for inner, shown in self._walk(value) if deep else [(value, False)]:
             if is_inert(inner):
                 continue
             if id(inner) in self._owners:
                 return self._owners[id(inner)]
+            if shown:
+                continue
             if _is_array(inner):
-                name = self._shares_memory(inner)
-                if name:
-                    return name
-        return ""
-
-    def _shares_memory(self, array: Any) -> str:
-        numpy = sys.modules["numpy"]
-        for name, other in self._arrays:
-            if numpy.may_share_memory(array, other):
+                name = self._shares_memory([inner], of_frame=False)
+            elif inner is value and columns is not None:
+                name = self._shares_memory(column_arrays(inner, columns), of_frame=True)
+            else:
+                name = self._shares_memory(arrays_of(inner), of_frame=True)
+            if name:
                 return name
         return ""
 
-    def _walk(self, value: Any) -> Iterator[Any]:
+    def _shares_memory(self, own: list[Any], *, of_frame: bool) -> str:
+        if not own:
+            return ""
+        others = self._arrays
+        if not of_frame or not copies_on_write():
+            others = others + self._of_frames
+        may_share: Any = sys.modules["numpy"].may_share_memory
+        return next((n for n, other in others for a in own if may_share(a, other)), "")
+
+    def _walk(self, value: Any) -> Iterator[tuple[Any, bool]]:
         for number, inner in enumerate(_reachable(value)):
             if number >= _BUDGET:
                 self.complete = False
@@ -104,7 +117,7 @@ class Reach:
     def add(self, value: Any) -> bool:
         """Whether the value leads to nothing that an earlier one leads to."""
         own: set[int] = set()
-        for inner in _reachable(value):
+        for inner, _ in _reachable(value):
             if len(own) + len(self._met) >= _BUDGET:
                 self.complete = False
                 return True
@@ -117,18 +130,24 @@ class Reach:
         return True
 
 
-def _reachable(value: Any) -> Iterator[Any]:
-    """The mutable objects that can be reached from a value."""
-    seen: set[int] = set()
-    open_: list[Any] = [value]
+def _reachable(value: Any) -> Iterator[tuple[Any, bool]]:
+    """The mutable objects that can be reached from a value.
+
+    Each with whether an array shows a part of it: of its memory that array's alone is reached.
+    """
+    seen: set[tuple[int, bool]] = set()
+    open_: list[tuple[Any, bool]] = [(value, False)]
     while open_:
-        item = open_.pop()
-        if is_inert(item) or id(item) in seen:
+        item, shown = open_.pop()
+        if is_inert(item) or (id(item), shown) in seen:
             continue
-        seen.add(id(item))
+        seen.add((id(item), shown))
         if not isinstance(item, tuple | frozenset):
-            yield item
-        open_.extend(_parts(item))
+            yield item, shown
+        if _is_array(item) and item.base is not None:
+            open_.append((item.base, True))
+        if not shown or not _is_array(item):
+            open_.extend((part, False) for part in _parts(item))
 
 
 def _parts(item: Any) -> Iterable[Any]:
@@ -155,8 +174,7 @@ def _parts(item: Any) -> Iterable[Any]:
     if isinstance(item, memoryview):
         return [item.obj]
     if _is_array(item):
-        owner = [] if item.base is None else [item.base]
-        return [*owner, *(item.ravel().tolist() if item.dtype.hasobject else ())]
+        return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in ("builtins", "itertools", "collections"):
         return gc.get_referents(item)  # iterators and views
     return _attributes(item)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -160,6 +161,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             inner = obj.__wrapped__
             if getattr(inner, "__globals__", None) is self._side.namespace:
                 return _cached, (inner, dict(obj.cache_parameters()))
+        if isinstance(obj, io.TextIOWrapper) and obj not in (sys.stdout, sys.stderr):
+            # cloudpickle would read it, and make a file in memory of what it holds.
+            raise TypeError("cannot pickle an open file")
         if isinstance(obj, memoryview):
             # cloudpickle would make bytes of it: another type, and no view of anything.
             raise TypeError("cannot pickle 'memoryview' object")

@@ -10,17 +10,37 @@ import traceback
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpmagic.errors import RemoteError
+from mpmagic.errors import RemoteError, UnsendableValue
 from mpmagic.pool.traces import flattened, restored
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 
 if TYPE_CHECKING:
     from mpmagic.run.program import Program
 
-__all__ = ["pack_failure", "unpack_failure"]
+__all__ = ["pack_caught", "pack_failure", "unpack_failure"]
 
 _DEPTH = 8
 """Exceptions of a chain that travel; more than a reader looks at."""
+
+
+def pack_caught(error: BaseException, program: Program) -> tuple[Packed, int]:
+    """The exception with its traceback from what the cell's code called, and the code's line.
+
+    Raises
+    ------
+    UnsendableValue
+        If it can't be sent as it is: handlers would take another one for it.
+    """
+    trace = _own_frames(error.__traceback__, program)
+    parts = _parts(error, trace and trace.tb_next, _DEPTH)
+    try:
+        packed = Encoder(program.side, by_reference=True).encode(parts)
+    except Exception as reason:
+        raise UnsendableValue(
+            f"an exception under `try`, a {type(error).__name__}, can't be sent to the notebook, "
+            f"which handles it: {type(reason).__name__}: {reason}"
+        ) from error
+    return packed, trace.tb_lineno if trace is not None else 0
 
 
 def pack_failure(error: BaseException, program: Program) -> Packed:
@@ -32,7 +52,6 @@ def pack_failure(error: BaseException, program: Program) -> Packed:
         text = "".join(traceback.format_exception_only(error)).strip()
         message = f"{text} (it couldn't be sent as it is: {type(reason).__name__}: {reason})"
         replaced = _parts(RemoteError(message), parts["traceback"], 0)
-        replaced["begins"] = parts["begins"]
         return Encoder(program.side, by_reference=True).encode(replaced)
 
 

@@ -86,7 +86,7 @@ class LoopRun:
         self._start()
         try:
             with self._cell.inbox:
-                commit(self, self._replayed)
+                commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
             checked = True
@@ -233,6 +233,10 @@ class LoopRun:
         error = unpack_failure(packed, self._source.side)
         self._cell.remote.add(id(error))
         return error
+
+    def _failed(self, failure: tuple[Any, int]) -> BaseException:
+        """The exception of the beginning of a ``try``, for the kernel to raise."""
+        return unpack_failure(failure[0], self._source.side)
 
     def _replayed(self, drained: Drained) -> Iterator[Any]:
         """The elements of a generator that the worker exhausted, and what ended it."""

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from mpmagic.cell.slices import Slice, SliceKind
 from mpmagic.run.alias import Aliases, Reach
+from mpmagic.run.frames import is_index, why_columns_meet
 from mpmagic.run.iterables import containers_of
+from mpmagic.run.iterated import is_frame
 from mpmagic.run.leads import Counting, Leads, leads_of
 from mpmagic.run.watch import is_inert
 
@@ -24,39 +26,50 @@ _DICTS: Final = (dict, collections.OrderedDict, collections.defaultdict, collect
 _KEYS: Final = (int, str, bytes, bool, float, type(None))
 
 
-def why_not_sliced(slice_: Slice, target: ast.expr, iterable: Any, sent: Mapping[str, Any]) -> str:
+def why_not_sliced(
+    slice_: Slice, loop: tuple[ast.expr, Any], sent: Mapping[str, Any], *, own_items: bool
+) -> str:
     """Why state can't be sliced after all; empty if it can.
 
     Parameters
     ----------
     slice_
         What the source says.
-    target
-        The loop's target.
-    iterable
-        What the loop iterates over.
+    loop
+        The loop's target, and what it iterates over.
     sent
         Captured values by name.
+    own_items
+        Whether it's known that the loop's items don't show what is stored.
     """
+    iterable = loop[1]
     if slice_.kind is SliceKind.ITEM:
         return _items(slice_, iterable, sent)
     value: Any = sent.get(slice_.name)
-    leads = leads_of(slice_.variable, target, iterable)
+    if own_items or iterable is value or type(iterable) is type({}.keys()) or is_index(iterable):
+        iterable = ()
+    if slice_.columns is not None:
+        why = why_columns_meet(slice_, loop, sent)
+        return f"`{slice_.name}`: {why}" if why else _also_reached(slice_, iterable, sent)
+    leads = leads_of(slice_.variable, *loop)
     if leads is None:
         return f"it can't be seen whether `{slice_.variable}` is another one in each iteration"
-    why = _cells(value, leads) if slice_.kind is SliceKind.CELL else _slots(value, leads)
-    if why:
+    if why := _slots(value, leads):
         return f"`{slice_.name}`: {why}"
-    others = {n: v for n, v in sent.items() if n != slice_.name}
-    own_keys = iterable is value or type(iterable) is type({}.keys()) or _is_index(iterable)
-    other = Aliases(others, () if own_keys else iterable).shared_with(value, deep=True)
-    if other:
-        return f"`{slice_.name}` can be reached through `{other}` too"
+    if why := _also_reached(slice_, iterable, sent):
+        return why
     if not slice_.deep or _is_array(value):
         return ""
     if isinstance(leads, Counting):
         return _objects(slice_, list(value))
     return _objects(slice_, [value[k] for k in leads if _holds(value, k)])
+
+
+def _also_reached(slice_: Slice, iterable: Any, sent: Mapping[str, Any]) -> str:
+    """Why another name than its own leads to sliced state; empty if none does."""
+    others = {n: v for n, v in sent.items() if n != slice_.name}
+    other = Aliases(others, iterable).shared_with(sent.get(slice_.name), deep=True)
+    return f"`{slice_.name}` can be reached through `{other}` too" if other else ""
 
 
 def _items(slice_: Slice, iterable: Any, sent: Mapping[str, Any]) -> str:
@@ -107,37 +120,21 @@ def _slots(value: Any, leads: Leads) -> str:
         return ""
     if type(value) in _DICTS:
         return "" if _are_keys(leads) else "its keys may be found by their identity"
-    if _is_frame(value):
+    if is_frame(value):
         return _columns(value, leads)
     return f"a {type(value).__name__} may do more than keep what is stored"
 
 
 def _columns(frame: Any, leads: Leads) -> str:
     named = not isinstance(leads, Counting) and all(type(k) is str for k in leads)
-    return "" if named and frame.columns.is_unique else "its columns aren't plain unique names"
-
-
-def _cells(value: Any, leads: Leads) -> str:
-    if not _is_frame(value) or not value.columns.is_unique or not value.index.is_unique:
-        return "it isn't a frame with unique rows and columns"
-    if isinstance(leads, Counting) or not all(k in value.index for k in leads):
-        return "the loop may add rows to it"
-    return ""
+    if not named or not frame.columns.is_unique:
+        return "its columns aren't plain unique names"
+    return "" if len(frame.index) else "the loop may add rows to it"
 
 
 def _is_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject
-
-
-def _is_index(value: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, pandas.Index)
-
-
-def _is_frame(value: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and type(value) is pandas.DataFrame
 
 
 def _holds(value: Any, key: Any) -> bool:

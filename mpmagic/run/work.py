@@ -17,7 +17,7 @@ from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed, decode
-from mpmagic.run.failure import pack_failure
+from mpmagic.run.failure import pack_caught, pack_failure
 from mpmagic.run.identity import Places, SharingEncoder
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
@@ -152,7 +152,7 @@ class _Recorder:
         try:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
-                self._bound, self._failed_on, self._keep, self._number,
+                self._bound, self._failed_on, self._keep, self._number, self._caught,
                 Speculator(self._log.events, self._program, self._refuse),
             )  # fmt: skip
         except BaseException as error:
@@ -214,6 +214,14 @@ class _Recorder:
         if is_interrupt(error):
             raise error
         self._log.events.append((RAISE, pack_failure(error, self._program)))
+
+    def _caught(self) -> tuple[Packed, int]:
+        """The exception of the beginning of a ``try`` whose handlers are the kernel's."""
+        error = sys.exception()
+        assert error is not None
+        if is_interrupt(error):
+            raise error
+        return self._sure(pack_caught, error, self._program)  # type: ignore[no-any-return]
 
     def _if_small(self, value: Any) -> Any:
         """The value, if the kernel has the original or if it is small."""

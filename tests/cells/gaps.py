@@ -9,15 +9,7 @@ from typing import Final
 
 __all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
 
-EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "a commit that may raise under try takes the work along": ("independent/try-with-frame-store",),
-    "an index, a bar or rows count as read while the loop changes their owner": (
-        "independent/rows-by-iterrows-into-a-new-column-of-the-frame",
-    ),
-    "columns, records and objects that keep their own result could be split": (
-        "independent/frame-new-columns-from-old",
-    ),
-}
+EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {}
 
 ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 

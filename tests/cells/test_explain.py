@@ -110,9 +110,9 @@ for x in xs:
             "--ahead",
         ),
         (
-            "for x in xs:\n    try:\n        cache[step(x)].append(x)\n    except KeyError:\n"
-            "        pass\n",
-            "line 3: `try`: line 4 may raise under the `try` of line 3",
+            "for x in xs:\n    y = 0\n    try:\n        y = step(x)\n        cache[x].append(y)\n"
+            "    except KeyError:\n        cache[x] = y\n",
+            "line 4: `try`: line 6 may raise under the `try` of line 4",
             "before the statement",
         ),
     ],

@@ -1,0 +1,82 @@
+"""Pieces of the worker's half of a loop: calls of what it is given, operands in variables."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Final
+
+from mpmagic.cell.speculation import AHEAD
+from mpmagic.cell.split import DRAIN
+from mpmagic.cell.syntax import copied
+
+__all__ = ["BOUND", "CAUGHT", "FAILED", "ITEMS", "KEEP", "KEY", "LOG", "NUMBER", "SLOT", "WORK",
+           "bound_now", "call", "caught", "kept", "local"]  # fmt: skip
+
+LOG: Final = ".log"
+ITEMS: Final = ".items"
+KEY: Final = ".key"
+SLOT: Final = ".slot"
+BOUND: Final = ".bound"
+FAILED: Final = ".failed"
+KEEP: Final = ".keep"
+NUMBER: Final = ".number"
+CAUGHT: Final = ".caught"
+
+WORK: Final = (LOG, ITEMS, DRAIN, KEY, SLOT, BOUND, FAILED, KEEP, NUMBER, CAUGHT, AHEAD)
+"""The parameters of the worker's function."""
+
+
+def caught(
+    number: int, work: list[ast.stmt], operands: list[ast.expr], bound: set[str]
+) -> list[ast.stmt]:
+    """In the worker: work and then operands, or what they raised and the operands that there are.
+
+    What handlers need is there whatever the work raises: names that it doesn't bind.
+    """
+    computed: list[ast.stmt] = []
+    without: list[ast.stmt] = []
+    for k, value in enumerate(operands, 1):
+        safe = isinstance(value, ast.Name) and value.id not in bound
+        computed.append(ast.Assign(targets=[local(number, k, ast.Store())], value=value))
+        other = copied(value) if safe else ast.Constant(None)
+        without.append(ast.Assign(targets=[local(number, k, ast.Store())], value=other))
+    caught = ast.Call(func=ast.Name(id=CAUGHT, ctx=ast.Load()), args=[], keywords=[])
+    failure = local(number, 0, ast.Store())
+    handler = ast.ExceptHandler(
+        type=None, name=None, body=[ast.Assign(targets=[failure], value=caught), *without]
+    )
+    nothing = ast.Assign(targets=[failure], value=ast.Constant(None))
+    attempt = ast.Try(body=[*work, *computed], handlers=[handler], orelse=[], finalbody=[])
+    return [nothing, attempt if attempt.body else ast.Pass()]
+
+
+def bound_now(names: Iterable[str], changed: Iterable[str]) -> ast.expr:
+    """In the worker: the present values of private names, copied if they change later."""
+    given: list[ast.expr] = [
+        ast.Tuple(elts=[ast.Constant(name) for name in group], ctx=ast.Load())
+        for group in (names, changed)
+    ]
+    return ast.Call(func=ast.Name(id=BOUND, ctx=ast.Load()), args=given, keywords=[])
+
+
+def call(function: str, *arguments: ast.expr) -> ast.Expr:
+    name = ast.Name(id=function, ctx=ast.Load())
+    return ast.Expr(value=ast.Call(func=name, args=list(arguments), keywords=[]))
+
+
+def local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
+    """In the worker: the variable that holds an operand of a mirrored store."""
+    return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
+
+
+def kept(place: ast.expr) -> list[ast.expr]:
+    """The object that a mirrored store changes, and the key or attribute under which it does."""
+    assert isinstance(place, ast.Attribute | ast.Subscript)
+    owner = copied(place.value)
+    if isinstance(place, ast.Attribute):
+        return [owner, ast.Constant(place.attr), ast.Constant(True)]
+    key = copied(place.slice)
+    if isinstance(owner, ast.Name) and isinstance(key, ast.Tuple):
+        key = key.elts[0]  # the slot as a whole
+    return [owner, key, ast.Constant(False)]
