@@ -194,8 +194,11 @@ class Worker:
             value = function(*args, **kwargs)
             del function, args, kwargs
             stage = "pickling the result of the task"
-            return pickle_result(value)
+            pickled = pickle_result(value)
+            self._interrupt.raise_if_swallowed()
+            return pickled
         except BaseException as error:
+            self._interrupt.raise_if_swallowed()
             if stage and not isinstance(error, KeyboardInterrupt):
                 error.add_note(f"while {stage} in worker process {os.getpid()}")
             raise
@@ -310,6 +313,11 @@ class _Interrupt:
         """Raise for a signal that came while the task was still on its way here."""
         if self._words[Word.INTERRUPTED] == self.task:
             self._handle(signal.SIGINT, None)
+
+    def raise_if_swallowed(self) -> None:
+        """Raise again what struck an import: its callers often take that for a missing module."""
+        if self.has_struck_an_import:
+            raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def held_off(self) -> Iterator[None]:
