@@ -43,8 +43,8 @@ class Orders:
         Bytes.
     budget : int
         Bytes of shared data that each may hold.
-    is_crowded : callable
-        Says whether they should hold less because there are too many segments.
+    most_held : callable
+        Says how many segments each of so many workers may hold.
     start_limit : float or None
         Seconds that the initialiser may take.
     """
@@ -55,7 +55,7 @@ class Orders:
     initializer: Pack | None
     memory_limit: int | None
     budget: int
-    is_crowded: Callable[[], bool]
+    most_held: Callable[[int], int]
     start_limit: float | None = None
 
     def environ(self) -> dict[str, str]:
@@ -131,7 +131,7 @@ class Crew:
         """Begin to make one more worker; None if there can't be one now."""
         restarts, self._losses = (1, self._losses - 1) if self._losses else (0, 0)
         try:
-            books = Books(self._orders.budget, self._orders.is_crowded)
+            books = Books(self._orders.budget, lambda: self._orders.most_held(len(self)))
             member = Member(next(self._numbers), books=books, restarts=restarts)
         except OSError as error:  # no descriptors left
             self._overseer.on_failed_start(Exit(None, reason=f"could not start: {error}"))

@@ -105,7 +105,7 @@ class Pool(Executor):
             initializer=_pack_initializer(self._depot, initializer, initargs),
             memory_limit=positive("memory_limit", memory_limit),
             budget=budget(),
-            is_crowded=self._depot.is_crowded,
+            most_held=self._depot.most_held,
             start_limit=self._task_timeout if initializer is not None else None,
         )
         self._supervisor = Supervisor(orders, self._max_workers)
