@@ -55,6 +55,7 @@ def _pool_options() -> _Parser:
     parser.add_argument("what", nargs="?", choices=("stop", "restart"))
     parser.add_argument("-n", "--workers", type=_positive, help="at least so many workers")
     parser.add_argument("--start", choices=("forkserver", "spawn"), help="how workers start")
+    parser.add_argument("--memory", type=_bytes, help="bytes that each may have, such as 2G")
     return parser
 
 
@@ -62,6 +63,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return int(text)
+
+
+def _bytes(text: str) -> int:
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in _UNITS:
+        number, unit = text, ""
+    return _positive(number) * _UNITS[unit]
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @magics_class
@@ -83,6 +94,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._pool: Pool | None = None
         self._inbox: Inbox | None = None
         self._method: str | None = None
+        self._memory: int | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
@@ -109,13 +121,14 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     @line_magic  # type: ignore[untyped-decorator]
     def mppool(self, line: str) -> Any:
-        """Show the workers; ``%mppool stop``, ``%mppool restart``, ``%mppool -n N``."""
+        """Show the workers; ``%mppool stop``, ``restart``, ``-n N``, ``--memory 2G``."""
         from mpmagic.show.summary import WorkerTable
 
         given = _parse(_pool_options(), line)
-        if given.start is not None or given.what == "stop":
+        if given.what == "stop" or given.start is not None or given.memory is not None:
             self.close()
             self._method = given.start or self._method
+            self._memory = given.memory or self._memory
         elif given.what == "restart" and self._pool is not None:
             self._pool.restart()
         if given.workers is not None:
@@ -195,7 +208,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.pool import Pool
 
         if self._pool is None:
-            self._pool = Pool(workers, mp_context=self._method, daemon=True)
+            self._pool = Pool(
+                workers, mp_context=self._method, memory_limit=self._memory, daemon=True
+            )
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpmagic.pool.worker import Worker
 
-__all__ = ["current_worker", "drain_output", "in_worker", "mark", "report", "throw_away"]
+__all__ = [
+    "current_worker",
+    "drain_output",
+    "explain_memory",
+    "in_worker",
+    "mark",
+    "report",
+    "throw_away",
+]
 
 _worker: Worker | None = None
 
@@ -37,6 +45,12 @@ def current_worker() -> Worker:
 def in_worker() -> bool:
     """Say whether this process is a worker of an `mpmagic.Pool`."""
     return _worker is not None
+
+
+def explain_memory(error: BaseException) -> None:
+    """Add to a MemoryError how much the worker that raised it may have, if that is limited."""
+    if _worker is not None and isinstance(error, MemoryError):
+        _worker.limit.explain(error)
 
 
 def report(value: Any) -> None:

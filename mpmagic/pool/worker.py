@@ -123,13 +123,13 @@ class Worker:
     def __init__(self, line: Line, words: Words) -> None:
         self._line = line
         self._words = words
-        self._limit = MemoryLimit()
+        self.limit = MemoryLimit()
         self._interrupt = _Interrupt(words)
         self._sending = threading.Lock()
         self._preload: deque[str] = deque()
         self._readable = select.poll()
         self._readable.register(line.fileno(), select.POLLIN)
-        self.stock = Stock(self._limit.allow_more)
+        self.stock = Stock(self.limit.allow_more)
         self.capture = Capture(words, lambda text: self._send(Output(text)))
 
     # The loop
@@ -208,8 +208,7 @@ class Worker:
     def _pickled_failure(self, error: BaseException) -> Pickled:
         from mpmagic.pool.failure import pickle_failure
 
-        if isinstance(error, MemoryError):
-            self._limit.explain(error)
+        context.explain_memory(error)
         try:
             return pickle_failure(error)
         finally:
@@ -258,7 +257,7 @@ class Worker:
         message.surroundings.apply()
         # Lets tasks use proxies of the notebook's multiprocessing managers.
         multiprocessing.process.current_process().authkey = message.authkey
-        self._limit.set(message.memory_limit)
+        self.limit.set(message.memory_limit)
         error = self._initialise(message.initializer)
         text = self.capture.take()
         if text:
