@@ -270,8 +270,9 @@ class Supervisor(Loop):
     def _on_late(self, task: Task) -> None:
         self._settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
 
-    def _on_late_start(self, limit: float) -> None:
+    def _on_late_start(self, member: Member, limit: float) -> None:
         self._wanted = 0
+        self._dismiss(member)
         self._fail_pending(TaskTimeout.of("the pool's initializer", limit))
 
     # From the crew

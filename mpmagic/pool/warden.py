@@ -38,7 +38,7 @@ class Warden:
     on_late : callable
         Is told of a task that has run longer than it may.
     on_late_start : callable
-        Is told the limit when a worker's initialiser has.
+        Is told of a worker whose initialiser has, and the limit.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Warden:
         timers: Timers,
         *,
         on_late: Callable[[Task], None],
-        on_late_start: Callable[[float], None],
+        on_late_start: Callable[[Member, float], None],
     ) -> None:
         self._crew = crew
         self._timers = timers
@@ -79,7 +79,7 @@ class Warden:
         if member.state is not WorkerState.STARTING:
             return
         if end is not None and time.monotonic() >= end:
-            self._on_late_start(limit)
+            self._on_late_start(member, limit)
             self._crew.signal(member, signal.SIGKILL)
         elif member.is_stopped:
             self._crew.signal(member, signal.SIGKILL)
