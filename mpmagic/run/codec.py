@@ -26,7 +26,7 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool.codeobject import DISPATCH_TABLE
 
-__all__ = ["Encoder", "Packed", "ReferringEncoder", "Side", "decode", "digest"]
+__all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
 _IN_BAND_BELOW: Final = 4096
 """Bytes under which a buffer isn't worth a place of its own."""
@@ -101,6 +101,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         This side.
     by_reference
         Whether captured objects and shared classes go as references. Not when they are captured.
+    place_of
+        Gives, for an object wherever it is met, the place at which the other side has its own, to
+        travel instead; None for all others. The reducer is asked nothing about lists,
+        dictionaries and sets. `decode` asks its `find` for what stands there.
 
     Attributes
     ----------
@@ -112,7 +116,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     dispatch_table = DISPATCH_TABLE
 
-    def __init__(self, side: Side, *, by_reference: bool) -> None:
+    def __init__(
+        self, side: Side, *, by_reference: bool, place_of: Callable[[Any], Any] | None = None
+    ) -> None:
         self._file = io.BytesIO()
         self._buffers: list[pickle.PickleBuffer] = []
         super().__init__(self._file, protocol=5, buffer_callback=self._keep_out_of_band)
@@ -121,6 +127,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
+        if place_of is not None:
+            self.persistent_id = place_of
 
     def encode(self, value: Any) -> Packed:
         """Pickle one value; an encoder is used once.
@@ -177,28 +185,6 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
         if identifier is not None:
             self._side.class_ids.add(identifier)
-
-
-class ReferringEncoder(Encoder):
-    """Sends places instead of objects that the other side has, wherever they are met.
-
-    pickle asks an encoder's reducer nothing about lists, dictionaries and sets.
-
-    Parameters
-    ----------
-    side
-        This side.
-    places
-        By identity, what `decode` is to ask its `find` for.
-    """
-
-    def __init__(self, side: Side, places: Mapping[int, Any]) -> None:
-        super().__init__(side, by_reference=True)
-        self._places = places
-
-    def persistent_id(self, obj: Any) -> Any:
-        """The place of an object that the other side has; None for all others."""
-        return self._places.get(id(obj))
 
 
 def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None) -> Any:

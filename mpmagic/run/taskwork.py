@@ -9,7 +9,7 @@ from typing import Any
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
-from mpmagic.run.identity import Places, SharingEncoder
+from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
@@ -109,5 +109,6 @@ def _encoder(value: Any, program: Program) -> Encoder:
         if program.places is None:
             program.places = Places(program.side.captured)
         if program.places:
-            return SharingEncoder(program.side, program.places)
+            sharing = Sharing(program.places)
+            return Encoder(program.side, by_reference=True, place_of=sharing.place_of)
     return Encoder(program.side, by_reference=True)

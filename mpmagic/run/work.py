@@ -14,7 +14,7 @@ from typing import Any
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
-from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
+from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
@@ -255,8 +255,11 @@ class _Recorder:
         side = self._program.side
         operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
         if self._originals and not all(map(is_inert, operands)):
-            return ReferringEncoder(side, self._originals)
+            return Encoder(side, by_reference=True, place_of=self._original_of)
         return Encoder(side, by_reference=True)
+
+    def _original_of(self, obj: Any) -> Same | None:
+        return self._originals.get(id(obj))
 
     def _set_aside(self) -> None:
         """Take out of the log what can't be pickled, and say where it stood."""
