@@ -202,10 +202,18 @@ def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None)
     if find is None:
         with _on(side):
             return pickle.loads(packed.data, buffers=packed.buffers)
-    unpickler = pickle.Unpickler(io.BytesIO(packed.data), buffers=packed.buffers)
-    unpickler.persistent_load = find  # type: ignore[method-assign]
     with _on(side):
-        return unpickler.load()
+        return _Decoder(packed, find).load()
+
+
+class _Decoder(pickle.Unpickler):
+    def __init__(self, packed: Packed, find: Callable[[Any], Any]) -> None:
+        super().__init__(io.BytesIO(packed.data), buffers=packed.buffers)
+        self._find = find
+
+    def persistent_load(self, place: Any) -> Any:
+        """What this side has at a place."""
+        return self._find(place)
 
 
 def digest(packed: Packed) -> bytes:
