@@ -219,7 +219,7 @@ class Crew:
         self._hear_out(member)
         if member.state is not WorkerState.LEAVING:
             self._losses += 1
-            if member.is_ready and not member.has_begun:
+            if member.is_between:  # an import ahead may have done it
                 self._preloads.distrust()
         self._overseer.on_lost(member, how)
         self._let_go(member)

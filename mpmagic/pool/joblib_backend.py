@@ -22,6 +22,8 @@ from mpmagic.pool.future import TaskFuture
 
 __all__ = ["MpmagicBackend", "register"]
 
+_GRACE_SECONDS = 3.0
+
 _shared: list[tuple[tuple[Any, ...], Pool]] = []
 
 
@@ -114,7 +116,8 @@ class MpmagicBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Stop what is left of a call that has failed."""
         if self._pool is not None:
-            self._pool.interrupt(list(self._futures))
+            # Nobody waits for them, so there is time for what a busy machine does late.
+            self._pool.interrupt(list(self._futures), grace=_GRACE_SECONDS)
 
     def terminate(self) -> None:
         """End a call; the workers stay."""

@@ -111,9 +111,9 @@ class Member:
         return self.state is WorkerState.GONE
 
     @property
-    def is_ready(self) -> bool:
-        """Whether it has been set up and not been told to leave."""
-        return self.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.INTERRUPTED)
+    def is_between(self) -> bool:
+        """Whether it runs no task, nor was kept from running one: what it does is the pool's."""
+        return self.state in (WorkerState.IDLE, WorkerState.BUSY) and not self.has_begun
 
     @property
     def has_begun(self) -> bool:

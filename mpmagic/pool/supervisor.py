@@ -90,6 +90,7 @@ class Supervisor(Loop):
             self._crew, self._timers, on_late=self._on_late, on_late_start=self._on_late_start
         )
         self._start_limit = orders.start_limit
+        self._failed_start: Exit | None = None  # in this turn of the loop
         self._failed_starts = 0
         self._herald = Herald()
 
@@ -117,6 +118,7 @@ class Supervisor(Loop):
         self._herald.start()
 
     def _work(self) -> None:
+        self._judge_starts()
         self._assign()
         self._staff()
         self._advance()
@@ -348,7 +350,18 @@ class Supervisor(Loop):
             self._settle(task, Outcome.of_error(member.obituary(how, task)))
 
     def on_failed_start(self, how: Exit) -> None:
+        self._failed_start = how
         self._inbox.ring()  # try again in another turn
+
+    def _judge_starts(self) -> None:
+        """Give up after some turns in which workers failed to start.
+
+        Not after so many workers: those that go down together, with their fork server, have one
+        reason.
+        """
+        if (how := self._failed_start) is None:
+            return
+        self._failed_start = None
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             self._failed_starts = 0

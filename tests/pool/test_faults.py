@@ -23,7 +23,7 @@ import pytest
 from mpmagic.errors import TaskTimeout, UnsendableValue, WorkerDied
 from mpmagic.pool import Pool, TaskFuture, warden
 from tests.pool import tasks
-from tests.pool.waiting import text_of
+from tests.pool.waiting import text_of, until
 
 LIMIT = 1.0
 """Seconds that a task which hangs may run; the others take as long as a busy machine needs."""
@@ -246,6 +246,25 @@ def test_the_fork_server_is_killed(new_pool: Callable[..., Pool], tmp_path: Path
     os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
     assert isinstance(running.exception(30), WorkerDied)
     _check_the_rest(pool, [])
+
+
+def test_the_fork_server_is_killed_while_workers_start(
+    new_pool: Callable[..., Pool], tmp_path: Path
+) -> None:
+    """All five go down at once, for one reason that has passed: no task fails."""
+    go = tmp_path / "go"
+    pool = new_pool(5, initializer=_wait_for, initargs=(str(tmp_path), str(go)))
+    futures = [pool.submit(tasks.square, i) for i in range(6)]
+    until(lambda: len(list(tmp_path.iterdir())) == 5)
+    pid = int(next(tmp_path.iterdir()).name)
+    os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
+    go.touch()
+    assert [f.result(30) for f in futures] == [i * i for i in range(6)]
+
+
+def _wait_for(folder: str, go: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    until(Path(go).exists)
 
 
 def test_a_task_closes_all_descriptors(new_pool: Callable[..., Pool]) -> None:
