@@ -23,8 +23,9 @@ channel (with the spawn method: each process's pidfd), until the first timer. It
 elsewhere: its channels don't, the user's code runs in other threads, and what doesn't fit into a
 socket waits in the channel's outbox. So a worker that is stopped, stuck or dead costs itself only.
 
-It decides; the `Crew` makes workers and hears them, the `Warden` looks after those that are late,
-the `Herald` tells people what has become of their tasks.
+It decides who runs what; the `Crew` makes workers and hears them, the `Recruiter` says how many
+there shall be, the `Warden` looks after those that are late, and the `Herald` tells people what has
+become of their tasks.
 
 A task belongs to exactly one of: the pending queue, one member's own tasks, or one member as its
 present task. Wherever a member dies, its task is settled or goes back to the head of the queue.
@@ -48,6 +49,7 @@ from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
 from mpmagic.pool.message import Done, Message, Output, Ready, Report
 from mpmagic.pool.opening import open_failure, outcome_of
+from mpmagic.pool.recruiter import MOST_FAILED_STARTS, Recruiter
 from mpmagic.pool.status import WorkerState, WorkerStatus
 from mpmagic.pool.task import Task
 from mpmagic.pool.warden import Warden
@@ -55,7 +57,6 @@ from mpmagic.pool.warden import Warden
 __all__ = ["Supervisor"]
 
 _LEAVING_SECONDS = 2.0
-_MOST_FAILED_STARTS = 3
 
 
 class Phase(Enum):
@@ -80,8 +81,6 @@ class Supervisor(Loop):
 
     def __init__(self, orders: Orders, most: int) -> None:
         super().__init__("mpmagic-supervisor")
-        self._most = most
-        self._wanted = 0
         self._phase = Phase.OPEN
         self._pending: deque[Task] = deque()
         self._tasks: dict[int, Task] = {}
@@ -89,9 +88,9 @@ class Supervisor(Loop):
         self._warden = Warden(
             self._crew, self._timers, on_late=self._on_late, on_late_start=self._on_late_start
         )
-        self._start_limit = orders.start_limit
-        self._failed_start: Exit | None = None  # in this turn of the loop
-        self._failed_starts = 0
+        self._recruiter = Recruiter(
+            self._crew, self._warden, most=most, start_limit=orders.start_limit
+        )
         self._herald = Herald()
 
     # From any thread
@@ -170,8 +169,7 @@ class Supervisor(Loop):
                     self._warden.interrupt(member, grace)
 
     def grow(self, count: int) -> None:
-        self._most = max(self._most, count)
-        self._wanted = max(self._wanted, count)
+        self._recruiter.want(count)
 
     def restart(self) -> None:
         """Replace all workers; those with a task when it is done."""
@@ -237,18 +235,8 @@ class Supervisor(Loop):
         self._warden.watch(member)
 
     def _staff(self) -> None:
-        """Hire as many workers as there is work for, and those that were there before."""
-        if self._phase in (Phase.LEAVING, Phase.OVER):
-            return
-        crew = len(self._crew)
-        starting = self._crew.count(WorkerState.STARTING)
-        lacking = min(len(self._pending) - starting, self._most - crew)
-        if self._phase is Phase.OPEN:
-            lacking = max(lacking, self._wanted - crew)
-        for _ in range(lacking):
-            if (member := self._crew.hire()) is not None:
-                self._warden.watch_start(member, self._start_limit)
-        self._wanted = max(self._wanted, crew + max(lacking, 0))
+        if self._phase not in (Phase.LEAVING, Phase.OVER):
+            self._recruiter.hire(len(self._pending), replaces=self._phase is Phase.OPEN)
 
     def _advance(self) -> None:
         """Go on to the next phase when the present one has nothing left to do."""
@@ -273,7 +261,7 @@ class Supervisor(Loop):
         self._settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
 
     def _on_late_start(self, member: Member, limit: float) -> None:
-        self._wanted = 0
+        self._recruiter.want_none()
         self._dismiss(member)
         self._fail_pending(TaskTimeout.of("the pool's initializer", limit))
 
@@ -293,7 +281,7 @@ class Supervisor(Loop):
     def _on_done(self, member: Member, message: Done, descriptors: list[int]) -> None:
         outcome = outcome_of(message, descriptors)
         self._herald.show(message.text)
-        self._failed_starts = 0
+        self._recruiter.succeeded()
         member.books.forget_parcels(message.dropped)
         task = member.task
         member.finish()
@@ -323,7 +311,7 @@ class Supervisor(Loop):
             f"the pool's initializer failed in worker process {member.pid}: {error!r}"
         )
         died.__cause__ = error
-        self._wanted = 0
+        self._recruiter.want_none()
         self._dismiss(member)
         self._fail_pending(died)
 
@@ -350,25 +338,14 @@ class Supervisor(Loop):
             self._settle(task, Outcome.of_error(member.obituary(how, task)))
 
     def on_failed_start(self, how: Exit) -> None:
-        self._failed_start = how
+        self._recruiter.failed(how)
         self._inbox.ring()  # try again in another turn
 
     def _judge_starts(self) -> None:
-        """Give up after some turns in which workers failed to start.
-
-        Not after so many workers: those that go down together, with their fork server, have one
-        reason.
-        """
-        if (how := self._failed_start) is None:
-            return
-        self._failed_start = None
-        self._failed_starts += 1
-        if self._failed_starts >= _MOST_FAILED_STARTS:
-            self._failed_starts = 0
-            self._wanted = 0
+        if (how := self._recruiter.verdict()) is not None:
             self._fail_pending(
                 WorkerDied(
-                    f"no worker process could be started: the last of {_MOST_FAILED_STARTS} {how} "
+                    f"no worker process could be started: the last of {MOST_FAILED_STARTS} {how} "
                     f"before it had done anything"
                 )
             )
