@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from mpmagic.errors import WorkerDied
 from mpmagic.pool.crew import Crew
 from mpmagic.pool.launcher import Exit
 from mpmagic.pool.status import WorkerState
 from mpmagic.pool.warden import Warden
 
-__all__ = ["MOST_FAILED_STARTS", "Recruiter"]
+__all__ = ["Recruiter"]
 
-MOST_FAILED_STARTS = 3
+_MOST_FAILED_STARTS = 3
 
 
 class Recruiter:
@@ -73,15 +74,18 @@ class Recruiter:
         """Note that one has done something."""
         self._failures = 0
 
-    def verdict(self) -> Exit | None:
-        """Give the last failure when there have been turns enough in which workers failed.
+    def verdict(self) -> WorkerDied | None:
+        """Say why no worker can be made, when there have been turns enough in which some failed.
 
         Not workers enough: those that go down together, with their fork server, have one reason.
         """
         how, self._failure = self._failure, None
         self._failures += how is not None
-        if how is None or self._failures < MOST_FAILED_STARTS:
+        if how is None or self._failures < _MOST_FAILED_STARTS:
             return None
         self._failures = 0
         self.want_none()
-        return how
+        return WorkerDied(
+            f"no worker process could be started: the last of {_MOST_FAILED_STARTS} {how} before "
+            f"it had done anything"
+        )

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import Any
 
 from mpmagic.errors import TaskTimeout, WorkerDied
@@ -49,23 +48,14 @@ from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
 from mpmagic.pool.message import Done, Message, Output, Ready, Report
 from mpmagic.pool.opening import open_failure, outcome_of
-from mpmagic.pool.recruiter import MOST_FAILED_STARTS, Recruiter
-from mpmagic.pool.status import WorkerState, WorkerStatus
+from mpmagic.pool.recruiter import Recruiter
+from mpmagic.pool.status import Phase, WorkerState, WorkerStatus
 from mpmagic.pool.task import Task
 from mpmagic.pool.warden import Warden
 
 __all__ = ["Supervisor"]
 
 _LEAVING_SECONDS = 2.0
-
-
-class Phase(Enum):
-    """Where a pool is in its life."""
-
-    OPEN = "takes tasks"
-    CLOSING = "finishes the tasks that it has"
-    LEAVING = "waits for its workers to leave"
-    OVER = "done"
 
 
 class Supervisor(Loop):
@@ -342,13 +332,8 @@ class Supervisor(Loop):
         self._inbox.ring()  # try again in another turn
 
     def _judge_starts(self) -> None:
-        if (how := self._recruiter.verdict()) is not None:
-            self._fail_pending(
-                WorkerDied(
-                    f"no worker process could be started: the last of {MOST_FAILED_STARTS} {how} "
-                    f"before it had done anything"
-                )
-            )
+        if (died := self._recruiter.verdict()) is not None:
+            self._fail_pending(died)
 
     # Settling
 
