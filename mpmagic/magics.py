@@ -44,6 +44,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._pool: Pool | None = None
         self._inbox: Inbox | None = None
         self._method: str | None = None
+        self._memory: int | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
@@ -72,15 +73,16 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     @line_magic  # type: ignore[untyped-decorator]
     def mppool(self, line: str) -> Any:
-        """Show the workers; ``%mppool stop``, ``%mppool restart``, ``%mppool -n N``."""
+        """Show the workers; ``%mppool stop``, ``restart``, ``-n N``, ``--memory 2G``."""
         from mpmagic.show.summary import WorkerTable
 
         given = parse(pool_parser(), line)
         if given is None:
             return None
-        if given.start is not None or given.what == "stop":
+        if given.what == "stop" or given.start is not None or given.memory is not None:
             self.close()
             self._method = given.start or self._method
+            self._memory = given.memory or self._memory
         elif given.what == "restart" and self._pool is not None:
             self._pool.restart()
         if given.workers is not None:
@@ -162,7 +164,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.pool import Pool
 
         if self._pool is None:
-            self._pool = Pool(workers, mp_context=self._method, daemon=True)
+            self._pool = Pool(
+                workers, mp_context=self._method, memory_limit=self._memory, daemon=True
+            )
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool

@@ -7,11 +7,14 @@ import ast
 import difflib
 import shlex
 from collections.abc import Container, Iterable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from IPython.core.error import UsageError
 
 __all__ = ["check_names", "parallel_parser", "parse", "pool_parser"]
+
+
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +60,7 @@ def pool_parser() -> argparse.ArgumentParser:
     add("what", nargs="?", choices=("stop", "restart"))
     add("-n", "--workers", type=_positive, help="at least so many workers")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
+    add("--memory", type=_bytes, help="bytes that each may have, such as 2G")
     add("-h", "--help", action="store_true", help="show this text")
     return parser
 
@@ -108,6 +112,13 @@ def check_names(
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
+
+
+def _bytes(text: str) -> int:
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in _UNITS:
+        number, unit = text, ""
+    return _positive(number) * _UNITS[unit]
 
 
 def _positive(text: str) -> int:

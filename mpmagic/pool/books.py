@@ -12,6 +12,9 @@ from mpmagic.pool.segment import Segment
 
 __all__ = ["Books", "Shipment"]
 
+# Small parcels would take for ever to fill the budget, and each is kept in the kernel too.
+_MOST_PARCELS = 64
+
 
 class Shipment(NamedTuple):
     """A message, the descriptors that go with it, and who owns them."""
@@ -31,15 +34,15 @@ class Books:
     ----------
     budget : int
         Bytes that the worker may hold beyond what its present task needs.
-    is_crowded : callable
-        Says whether the kernel has too many segments open.
+    most_segments : callable
+        Says how many segments it may hold, now that the kernel has so many open.
     """
 
-    def __init__(self, budget: int, is_crowded: Callable[[], bool]) -> None:
+    def __init__(self, budget: int, most_segments: Callable[[], int]) -> None:
         self._budget = budget
-        self._is_crowded = is_crowded
+        self._most_segments = most_segments
         self._held: OrderedDict[tuple[type, bytes], Segment | PackedParcel] = OrderedDict()
-        self._size = 0
+        self._size = self._segments = self._parcels = 0
 
     def ship(self, cargo: Cargo) -> Iterator[Shipment]:
         """Yield what has to be sent ahead of a task with this cargo."""
@@ -68,16 +71,22 @@ class Books:
 
     def _make_room(self, needed: set[tuple[type, bytes]]) -> Iterator[Shipment]:
         dropped: list[tuple[type, bytes]] = []
-        for name in list(self._held):
-            if self._size <= self._budget and not self._is_crowded():
-                break
-            if name not in needed:
+        for name, thing in list(self._held.items()):
+            if name not in needed and self._is_surplus(thing):
                 self._remove(name)
                 dropped.append(name)
         if dropped:
             segments = tuple(key for kind, key in dropped if kind is Segment)
             parcels = tuple(key for kind, key in dropped if kind is PackedParcel)
             yield Shipment(Drop(segments, parcels))
+
+    def _is_surplus(self, thing: Segment | PackedParcel) -> bool:
+        """Whether to drop it makes room that is needed."""
+        if self._size > self._budget:
+            return True
+        if isinstance(thing, PackedParcel) and self._parcels > _MOST_PARCELS:
+            return True
+        return _segments_of(thing) > 0 and self._segments > self._most_segments()
 
     def _has(self, thing: Segment | PackedParcel) -> bool:
         name = _name(thing)
@@ -88,11 +97,21 @@ class Books:
 
     def _add(self, thing: Segment | PackedParcel) -> None:
         self._held[_name(thing)] = thing
-        self._size += thing.size
+        self._count(thing, 1)
 
     def _remove(self, name: tuple[type, bytes]) -> None:
         if (thing := self._held.pop(name, None)) is not None:
-            self._size -= thing.size
+            self._count(thing, -1)
+
+    def _count(self, thing: Segment | PackedParcel, sign: int) -> None:
+        self._size += sign * thing.size
+        self._segments += sign * _segments_of(thing)
+        self._parcels += sign * isinstance(thing, PackedParcel)
+
+
+def _segments_of(thing: Segment | PackedParcel) -> int:
+    """Count the segments that the kernel keeps open because of it."""
+    return len(thing.segments) if isinstance(thing, PackedParcel) else 1
 
 
 def _name(thing: Segment | PackedParcel) -> tuple[type, bytes]:

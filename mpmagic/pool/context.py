@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "current_worker",
     "drain_output",
+    "explain_memory",
     "in_worker",
     "is_interrupt",
     "mark",
@@ -68,6 +69,12 @@ def is_interrupt(error: BaseException) -> bool:
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     return tb is None or tb.tb_frame.f_code.co_code[tb.tb_lasti] != _RAISE
+
+
+def explain_memory(error: BaseException) -> None:
+    """Add to a MemoryError how much the worker that raised it may have, if that is limited."""
+    if _worker is not None and isinstance(error, MemoryError):
+        _worker.limit.explain(error)
 
 
 def report(value: Any) -> None:

@@ -43,8 +43,10 @@ class Orders:
         Bytes.
     budget : int
         Bytes of shared data that each may hold.
-    is_crowded : callable
-        Says whether they should hold less because there are too many segments.
+    most_held : callable
+        Says how many segments each of so many workers may hold.
+    start_limit : float or None
+        Seconds that the initialiser may take.
     """
 
     method: str
@@ -53,7 +55,8 @@ class Orders:
     initializer: Pack | None
     memory_limit: int | None
     budget: int
-    is_crowded: Callable[[], bool]
+    most_held: Callable[[int], int]
+    start_limit: float | None = None
 
     def environ(self) -> dict[str, str]:
         """Give the environment in which an interpreter starts."""
@@ -124,15 +127,15 @@ class Crew:
 
     # Making and ending
 
-    def hire(self) -> None:
-        """Begin to make one more worker."""
+    def hire(self) -> Member | None:
+        """Begin to make one more worker; None if there can't be one now."""
         restarts, self._losses = (1, self._losses - 1) if self._losses else (0, 0)
         try:
-            books = Books(self._orders.budget, self._orders.is_crowded)
+            books = Books(self._orders.budget, lambda: self._orders.most_held(len(self)))
             member = Member(next(self._numbers), books=books, restarts=restarts)
         except OSError as error:  # no descriptors left
             self._overseer.on_failed_start(Exit(None, reason=f"could not start: {error}"))
-            return
+            return None
         self._members[member.number] = member
         self._selector.register(
             member.channel, selectors.EVENT_READ, partial(self._on_ready, member)
@@ -140,6 +143,7 @@ class Crew:
         member.channel.send(self._orders.setup())
         self._mind_room(member)
         self._launcher.launch(member.number, member.ends)
+        return member
 
     def dismiss(self, member: Member) -> None:
         """Let an idle worker go."""
@@ -215,7 +219,7 @@ class Crew:
         self._hear_out(member)
         if member.state is not WorkerState.LEAVING:
             self._losses += 1
-            if member.state is WorkerState.IDLE:
+            if member.is_between:  # an import ahead may have done it
                 self._preloads.distrust()
         self._overseer.on_lost(member, how)
         self._let_go(member)

@@ -57,9 +57,12 @@ class Depot:
         self._segments: dict[bytes, weakref.ref[Segment]] = {}
         self._parcels: dict[bytes, weakref.ref[PackedParcel]] = {}
 
-    def is_crowded(self) -> bool:
-        """Whether there are so many segments that workers should let go of old ones."""
-        return len(self._segments) > _MANY_SEGMENTS
+    def most_held(self, workers: int) -> int:
+        """Say how many segments each of so many workers may hold, now that there are so many."""
+        if len(self._segments) <= _MANY_SEGMENTS:
+            return _MOST_SEGMENTS
+        # Its share, not none: else the last one to look would let go of all that it has.
+        return _MANY_SEGMENTS // max(workers, 1)
 
     def pack_call(self, call: tuple[Any, ...]) -> Cargo:
         """Pickle a task in the calling thread: it sees its arguments as they are now."""

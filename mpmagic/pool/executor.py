@@ -17,7 +17,14 @@ from mpmagic.pool.depot import Depot
 from mpmagic.pool.future import Outcome, TaskFuture
 from mpmagic.pool.mapping import batched, call_each, check_map_options, results
 from mpmagic.pool.message import Inline, Pack
-from mpmagic.pool.options import budget, checked_workers, hash_seed, method, positive
+from mpmagic.pool.options import (
+    budget,
+    checked_workers,
+    hash_seed,
+    method,
+    not_negative,
+    positive,
+)
 from mpmagic.pool.status import WorkerStatus
 from mpmagic.pool.supervisor import Supervisor
 from mpmagic.pool.task import Task
@@ -53,10 +60,14 @@ class Pool(Executor):
         Bytes that each worker may have to itself; beyond that a task gets a MemoryError. Linux.
     task_timeout : float, optional
         Seconds that a task may run unless `dispatch` says otherwise; then its future raises
-        `TaskTimeout`, and its worker is interrupted and, if that doesn't help, replaced.
+        `TaskTimeout`, and its worker is interrupted and, if that doesn't help, replaced. The
+        initializer may take as long.
     retries : int
-        How many more times a task is run whose worker died. Beware: it may have done half its
-        work.
+        How many more times a task is run, from its beginning, whose worker died while it ran: by
+        default none, for nobody knows what it has done by then. What it has reported or printed
+        stays, and it reports and prints again. A task that was stopped, by `interrupt` or by
+        its time limit, isn't run again, nor is one that raised. One that its worker had not yet
+        begun is given to another in any case.
     daemon : bool
         At the end of the interpreter, kill what runs instead of waiting for it.
 
@@ -82,7 +93,7 @@ class Pool(Executor):
             raise TypeError("initializer must be a callable")
         self._max_workers = checked_workers(max_workers)
         self._task_timeout = positive("task_timeout", task_timeout)
-        self._retries = retries
+        self._retries = not_negative("retries", retries)
         self._depot = Depot()
         self._numbers = itertools.count(1)
         self._pid = os.getpid()
@@ -94,7 +105,8 @@ class Pool(Executor):
             initializer=_pack_initializer(self._depot, initializer, initargs),
             memory_limit=positive("memory_limit", memory_limit),
             budget=budget(),
-            is_crowded=self._depot.is_crowded,
+            most_held=self._depot.most_held,
+            start_limit=self._task_timeout if initializer is not None else None,
         )
         self._supervisor = Supervisor(orders, self._max_workers)
         lifetime.guard(self, self._supervisor, daemon=daemon)

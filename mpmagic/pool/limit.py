@@ -22,7 +22,7 @@ class MemoryLimit:
         self._mapped = 0
 
     def set(self, limit: int | None) -> None:
-        """Set the limit, in bytes on top of what the process uses now; None is no limit."""
+        """Set the limit, in bytes of the process's own memory; None is no limit."""
         self._limit = limit
         self._apply()
 
@@ -32,7 +32,9 @@ class MemoryLimit:
         self._apply()
 
     def explain(self, error: BaseException) -> None:
-        """Add the limit and the peak to a MemoryError."""
+        """Add the limit and the peak to a MemoryError, once."""
+        if any("memory_limit" in note for note in getattr(error, "__notes__", ())):
+            return
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
         if self._limit is not None:
             error.add_note(

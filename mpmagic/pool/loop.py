@@ -58,10 +58,13 @@ class Loop(ABC):
             self._obey()  # nobody else will; what is told now is told that it is over
 
     def ask(self, question: Callable[[], Any]) -> Any:
-        """Have a question answered in the loop's thread; wait for the answer."""
-        answer: SimpleQueue[Any] = SimpleQueue()
-        self.tell(lambda: answer.put(question()))
-        return answer.get()
+        """Have a question answered in the loop's thread; wait for the answer, or its exception."""
+        answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self.tell(lambda: answers.put(_answer(question)))
+        answer, error = answers.get()
+        if error is not None:
+            raise error
+        return answer
 
     @property
     def is_in_use(self) -> bool:
@@ -130,3 +133,11 @@ class Loop(ABC):
     @abstractmethod
     def _end_work(self) -> None:
         """Let go of everything; from now on commands are told that it is over."""
+
+
+def _answer(question: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Ask; what goes wrong concerns whoever waits for the answer, and nobody else."""
+    try:
+        return question(), None
+    except BaseException as error:
+        return None, error

@@ -111,9 +111,19 @@ class Member:
         return self.state is WorkerState.GONE
 
     @property
+    def is_between(self) -> bool:
+        """Whether it runs no task, nor was kept from running one: what it does is the pool's."""
+        return self.state in (WorkerState.IDLE, WorkerState.BUSY) and not self.has_begun
+
+    @property
     def has_begun(self) -> bool:
         """Whether it has begun the task that it was sent."""
         return self.task is not None and self.words[Word.BEGUN] == self.task.number
+
+    @property
+    def since(self) -> float:
+        """Seconds since its state began."""
+        return time.monotonic() - self._since
 
     @property
     def is_untried(self) -> bool:
@@ -151,7 +161,7 @@ class Member:
             pid=self.pid,
             state=self.state,
             label=self.task.label if self.task else "",
-            since=time.monotonic() - self._since,
+            since=self.since,
             done=self._done,
             rss=memory_used(self.pid) if self.pid else 0,
             restarts=self.restarts,

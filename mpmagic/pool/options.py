@@ -9,7 +9,7 @@ from typing import Any
 from mpmagic.pool import context
 from mpmagic.pool.cpus import cpu_count
 
-__all__ = ["budget", "checked_workers", "hash_seed", "method", "positive"]
+__all__ = ["budget", "checked_workers", "hash_seed", "method", "not_negative", "positive"]
 
 
 def checked_workers(count: int | None) -> int:
@@ -26,6 +26,13 @@ def positive(name: str, number: Any) -> Any:
     """Give the number back; raise ValueError if it is neither None nor greater than 0."""
     if number is not None and not number > 0:
         raise ValueError(f"{name} must be greater than 0, not {number!r}")
+    return number
+
+
+def not_negative(name: str, number: int) -> int:
+    """Give the number back; raise ValueError if it is less than 0."""
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, and is {number!r}")
     return number
 
 

@@ -1,11 +1,20 @@
-"""What can be told of a worker."""
+"""What can be told of a pool and of a worker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["WorkerState", "WorkerStatus"]
+__all__ = ["Phase", "WorkerState", "WorkerStatus"]
+
+
+class Phase(Enum):
+    """Where a pool is in its life."""
+
+    OPEN = "takes tasks"
+    CLOSING = "finishes the tasks that it has"
+    LEAVING = "waits for its workers to leave"
+    OVER = "done"
 
 
 class WorkerState(Enum):

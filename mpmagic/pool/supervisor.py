@@ -23,18 +23,18 @@ channel (with the spawn method: each process's pidfd), until the first timer. It
 elsewhere: its channels don't, the user's code runs in other threads, and what doesn't fit into a
 socket waits in the channel's outbox. So a worker that is stopped, stuck or dead costs itself only.
 
+It decides who runs what; the `Crew` makes workers and hears them, the `Recruiter` says how many
+there shall be, the `Warden` looks after those that are late, and the `Herald` tells people what has
+become of their tasks.
+
 A task belongs to exactly one of: the pending queue, one member's own tasks, or one member as its
 present task. Wherever a member dies, its task is settled or goes back to the head of the queue.
 """
 
 from __future__ import annotations
 
-import signal
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from enum import Enum
-from functools import partial
 from typing import Any
 
 from mpmagic.errors import TaskTimeout, WorkerDied
@@ -42,30 +42,20 @@ from mpmagic.pool import lifetime
 from mpmagic.pool.crew import Crew, Orders
 from mpmagic.pool.freight import Unopened
 from mpmagic.pool.future import Outcome, TaskFuture
+from mpmagic.pool.herald import Herald
 from mpmagic.pool.launcher import Exit
 from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
-from mpmagic.pool.message import Done, Message, Output, Ready, Report, Text
-from mpmagic.pool.notifier import Notifier
-from mpmagic.pool.opening import open_failure, outcome_of, show, tell_report
-from mpmagic.pool.status import WorkerState, WorkerStatus
+from mpmagic.pool.message import Done, Message, Output, Ready, Report
+from mpmagic.pool.opening import open_failure, outcome_of
+from mpmagic.pool.recruiter import Recruiter
+from mpmagic.pool.status import Phase, WorkerState, WorkerStatus
 from mpmagic.pool.task import Task
+from mpmagic.pool.warden import Warden
 
 __all__ = ["Supervisor"]
 
-_GRACE_SECONDS = 0.5  # between a task's SIGINT and its worker's SIGKILL
-_STOPPED_SECONDS = 5.0  # a worker that is stopped and leaves its messages unread is dead
 _LEAVING_SECONDS = 2.0
-_MOST_FAILED_STARTS = 3
-
-
-class Phase(Enum):
-    """Where a pool is in its life."""
-
-    OPEN = "takes tasks"
-    CLOSING = "finishes the tasks that it has"
-    LEAVING = "waits for its workers to leave"
-    OVER = "done"
 
 
 class Supervisor(Loop):
@@ -81,21 +71,23 @@ class Supervisor(Loop):
 
     def __init__(self, orders: Orders, most: int) -> None:
         super().__init__("mpmagic-supervisor")
-        self._most = most
-        self._wanted = 0
         self._phase = Phase.OPEN
         self._pending: deque[Task] = deque()
         self._tasks: dict[int, Task] = {}
         self._crew = Crew(orders, self._selector, self)
-        self._failed_starts = 0
-        self._settler = Notifier("mpmagic-settler")
-        self._notifier = Notifier("mpmagic-notifier")
+        self._warden = Warden(
+            self._crew, self._timers, on_late=self._on_late, on_late_start=self._on_late_start
+        )
+        self._recruiter = Recruiter(
+            self._crew, self._warden, most=most, start_limit=orders.start_limit
+        )
+        self._herald = Herald()
 
     # From any thread
 
     def drop_cancelled(self, future: TaskFuture[Any]) -> None:
         """Tell those who wait for a future that it was cancelled."""
-        self._settler.put(partial(self._settle_slowly, future, None))
+        self._herald.drop_cancelled(future)
 
     def forsake(self) -> None:
         """Let go, in a forked child, of what belongs to the parent's pool."""
@@ -107,16 +99,15 @@ class Supervisor(Loop):
     def join(self) -> None:
         """Wait until it is over and its threads have ended."""
         super().join()
-        self._settler.join()
-        self._notifier.join()
+        self._herald.join()
 
     # The loop
 
     def _begin_work(self) -> None:
-        self._settler.start()
-        self._notifier.start()
+        self._herald.start()
 
     def _work(self) -> None:
+        self._judge_starts()
         self._assign()
         self._staff()
         self._advance()
@@ -131,8 +122,7 @@ class Supervisor(Loop):
     def _end_work(self) -> None:
         self._phase = Phase.OVER
         self._crew.close()
-        self._settler.put(self._notifier.finish)  # after the callbacks of what it settles
-        self._settler.finish()
+        self._herald.finish()
         lifetime.release(self)
 
     # Commands
@@ -146,7 +136,9 @@ class Supervisor(Loop):
 
     def submit_each(self, make: Callable[[], Task]) -> list[Task]:
         """Make a task for each worker that exists and takes tasks."""
-        tasks = []
+        tasks: list[Task] = []
+        if self._phase is Phase.OVER:
+            return tasks
         for member in self._crew:
             if member.state is not WorkerState.LEAVING and not member.is_retiring:
                 task = make()
@@ -164,11 +156,10 @@ class Supervisor(Loop):
                 continue
             for member in self._crew:
                 if member.task is task:
-                    self._interrupt(member, grace)
+                    self._warden.interrupt(member, grace)
 
     def grow(self, count: int) -> None:
-        self._most = max(self._most, count)
-        self._wanted = max(self._wanted, count)
+        self._recruiter.want(count)
 
     def restart(self) -> None:
         """Replace all workers; those with a task when it is done."""
@@ -231,20 +222,11 @@ class Supervisor(Loop):
         task.future.start(member.pid)
         member.begin(task)
         self._crew.begun(member)
-        self._watch(member)
+        self._warden.watch(member)
 
     def _staff(self) -> None:
-        """Hire as many workers as there is work for, and those that were there before."""
-        if self._phase in (Phase.LEAVING, Phase.OVER):
-            return
-        crew = len(self._crew)
-        starting = self._crew.count(WorkerState.STARTING)
-        lacking = min(len(self._pending) - starting, self._most - crew)
-        if self._phase is Phase.OPEN:
-            lacking = max(lacking, self._wanted - crew)
-        for _ in range(lacking):
-            self._crew.hire()
-        self._wanted = max(self._wanted, crew + max(lacking, 0))
+        if self._phase not in (Phase.LEAVING, Phase.OVER):
+            self._recruiter.hire(len(self._pending), replaces=self._phase is Phase.OPEN)
 
     def _advance(self) -> None:
         """Go on to the next phase when the present one has nothing left to do."""
@@ -263,40 +245,15 @@ class Supervisor(Loop):
         if member.state is not WorkerState.LEAVING:
             self._crew.dismiss(member)
 
-    # Watching tasks
+    # From the warden
 
-    def _watch(self, member: Member) -> None:
-        """Look again when the time limit ends, or to see whether the worker has taken its task."""
-        pause = _STOPPED_SECONDS
-        if member.deadline is not None:
-            pause = min(pause, member.deadline - time.monotonic())
-        if not member.is_watched:
-            member.is_watched = True
-            self._timers.after(pause, partial(self._look_after, member))
+    def _on_late(self, task: Task) -> None:
+        self._settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
 
-    def _look_after(self, member: Member) -> None:
-        member.is_watched = False
-        task = member.task
-        if member.is_gone or task is None:
-            return
-        if member.deadline is not None and time.monotonic() >= member.deadline:
-            member.deadline = None
-            self._settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
-            self._interrupt(member, _GRACE_SECONDS)
-        elif not member.has_begun and member.is_stopped:
-            self._crew.signal(member, signal.SIGKILL)
-        if member.deadline is not None or not member.has_begun:
-            self._watch(member)
-
-    def _interrupt(self, member: Member, grace: float) -> None:
-        assert member.task is not None
-        member.interrupt()
-        self._crew.signal(member, signal.SIGINT)
-        self._timers.after(grace, partial(self._kill, member, member.task.number))
-
-    def _kill(self, member: Member, number: int) -> None:
-        if member.task is not None and member.task.number == number:
-            self._crew.signal(member, signal.SIGKILL)
+    def _on_late_start(self, member: Member, limit: float) -> None:
+        self._recruiter.want_none()
+        self._dismiss(member)
+        self._fail_pending(TaskTimeout.of("the pool's initializer", limit))
 
     # From the crew
 
@@ -307,14 +264,14 @@ class Supervisor(Loop):
             case Report():
                 self._on_report(message, descriptors)
             case Output():
-                self._show(message.text)
+                self._herald.show(message.text)
             case Ready():
                 self._on_worker_ready(member, message)
 
     def _on_done(self, member: Member, message: Done, descriptors: list[int]) -> None:
         outcome = outcome_of(message, descriptors)
-        self._show(message.text)
-        self._failed_starts = 0
+        self._herald.show(message.text)
+        self._recruiter.succeeded()
         member.books.forget_parcels(message.dropped)
         task = member.task
         member.finish()
@@ -329,10 +286,12 @@ class Supervisor(Loop):
             if task is not None:
                 task.report_error = error
             return
-        if task is not None and task.on_report is not None:
-            self._notifier.put(partial(tell_report, task, value))
+        if task is not None:
+            self._herald.report(task, value)
 
     def _on_worker_ready(self, member: Member, message: Ready) -> None:
+        if member.state is not WorkerState.STARTING:  # told to leave before it was ready
+            return
         member.become_ready(message.pid)
         if message.error is None:
             self._crew.preload(member)
@@ -342,12 +301,12 @@ class Supervisor(Loop):
             f"the pool's initializer failed in worker process {member.pid}: {error!r}"
         )
         died.__cause__ = error
-        self._wanted = 0
+        self._recruiter.want_none()
         self._dismiss(member)
         self._fail_pending(died)
 
     def on_lost(self, member: Member, how: Exit) -> None:
-        self._show(member.last_words())
+        self._herald.show(member.last_words())
         for task in member.own_tasks:
             self._settle(task, Outcome.of_error(member.obituary(how, task)))
         if member.task is not None:
@@ -358,45 +317,29 @@ class Supervisor(Loop):
     def _lose_task(self, member: Member, task: Task, how: Exit) -> None:
         if task.number not in self._tasks:  # settled already, by its time limit
             return
-        if not member.has_begun and task.reroutes > 0:
+        is_wanted = member.state is not WorkerState.INTERRUPTED
+        if is_wanted and not member.has_begun and task.reroutes > 0:
             task.reroutes -= 1  # it never began, so to run it elsewhere repeats nothing
             self._pending.appendleft(task)
-        elif task.retries > 0 and member.state is not WorkerState.INTERRUPTED:
+        elif is_wanted and task.retries > 0:
             task.retries -= 1
             self._pending.appendleft(task)
         else:
             self._settle(task, Outcome.of_error(member.obituary(how, task)))
 
     def on_failed_start(self, how: Exit) -> None:
+        self._recruiter.failed(how)
         self._inbox.ring()  # try again in another turn
-        self._failed_starts += 1
-        if self._failed_starts >= _MOST_FAILED_STARTS:
-            self._failed_starts = 0
-            self._wanted = 0
-            self._fail_pending(
-                WorkerDied(
-                    f"no worker process could be started: the last of {_MOST_FAILED_STARTS} {how} "
-                    f"before it had done anything"
-                )
-            )
+
+    def _judge_starts(self) -> None:
+        if (died := self._recruiter.verdict()) is not None:
+            self._fail_pending(died)
 
     # Settling
 
     def _settle(self, task: Task, outcome: Outcome | None) -> None:
         self._tasks.pop(task.number, None)
-        future = task.future
-        if task.on_report is not None:
-            # After the reports that are on their way.
-            self._notifier.put(partial(task.settle_reported, outcome))
-        elif outcome is None or not future.settle_at_once(outcome):
-            self._settler.put(partial(self._settle_slowly, future, outcome))
-        elif future.has_callbacks:
-            self._notifier.put(future.run_callbacks)
-
-    def _settle_slowly(self, future: TaskFuture[Any], outcome: Outcome | None) -> None:
-        """Settle where somebody's lock must be taken; not in this thread, nor with callbacks."""
-        future.settle(outcome)
-        self._notifier.put(future.run_callbacks)
+        self._herald.settle(task, outcome)
 
     def _fail_pending(self, error: BaseException) -> None:
         """Fail what waits for a worker; those that have one go on."""
@@ -404,7 +347,3 @@ class Supervisor(Loop):
             task = self._pending.popleft()
             claimed = task.future.running() or task.future.claim()
             self._settle(task, Outcome.of_error(error) if claimed else None)
-
-    def _show(self, text: Text) -> None:
-        if text:
-            self._notifier.put(partial(show, text))

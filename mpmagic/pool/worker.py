@@ -12,14 +12,12 @@ import logging
 import os
 import resource
 import select
-import signal
 import socket
 import sys
 import threading
 import traceback
 import types
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.pool import context
@@ -27,6 +25,7 @@ from mpmagic.pool.capture import Capture
 from mpmagic.pool.channel import Incoming, Line
 from mpmagic.pool.ends import Ends
 from mpmagic.pool.freight import pack_freight
+from mpmagic.pool.interrupt import NO_TASK, Interrupt
 from mpmagic.pool.limit import MemoryLimit
 from mpmagic.pool.message import (
     Done,
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "spawned", "work"]
 
-_NO_TASK = 0
 _MOST_DESCRIPTORS = 1 << 16
 _OOM_SCORE = "500"  # the system's killer shall find us before the notebook's kernel
 
@@ -123,13 +121,13 @@ class Worker:
     def __init__(self, line: Line, words: Words) -> None:
         self._line = line
         self._words = words
-        self._limit = MemoryLimit()
-        self._interrupt = _Interrupt(words)
+        self.limit = MemoryLimit()
+        self._interrupt = Interrupt(words)
         self._sending = threading.Lock()
         self._preload: deque[str] = deque()
         self._readable = select.poll()
         self._readable.register(line.fileno(), select.POLLIN)
-        self.stock = Stock(self._limit.allow_more)
+        self.stock = Stock(self.limit.allow_more)
         self.capture = Capture(words, lambda text: self._send(Output(text)))
 
     # The loop
@@ -194,19 +192,21 @@ class Worker:
             value = function(*args, **kwargs)
             del function, args, kwargs
             stage = "pickling the result of the task"
-            return pickle_result(value)
+            pickled = pickle_result(value)
+            self._interrupt.raise_if_swallowed()
+            return pickled
         except BaseException as error:
+            self._interrupt.raise_if_swallowed()
             if stage and not isinstance(error, KeyboardInterrupt):
                 error.add_note(f"while {stage} in worker process {os.getpid()}")
             raise
         finally:
-            self._interrupt.task = _NO_TASK
+            self._interrupt.task = NO_TASK
 
     def _pickled_failure(self, error: BaseException) -> Pickled:
         from mpmagic.pool.failure import pickle_failure
 
-        if isinstance(error, MemoryError):
-            self._limit.explain(error)
+        context.explain_memory(error)
         try:
             return pickle_failure(error)
         finally:
@@ -233,7 +233,7 @@ class Worker:
         from mpmagic.pool.pickling import pickle_result
 
         task = self._interrupt.task
-        if task == _NO_TASK:
+        if task == NO_TASK:
             raise RuntimeError("mpmagic.pool.report() works while a task runs")
         pack, segments = pack_freight(pickle_result(value))
         self._send(Report(task, pack), [s.fileno() for s in segments])
@@ -260,7 +260,7 @@ class Worker:
         message.surroundings.apply()
         # Lets tasks use proxies of the notebook's multiprocessing managers.
         multiprocessing.process.current_process().authkey = message.authkey
-        self._limit.set(message.memory_limit)
+        self.limit.set(message.memory_limit)
         error = self._initialise(message.initializer)
         text = self.capture.take()
         if text:
@@ -280,74 +280,6 @@ class Worker:
             pickled = pickle_failure(error)
             return pack_freight(pickled._replace(buffers=()))[0]
         return None
-
-
-class _Interrupt:
-    """SIGINT's handler: raises if, and only if, it is meant for the task that runs.
-
-    A signal may arrive after the task that it was sent for; the shared word says which that was.
-    """
-
-    def __init__(self, words: Words) -> None:
-        self._words = words
-        self._held_off = 0
-        self._is_due = False
-        self._thread = threading.get_ident()
-        self.task = _NO_TASK
-        self.has_struck = self.has_struck_an_import = False
-
-    def begin(self, task: int) -> None:
-        """Let it strike the task, from now on."""
-        self.has_struck = False
-        self.task = task
-
-    def install(self) -> None:
-        if signal.getsignal(signal.SIGINT) != self._handle:
-            signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, signum: int, frame: types.FrameType | None) -> None:
-        if self.task == _NO_TASK or self._words[Word.INTERRUPTED] != self.task:
-            return
-        if self._held_off:
-            self._is_due = True
-            return
-        self.has_struck_an_import = _is_importing(frame)
-        self._strike()
-
-    def _strike(self) -> None:
-        # Once: a second would strike while the first is being dealt with.
-        self.task = _NO_TASK
-        self.has_struck = True
-        raise KeyboardInterrupt
-
-    def raise_if_early(self) -> None:
-        """Raise for a signal that came while the task was still on its way here."""
-        if self._words[Word.INTERRUPTED] == self.task:
-            self._handle(signal.SIGINT, None)
-
-    @contextlib.contextmanager
-    def held_off(self) -> Iterator[None]:
-        """Put the interrupt off to the end of the block; other threads aren't interrupted."""
-        if threading.get_ident() != self._thread:
-            yield
-            return
-        self._held_off += 1
-        try:
-            yield
-        finally:
-            self._held_off -= 1
-            if self._is_due and not self._held_off:
-                self._is_due = False
-                if self.task != _NO_TASK:
-                    self._strike()
-
-
-def _is_importing(frame: types.FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "importlib._bootstrap":
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _import_ahead(name: str) -> None:

@@ -102,6 +102,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         This side.
     by_reference
         Whether captured objects and shared classes go as references. Not when they are captured.
+    place_of
+        Gives, for an object wherever it is met, the place at which the other side has its own, to
+        travel instead; None for all others. The reducer is asked nothing about lists,
+        dictionaries and sets. `decode` asks its `find` for what stands there.
 
     Attributes
     ----------
@@ -113,7 +117,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     dispatch_table = DISPATCH_TABLE
 
-    def __init__(self, side: Side, *, by_reference: bool) -> None:
+    def __init__(
+        self, side: Side, *, by_reference: bool, place_of: Callable[[Any], Any] | None = None
+    ) -> None:
         self._file = io.BytesIO()
         self._buffers: list[pickle.PickleBuffer] = []
         super().__init__(self._file, protocol=5, buffer_callback=self._keep_out_of_band)
@@ -122,6 +128,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
+        if place_of is not None:
+            self.persistent_id = place_of
 
     def encode(self, value: Any) -> Packed:
         """Pickle one value; an encoder is used once.
@@ -198,10 +206,18 @@ def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None)
     if find is None:
         with _on(side):
             return pickle.loads(packed.data, buffers=packed.buffers)
-    unpickler = pickle.Unpickler(io.BytesIO(packed.data), buffers=packed.buffers)
-    unpickler.persistent_load = find  # type: ignore[method-assign]
     with _on(side):
-        return unpickler.load()
+        return _Decoder(packed, find).load()
+
+
+class _Decoder(pickle.Unpickler):
+    def __init__(self, packed: Packed, find: Callable[[Any], Any]) -> None:
+        super().__init__(io.BytesIO(packed.data), buffers=packed.buffers)
+        self._find = find
+
+    def persistent_load(self, place: Any) -> Any:
+        """What this side has at a place."""
+        return self._find(place)
 
 
 def digest(packed: Packed) -> bytes:

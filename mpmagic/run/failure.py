@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.errors import RemoteError, UnsendableValue
+from mpmagic.pool.context import explain_memory
 from mpmagic.pool.traces import flattened, restored
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 
@@ -45,6 +46,7 @@ def pack_caught(error: BaseException, program: Program) -> tuple[Packed, int]:
 
 def pack_failure(error: BaseException, program: Program) -> Packed:
     """The exception with its traceback from the cell's code down, packed."""
+    explain_memory(error)
     parts = _parts(error, _own_frames(error.__traceback__, program), _DEPTH)
     try:
         return Encoder(program.side, by_reference=True).encode(parts)

@@ -17,10 +17,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.codec import Encoder, Side
 from mpmagic.run.watch import cached_names, is_inert
 
-__all__ = ["Place", "Places", "SharingEncoder", "View", "find"]
+__all__ = ["Place", "Places", "Sharing", "View", "find"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
@@ -253,23 +252,26 @@ def _attribute_names(item: Any) -> Iterator[str]:
                 yield slot
 
 
-class SharingEncoder(Encoder):
-    """Pickles a result; what it shares with what was sent goes as its place.
+class Sharing:
+    """What of a result is shared with what was sent.
 
     Parameters
     ----------
-    side
-        The worker's side.
     places
         Of what was sent.
     """
 
-    def __init__(self, side: Side, places: Places) -> None:
-        super().__init__(side, by_reference=True)
+    def __init__(self, places: Places) -> None:
         self._places = places
 
-    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
-        """Where the kernel finds its own; None for what is the result's alone."""
+    def place_of(self, obj: Any) -> tuple[Any, ...] | None:
+        """Where the kernel finds its own; None for what is the result's alone.
+
+        Raises
+        ------
+        UnsendableValue
+            If the kernel has it and can't be told where.
+        """
         if obj in self._places:
             return tuple(self._places.of(obj))
         if _is_array(obj):

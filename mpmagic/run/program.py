@@ -166,6 +166,13 @@ def _keep_source(filename: str, text: str) -> None:
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
 
+def _forget_source(program: Program) -> None:
+    """Keep no source for ever; that of a cell of which there is another program stays."""
+    filename = program.source.filename
+    if all(p.source.filename != filename for p in _programs.values()):
+        linecache.cache.pop(filename, None)
+
+
 _entered: Program | None = None
 """The program whose state the modules have."""
 
@@ -179,6 +186,6 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
     if program is None:
         program = _programs[key] = Program(source.payload, captured.payload)
         while len(_programs) > _KEPT:
-            _programs.popitem(last=False)
+            _forget_source(_programs.popitem(last=False)[1])
     _programs.move_to_end(key)
     return program

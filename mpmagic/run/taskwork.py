@@ -9,7 +9,7 @@ from typing import Any
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
-from mpmagic.run.identity import SharingEncoder
+from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.seeds import seed_iteration
@@ -108,5 +108,6 @@ def _keep(value: Any, log: CallLog, program: Program) -> None:
 def _encoder(value: Any, program: Program) -> Encoder:
     """Looks for what the value shares with what was sent only where there can be something."""
     if not is_inert(value) and program.places:
-        return SharingEncoder(program.side, program.places)
+        sharing = Sharing(program.places)
+        return Encoder(program.side, by_reference=True, place_of=sharing.place_of)
     return Encoder(program.side, by_reference=True)

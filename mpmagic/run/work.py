@@ -18,7 +18,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_caught, pack_failure
-from mpmagic.run.identity import Places, SharingEncoder
+from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
@@ -275,7 +275,7 @@ class _Recorder:
         values = itertools.chain(operands, self._log.finals.values())
         may_share = self._places is not None or not all(map(is_inert, values))
         if may_share and (places := self._own()):
-            return SharingEncoder(side, places)
+            return Encoder(side, by_reference=True, place_of=Sharing(places).place_of)
         return Encoder(side, by_reference=True)
 
     def _set_aside(self) -> None:

@@ -74,6 +74,11 @@ class KernelSession:
         """The kernel's process."""
         return int(self.value("__import__('os').getpid()"))
 
+    @property
+    def kernel_pid(self) -> int:
+        """The kernel's process, also while it is busy."""
+        return int(self._manager.provisioner.pid)
+
     def execute(self, code: str, *, until: str | None = None) -> Reply:
         """Run a cell and wait for its end, or for a text on its streams.
 

@@ -80,6 +80,29 @@ def test_spawn(tmp_path: Path) -> None:
         assert session.value("out") == [0, 2, 4, 6, 8]
 
 
+def test_a_memory_limit_is_an_error_of_the_iteration() -> None:
+    with kernel() as session:
+        assert session.execute("%mppool --memory 400M").status == "ok"
+        cell = (
+            "%%parallel -q -n 2\nimport numpy as np\nout = []\nfor x in range(4):\n"
+            "    out.append(np.ones(10 ** 8 if x == 2 else 10).sum())"
+        )
+        reply = session.execute(cell)
+        assert reply.content["ename"].endswith("MemoryError")
+        assert "memory_limit is 419,430,400 bytes" in reply.traceback
+        assert "bytes at most" in reply.traceback
+        assert session.value("list(map(int, out))") == [10, 10]
+        caught = cell.replace("    out.append(", "    try:\n        y = int(").replace(
+            ".sum())", ".sum())\n    except MemoryError:\n        y = -1\n    out.append(y)"
+        )
+        assert session.execute(caught).status == "ok"
+        assert session.value("out") == [10, 10, -1, 10]
+
+
+def test_a_size_that_is_none_gives_usage(session: KernelSession) -> None:
+    assert "--memory" in session.execute("%mppool --memory lots").shown
+
+
 def test_mpcount_gives_a_number(session: KernelSession, tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_text("one\ntwo\nlast without newline")

@@ -18,6 +18,12 @@ _LONGEST_SHUTDOWN = 10.0
 _DEADLINE = 5.0
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let joblib's own tests have their marks."""
+    for mark in ("timeout", "thread_unsafe", "no_cover"):
+        config.addinivalue_line("markers", f"{mark}: of joblib's own tests")
+
+
 @pytest.fixture(params=["forkserver", "spawn"])
 def method(request: pytest.FixtureRequest) -> str:
     """The two ways of making workers, one after the other."""

@@ -9,13 +9,16 @@ pool is broken for good after a death: for these the opposite is asserted here.
 
 from __future__ import annotations
 
+import textwrap
 import unittest.mock
 from concurrent import futures
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, ClassVar
 
 import pytest
 
+import mpmagic
 from mpmagic.errors import UnsendableValue, WorkerDied
 from mpmagic.pool import Pool
 
@@ -142,7 +145,10 @@ class TestShutdown(_Ours, shutdown.ExecutorShutdownTest, BaseTestCase):  # type:
         theirs = shutdown.assert_python_ok
 
         def run(flag: str, code: str) -> Any:
-            return theirs(flag, code.replace("from concurrent.futures import", _IMPORT))
+            # It runs isolated, and must find this very package wherever that stands.
+            path = f"import sys; sys.path.insert(0, {_ROOT!r})\n"
+            code = textwrap.dedent(code).replace("from concurrent.futures import", _IMPORT)
+            return theirs(flag, path + code)
 
         monkeypatch.setattr(shutdown, "assert_python_ok", run)
 
@@ -153,6 +159,7 @@ class TestShutdown(_Ours, shutdown.ExecutorShutdownTest, BaseTestCase):  # type:
 
 
 _IMPORT = "from mpmagic.pool import"
+_ROOT = str(Path(mpmagic.__file__).parent.parent)
 
 
 class TestFailingInitializer(_Ours, BaseTestCase):  # type: ignore[misc]

@@ -14,6 +14,7 @@ import pytest
 import mpmagic.pool
 from mpmagic.errors import TaskTimeout, WorkerDied
 from mpmagic.pool import Pool, WorkerState
+from mpmagic.pool.member import Member
 from tests.pool import tasks
 from tests.pool.waiting import text_of, until
 
@@ -163,3 +164,56 @@ def test_workers_that_die_at_once_are_not_started_for_ever(new_pool: Callable[..
     pool = new_pool(2, initializer=os._exit, initargs=(1,))
     error = pool.submit(tasks.square, 1).exception(30)
     assert isinstance(error, WorkerDied) and "exit code 1" in str(error)
+
+
+def test_a_question_that_fails_is_the_askers_trouble(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither hangs nor ends the pool."""
+    assert pool.submit(tasks.square, 2).result(30) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(Member, "status", _no_memory)
+        with pytest.raises(MemoryError):
+            pool.workers()
+    assert pool.submit(tasks.square, 3).result(30) == 9
+
+
+def _no_memory(_: Member) -> None:
+    raise MemoryError
+
+
+def test_a_pool_that_failed_answers(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a fault of its own there is an error for each call, and nothing waits."""
+    assert pool.submit(tasks.square, 2).result(30) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(Member, "begin", lambda *_: 1 / 0)
+        assert isinstance(pool.submit(tasks.square, 3).exception(30), ZeroDivisionError)
+    assert pool.submit_each(tasks.pid) == []
+    assert pool.workers() == []
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(tasks.square, 4).result(30)
+    caplog.clear()  # its record holds the frames of the failure, and so the pool
+
+
+def test_retries_are_for_deaths_alone(new_pool: Callable[..., Pool], tmp_path: Path) -> None:
+    """What raised, was stopped or was late isn't run again."""
+    pool = new_pool(1, retries=3)
+
+    def note(how: str) -> None:
+        with (tmp_path / how).open("a") as file:
+            file.write("x")
+        if how == "raise":
+            raise ValueError(how)
+        tasks.ignore_interrupts(str(tmp_path / f"{how} runs"))
+
+    assert isinstance(pool.submit(note, "raise").exception(30), ValueError)
+    late = pool.dispatch(note, ("late",), timeout=0.5)
+    assert isinstance(late.exception(30), TaskTimeout)
+    stopped = pool.submit(note, "stop")
+    until(lambda: (tmp_path / "stop runs").exists())
+    pool.interrupt([stopped], grace=0)
+    assert isinstance(stopped.exception(30), WorkerDied)
+    assert pool.submit(tasks.square, 3).result(30) == 9
+    assert [(tmp_path / how).read_text() for how in ("raise", "late", "stop")] == ["x"] * 3

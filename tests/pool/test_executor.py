@@ -174,6 +174,8 @@ def test_wrong_arguments_are_refused() -> None:
         Pool(mp_context="threads")
     with pytest.raises(ValueError, match="task_timeout"):
         Pool(task_timeout=-1)
+    with pytest.raises(ValueError, match="retries"):
+        Pool(retries=-1)
     pool = Pool(1)
     with pytest.raises(ValueError, match="chunksize"):
         pool.map(str, [], chunksize=0)

@@ -21,9 +21,9 @@ import psutil
 import pytest
 
 from mpmagic.errors import TaskTimeout, UnsendableValue, WorkerDied
-from mpmagic.pool import Pool, TaskFuture
+from mpmagic.pool import Pool, TaskFuture, warden
 from tests.pool import tasks
-from tests.pool.waiting import text_of
+from tests.pool.waiting import text_of, until
 
 LIMIT = 1.0
 """Seconds that a task which hangs may run; the others take as long as a busy machine needs."""
@@ -120,13 +120,13 @@ def test_while_running(new_pool: Callable[..., Pool], way: str, workers: int) ->
     _check_the_rest(pool, around)
 
 
-@pytest.mark.parametrize("size", [0, 1_000_000])
+@pytest.mark.parametrize(("workers", "size"), [(1, 1_000_000), (2, 0), (2, 1_000_000), (5, 0)])
 @pytest.mark.parametrize("when", ["loading the task", "pickling the result"])
 @pytest.mark.parametrize("way", WAYS)
 def test_while_unpickling_or_pickling_in_the_worker(
-    new_pool: Callable[..., Pool], way: str, when: str, size: int
+    new_pool: Callable[..., Pool], way: str, when: str, workers: int, size: int
 ) -> None:
-    pool = new_pool(2)
+    pool = new_pool(workers)
     thing = At(way, when=when, home=os.getpid(), ballast=b"x" * size)
     bad = _submit_bad(pool, way, tasks.identity, thing)
     around = [pool.submit(tasks.square, i) for i in range(6)]
@@ -138,10 +138,14 @@ def test_while_unpickling_or_pickling_in_the_worker(
     _check_the_rest(pool, around)
 
 
+@pytest.mark.parametrize(("workers", "size"), [(1, 1_000_000), (2, 0), (5, 1_000_000)])
 @pytest.mark.parametrize("way", ["exception", "sys.exit", "recursion", "memory"])
-def test_while_unpickling_in_the_kernel(new_pool: Callable[..., Pool], way: str) -> None:
-    pool = new_pool(2)
-    thing = At(way, when="loading the result", home=os.getpid())
+def test_while_unpickling_in_the_kernel(
+    new_pool: Callable[..., Pool], way: str, workers: int, size: int
+) -> None:
+    """What ends the kernel there, or stops it, ends or stops it serially too."""
+    pool = new_pool(workers)
+    thing = At(way, when="loading the result", home=os.getpid(), ballast=b"x" * size)
     bad = pool.submit(tasks.identity, thing)
     around = [pool.submit(tasks.square, i) for i in range(6)]
     error = bad.exception(30)
@@ -150,13 +154,16 @@ def test_while_unpickling_in_the_kernel(new_pool: Callable[..., Pool], way: str)
     _check_the_rest(pool, around)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("way", ["exception", "sys.exit", "recursion", "memory"])
-def test_while_pickling_in_the_kernel(new_pool: Callable[..., Pool], way: str) -> None:
+def test_while_pickling_in_the_kernel(
+    new_pool: Callable[..., Pool], way: str, workers: int
+) -> None:
     class Bad:
         def __reduce__(self) -> Any:
             return WAYS[way][0]()
 
-    pool = new_pool(2)
+    pool = new_pool(workers)
     bad = pool.submit(tasks.identity, Bad())
     around = [pool.submit(tasks.square, i) for i in range(6)]
     error = bad.exception(30)
@@ -165,14 +172,50 @@ def test_while_pickling_in_the_kernel(new_pool: Callable[..., Pool], way: str) -
     _check_the_rest(pool, around)
 
 
-@pytest.mark.parametrize("way", ["libc exit", "SIGKILL", "hang", "exception"])
-def test_while_shutting_down(new_pool: Callable[..., Pool], way: str) -> None:
-    pool = new_pool(2)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("way", WAYS)
+def test_while_shutting_down(new_pool: Callable[..., Pool], way: str, workers: int) -> None:
+    pool = new_pool(workers)
     bad = _submit_bad(pool, way, _do, way)
     around = [pool.submit(tasks.square, i) for i in range(6)]
     pool.shutdown(wait=False)
     assert type(bad.exception(30)) is WAYS[way][1]
     assert [f.result(30) for f in around] == [i * i for i in range(6)]
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize("way", WAYS)
+def test_while_starting(
+    new_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, way: str, workers: int
+) -> None:
+    """In the initialiser, each time: every task fails for that reason, and none waits."""
+    monkeypatch.setattr(warden, "_STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr(warden, "_START_SECONDS", 0.3)
+    limit = LIMIT if way == "hang" else None
+    pool = new_pool(workers, initializer=_do, initargs=(way,), task_timeout=limit)
+    for _ in range(2):
+        futures = [pool.submit(tasks.square, i) for i in range(6)]
+        errors = [f.exception(30) for f in futures]
+        assert {type(e) for e in errors} == {TaskTimeout if way == "hang" else WorkerDied}
+        if WAYS[way][1] not in (WorkerDied, TaskTimeout):
+            assert type(errors[0].__cause__) is WAYS[way][1]  # type: ignore[union-attr]
+    assert pool.shutdown() is None
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_worker_that_fails_to_start_once_costs_nothing(
+    new_pool: Callable[..., Pool], method: str, tmp_path: Path
+) -> None:
+    pool = new_pool(2, mp_context=method, initializer=die_once, initargs=(str(tmp_path / "x"),))
+    assert [pool.submit(tasks.square, i).result(30) for i in range(6)] == [i * i for i in range(6)]
+
+
+def die_once(path: str) -> None:
+    try:
+        Path(path).mkdir()
+    except FileExistsError:
+        return
+    tasks.kill_self()
 
 
 @pytest.mark.parametrize("count", [1, 20])
@@ -203,6 +246,25 @@ def test_the_fork_server_is_killed(new_pool: Callable[..., Pool], tmp_path: Path
     os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
     assert isinstance(running.exception(30), WorkerDied)
     _check_the_rest(pool, [])
+
+
+def test_the_fork_server_is_killed_while_workers_start(
+    new_pool: Callable[..., Pool], tmp_path: Path
+) -> None:
+    """All five go down at once, for one reason that has passed: no task fails."""
+    go = tmp_path / "go"
+    pool = new_pool(5, initializer=_wait_for, initargs=(str(tmp_path), str(go)))
+    futures = [pool.submit(tasks.square, i) for i in range(6)]
+    until(lambda: len(list(tmp_path.iterdir())) == 5)
+    pid = int(next(tmp_path.iterdir()).name)
+    os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
+    go.touch()
+    assert [f.result(30) for f in futures] == [i * i for i in range(6)]
+
+
+def _wait_for(folder: str, go: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    until(Path(go).exists)
 
 
 def test_a_task_closes_all_descriptors(new_pool: Callable[..., Pool]) -> None:

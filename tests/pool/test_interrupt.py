@@ -14,7 +14,7 @@ import pytest
 from mpmagic.errors import WorkerDied
 from mpmagic.pool import Pool
 from tests.pool import tasks
-from tests.pool.waiting import text_of, wait_until_gone
+from tests.pool.waiting import text_of, until, wait_until_gone
 
 
 @pytest.mark.parametrize("work", [tasks.touch_and_sleep, tasks.touch_and_spin])
@@ -76,6 +76,36 @@ def test_an_import_that_was_interrupted_is_made_anew(
     pool.interrupt([interrupted], grace=30)
     assert isinstance(interrupted.exception(30), KeyboardInterrupt)
     assert pool.submit(use, str(tmp_path)).result(30) == []
+
+
+def test_an_interrupt_that_an_import_swallows_is_one(
+    new_pool: Callable[..., Pool], tmp_path: Path
+) -> None:
+    """C code that imports says that the module is missing; what follows from that isn't true."""
+    began = tmp_path / "began"
+    (tmp_path / "wanted.py").write_text(
+        f"import time\nfrom pathlib import Path\nPath({str(began)!r}).write_text('yes')\n"
+        "time.sleep(60)\n"
+    )
+
+    def use(folder: str, *, fails: bool) -> str:
+        import sys
+
+        sys.path.insert(0, folder)
+        try:
+            import wanted  # noqa: F401
+        except BaseException as error:
+            if fails:
+                raise ImportError("no module of that name") from error
+        return "done without it"
+
+    pool = new_pool(1)
+    for fails in (True, False):
+        running = pool.submit(use, str(tmp_path), fails=fails)
+        text_of(began)
+        began.unlink()
+        pool.interrupt([running], grace=30)
+        assert isinstance(running.exception(30), KeyboardInterrupt)
 
 
 def test_children_of_the_task_are_gone_too(pool: Pool, tmp_path: Path) -> None:
@@ -141,3 +171,18 @@ def test_an_idle_worker_that_is_stopped_costs_no_task(new_pool: Callable[..., Po
     os.kill(pid, signal.SIGSTOP)
     assert pool.submit(tasks.square, 5).result(30) == 25
     assert wait_until_gone(pid, seconds=5) == []
+
+
+def test_what_has_not_begun_is_not_begun_elsewhere(
+    new_pool: Callable[..., Pool], tmp_path: Path
+) -> None:
+    """Sent to a worker that doesn't read it, and called back: another must not run it."""
+    pool = new_pool(1)
+    os.kill(pool.submit(tasks.pid).result(30), signal.SIGSTOP)
+    unread = pool.submit(tasks.touch_and_sleep, str(tmp_path / "x"), 0)
+    until(unread.running)
+    pool.interrupt([unread], grace=0)
+    with pytest.raises(WorkerDied):
+        unread.result(30)
+    assert pool.submit(tasks.square, 5).result(30) == 25
+    assert not (tmp_path / "x").exists()

@@ -57,6 +57,13 @@ def test_nested_calls_run_inside_the_worker(on_pool: None) -> None:
     assert results == [[i * i for i in range(n)] for n in range(5)]
 
 
+def test_an_initializer_prepares_the_workers_or_is_refused(on_pool: None) -> None:
+    with pytest.raises(ValueError, match="give the initializer to that Pool"):
+        joblib.Parallel(initializer=tasks.square, initargs=(1,))(
+            joblib.delayed(tasks.square)(i) for i in range(5)
+        )
+
+
 def test_cross_validation_is_equal(on_pool: None) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     from sklearn.ensemble import RandomForestClassifier

@@ -6,10 +6,14 @@ import socket
 import threading
 import weakref
 
+import numpy as np
 import pytest
 
+from mpmagic.pool.books import Books
 from mpmagic.pool.channel import Channel, Line
-from mpmagic.pool.message import Hold, Output, Stop
+from mpmagic.pool.depot import Cargo, Depot
+from mpmagic.pool.message import Drop, Hold, Output, Stop
+from mpmagic.pool.parcel import Parcel
 from mpmagic.pool.segment import Segment, read_copy
 
 
@@ -92,3 +96,41 @@ def test_a_message_that_cannot_be_sent_ends_the_connection() -> None:
         line.receive()
     channel.close()
     line.close()
+
+
+def test_each_worker_keeps_its_share_when_there_are_many_segments() -> None:
+    """What one holds doesn't make the other let go of what it has just got."""
+    depot = Depot()
+    hoarder, other = (Books(1 << 40, lambda: depot.most_held(2)) for _ in range(2))
+    for i in range(120):
+        list(hoarder.ship(_cargo(depot, i)))
+    kept = _cargo(depot, -1)
+    assert [type(s.message) for s in other.ship(kept)] == [Hold]
+    for i in range(3):
+        list(other.ship(_cargo(depot, 1000 + i)))
+        assert list(other.ship(kept)) == []
+
+
+def test_old_parcels_go_whatever_their_size() -> None:
+    """Ten thousand cells send small ones, and each would stay in the worker and the kernel."""
+    depot = Depot()
+    books = Books(1 << 40, lambda: depot.most_held(1))
+    dropped = 0
+    for i in range(1000):
+        cargo = depot.pack_call((Parcel(b"%d" % i, i),))
+        messages = [s.message for s in books.ship(cargo)]
+        dropped += sum(len(m.parcels) for m in messages if isinstance(m, Drop))
+    assert dropped > 900
+
+
+def test_parcels_count_with_the_segments_that_they_keep_open() -> None:
+    depot = Depot()
+    books = Books(1 << 40, lambda: depot.most_held(1))
+    for i in range(30):
+        arrays = [np.full(1 << 19, 10 * i + j) for j in range(10)]  # 4 MB each: a segment
+        list(books.ship(depot.pack_call((Parcel(b"%d" % i, arrays),))))
+    assert depot.most_held(1) > 100  # not crowded any more
+
+
+def _cargo(depot: Depot, number: int) -> Cargo:
+    return depot.pack_call((bytearray(number.to_bytes(8, "little", signed=True) * 50_000),))

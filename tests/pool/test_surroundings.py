@@ -12,11 +12,11 @@ import numpy as np
 import psutil
 import pytest
 
-from mpmagic.pool import Pool, WorkerState, cpu_count
+from mpmagic.pool import Pool, WorkerState, cpu_count, preload, warden
 from mpmagic.pool import cpus as cpus_module
 from mpmagic.pool.cpus import THREAD_VARIABLES, thread_caps
 from tests.pool import tasks
-from tests.pool.waiting import until
+from tests.pool.waiting import text_of, until
 
 
 def test_a_worker_starts_where_the_kernel_is(
@@ -106,6 +106,54 @@ def test_idle_workers_import_what_the_kernel_has(new_pool: Callable[..., Pool]) 
     worker = psutil.Process(loaded.worker)
     until(lambda: any("numpy" in m.path for m in worker.memory_maps()))
     assert not pool.submit(lambda: "tests.pool.tasks" in sys.modules).result(30)
+
+
+@pytest.fixture
+def import_ahead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Have workers import a module ahead; give the file that says that one has begun to."""
+
+    def prepare(trouble: str) -> Path:
+        began = tmp_path / "began"
+        (tmp_path / "troublesome.py").write_text(
+            f"import os, time\nfrom pathlib import Path\n"
+            f"with open({str(began)!r}, 'a') as file:\n    file.write('x')\n{trouble}\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setattr(preload, "_installed", lambda _: ["troublesome"])
+        return began
+
+    return prepare
+
+
+def test_an_import_ahead_that_hangs_costs_no_task(
+    new_pool: Callable[..., Pool],
+    import_ahead: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(warden, "_STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr(warden, "_STUCK_SECONDS", 0.5)
+    began = import_ahead("time.sleep(1000)")
+    pool = new_pool(1)
+    pool.grow(1)
+    text_of(began)
+    assert pool.submit(tasks.square, 3).result(30) == 9
+    assert [w.restarts for w in pool.workers()] == [1]
+
+
+def test_an_import_ahead_that_kills_is_not_tried_again(
+    new_pool: Callable[..., Pool], import_ahead: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A task that waits for its end goes to another worker, and that one imports nothing ahead."""
+    go = tmp_path / "go"
+    began = import_ahead(f"while not Path({str(go)!r}).exists():\n    pass\nos._exit(1)")
+    pool = new_pool(1)
+    pool.grow(1)
+    text_of(began)
+    future = pool.submit(tasks.square, 3)
+    until(lambda: pool.workers()[0].state is WorkerState.BUSY)
+    go.touch()
+    assert future.result(30) == 9
+    assert began.read_text() == "x"
 
 
 def test_a_pool_in_a_worker_has_one_worker_of_its_own(pool: Pool) -> None:
