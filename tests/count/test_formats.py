@@ -46,7 +46,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "isal":
         pytest.importorskip("isal")
     else:
-        monkeypatch.setitem(sys.modules, "isal.igzip", None)
+        monkeypatch.setitem(sys.modules, "isal.igzip_lib", None)
 
 
 @each
@@ -186,3 +186,45 @@ def test_universal_line_ends(
         while filled := reader.readinto(view):
             parts.append(bytes(view[:filled]))
     assert b"".join(parts) == data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd", "lz4"])
+def test_lines_before_the_damage_are_counted(tmp_path: Path, name: str) -> None:
+    """All but the last stretch that was decompressed: not just what filled whole buffers."""
+    path = tmp_path / "cut"
+    noise = b"".join(b"%d %d\n" % (number, number * 7919 % 100_003) for number in range(300_000))
+    path.write_bytes(COMPRESS[name](noise)[:-1])
+    record = count_lines([path, "/dev/null"])[path]
+    assert record.status is Status.PARTIAL
+    assert 270_000 < record.lines <= 300_000
+
+
+@each
+def test_padding_behind_the_end_and_rubbish(tmp_path: Path, name: str) -> None:
+    padded, dirty = tmp_path / "padded", tmp_path / "dirty"
+    padded.write_bytes(COMPRESS[name](TEXT) + b"\0" * 64)
+    dirty.write_bytes(COMPRESS[name](TEXT) + b"this is no archive\n")
+    counts = count_lines([padded, dirty])
+    assert counts[padded].status is Status.COUNTED
+    assert counts[padded].lines == counts[dirty].lines == LINES
+    assert counts[dirty].status is Status.PARTIAL
+
+
+def test_old_forms(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(lzma.compress(TEXT, format=lzma.FORMAT_ALONE))
+    assert count_lines(path) == LINES
+    packed = pytest.importorskip("lz4.block").compress(TEXT, store_size=False)
+    legacy = b"\x02\x21\x4c\x18" + len(packed).to_bytes(4, "little") + packed
+    path.write_bytes(legacy + legacy)
+    assert count_lines(path) == 2 * LINES
+    path.write_bytes(legacy[:-5])
+    assert "cut off" in count_lines([path, "/dev/null"]).errors[str(path)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_half_a_character(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "half"
+    path.write_bytes("one\ntwo\n".encode(encoding) + b"x")
+    record = count_lines([path, "/dev/null"])[path]
+    assert (record.lines, record.status) == (2, Status.PARTIAL)
