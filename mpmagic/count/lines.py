@@ -7,7 +7,7 @@ import operator
 import os
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.lineindex import LineIndex, index_of
@@ -55,8 +55,8 @@ class Lines(Sequence[Any]):
         errors: str = "strict",
     ) -> None:
         self.path = os.fspath(path)
-        self._encoding = encoding
-        self._errors = errors
+        self.encoding = encoding
+        self.errors = errors
         self._index: LineIndex = index_of(self.path)
         self._numbers = range(len(self._index))
         _insist_on_plain(self.path)
@@ -93,6 +93,22 @@ class Lines(Sequence[Any]):
         """
         return [self[at] for at in random.Random(seed).sample(range(len(self)), n)]
 
+    def span(self) -> tuple[int, int] | None:
+        """Offsets in the file between which these lines stand, None if there are gaps.
+
+        Raises
+        ------
+        OSError
+            If the file has been replaced or cut off.
+        """
+        numbers = self._numbers
+        if numbers.step != 1:
+            return None
+        with self._open() as file:
+            ends = (numbers.start, numbers.start + len(numbers))
+            start, stop = (self._index.offset(file.fileno(), number) for number in ends)
+        return start, stop
+
     def __repr__(self) -> str:
         return f"<Lines of {self.path!r}: {len(self):,}>"
 
@@ -102,16 +118,8 @@ class Lines(Sequence[Any]):
         return part
 
     def _read(self, number: int, count: int) -> Iterator[Any]:
-        descriptor = open_regular(self.path)
-        with open(descriptor, "rb") as file:
-            seen = os.fstat(descriptor)
-            if (
-                seen.st_dev,
-                seen.st_ino,
-            ) != self._index.identity or seen.st_size < self._index.size:
-                message = "replaced or cut off since its lines were counted: make a new Lines"
-                raise OSError(errno.ESTALE, message, self.path)
-            file.seek(self._index.offset(descriptor, number))
+        with self._open() as file:
+            file.seek(self._index.offset(file.fileno(), number))
             left = self._index.size - file.tell()
             for _ in range(count):
                 # Not beyond what was counted: the last line may have been continued since.
@@ -119,12 +127,21 @@ class Lines(Sequence[Any]):
                 left -= len(line)
                 yield self._text(line)
 
+    def _open(self) -> BinaryIO:
+        file = os.fdopen(open_regular(self.path), "rb")
+        seen, index = os.fstat(file.fileno()), self._index
+        if (seen.st_dev, seen.st_ino) == index.identity and seen.st_size >= index.size:
+            return file
+        file.close()
+        message = "replaced or cut off since its lines were counted: make a new Lines"
+        raise OSError(errno.ESTALE, message, self.path)
+
     def _text(self, line: bytes) -> Any:
-        if self._encoding is None:
+        if self.encoding is None:
             return line
         if line.endswith(b"\r\n"):
             line = line[:-2] + b"\n"
-        return line.decode(self._encoding, self._errors)
+        return line.decode(self.encoding, self.errors)
 
 
 def _insist_on_plain(path: str) -> None:

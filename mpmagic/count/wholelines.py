@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from mpmagic.count.newlines import BLOCK, read_into
 from mpmagic.count.scan import Reader, Span
 
-__all__ = ["UniversalReader", "aligned", "whole_lines"]
+__all__ = ["UniversalReader", "aligned", "last_line_end", "line_start", "whole_lines"]
+
+
+_TAIL = 64 << 10
 
 
 def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
@@ -40,13 +44,13 @@ def aligned(descriptor: int, span: Span, size: int) -> Span:
     in which no line begins is empty.
     """
     start, stop = span
-    begin = _line_start(descriptor, start, stop)
+    begin = line_start(descriptor, start, stop)
     if begin >= stop:
         return stop, stop
-    return begin, _line_start(descriptor, stop, size)
+    return begin, line_start(descriptor, stop, size)
 
 
-def _line_start(descriptor: int, offset: int, limit: int) -> int:
+def line_start(descriptor: int, offset: int, limit: int) -> int:
     """Find the first beginning of a line from `offset` on, but search no further than `limit`."""
     if offset == 0 or offset >= limit:
         return min(offset, limit)
@@ -59,6 +63,18 @@ def _line_start(descriptor: int, offset: int, limit: int) -> int:
         offset += filled
         room = room if len(room) == BLOCK else bytearray(BLOCK)
     return limit
+
+
+def last_line_end(descriptor: int, size: int) -> int:
+    """Find where the last line with a newline ends before `size`."""
+    stop = size
+    while stop > 0:
+        start = max(0, stop - _TAIL)
+        found = os.pread(descriptor, stop - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        stop = start
+    return 0
 
 
 class UniversalReader:

@@ -21,15 +21,18 @@ from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import BREAK, START
+from mpmagic.cell.tallied import tallied
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
-from mpmagic.pool import in_worker
+from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
-from mpmagic.run.dispatch import Dispatch, Flight
+from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.log import RAISE, TEXT, UNSENDABLE, Log, Same
 from mpmagic.run.options import LoopReport
+from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
@@ -61,6 +64,7 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
+        self._ranges = ranges_of(iterable)
         self._source = ItemSource(iterable)
         try:
             if in_worker():
@@ -81,6 +85,8 @@ class LoopRun:
         """Run a loop statement; whether it ended without a ``break``."""
         half = self._admitted.split.commit
         assert half is not None
+        self._began = perf_counter()
+        self._combine()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
@@ -98,6 +104,7 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """Run a comprehension: pairs of an item and the event of an element."""
+        self._began = perf_counter()
         self._start()
         item: Any = None
         checked = False
@@ -134,8 +141,27 @@ class LoopRun:
 
     # -- the run -------------------------------------------------------------------------------
 
+    def _combine(self) -> None:
+        """Run as much of the loop as can be summed in the workers."""
+        ranges, split, cell = self._ranges, self._admitted.split, self._cell
+        if ranges is None:
+            return
+        form = tallied(self._planned.loop, split, cell.filename)
+        captured = self._admitted.captured
+        if form is None or not can_combine(form, captured.values, cell):
+            return
+        try:
+            if ranges.open(self._source.first):
+                private = tuple(sorted(split.private))
+                program = pack_program(self._admitted, private, cell, form)
+                parcels = program, Parcel(digest(captured.packed), captured.packed)
+                combined = Combined(form, ranges, parcels, cell, self._report)
+                self._source.go_on(combined.run())
+        finally:
+            ranges.close()
+            self._report.wall = perf_counter() - self._began
+
     def _start(self) -> None:
-        self._began = perf_counter()
         self._broken = self._skipping = False
         self._log: Log | None = None
         self._index = 0

@@ -92,6 +92,17 @@ class ItemSource:
         """Whether there is nothing left to pull."""
         return self._done and not self._waiting
 
+    @property
+    def first(self) -> Any:
+        """The item that was pulled to look at it; None if there was none."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def go_on(self, items: Iterator[Any]) -> None:
+        """Forget what was pulled to look at it, and go on with other items."""
+        self._waiting, self._done, self.failure = [], False, None
+        self.ended_with = []
+        self.iterator = items
+
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
         while self._waiting:
