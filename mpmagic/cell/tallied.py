@@ -72,7 +72,7 @@ class Tallied:
 
 def tallied(loop: ast.For, split: SplitLoop, filename: str) -> Tallied | None:
     """The form in which a loop can be summed; None if it can't."""
-    if loop.orelse or split.slices or split.fresh or split.deleted or split.speculates:
+    if split.slices or split.fresh or split.deleted or split.speculates:
         return None
     body = _Body(split.private | split.targets, split.shared)
     if not body.target(loop.target) or not body.statements(loop.body, inner=False):
@@ -87,7 +87,7 @@ def tallied(loop: ast.For, split: SplitLoop, filename: str) -> Tallied | None:
 
 def _function_body(loop: ast.For) -> ast.stmt:
     again = copied(loop)
-    again.iter = ast.Name(id=ITEMS, ctx=ast.Load())
+    again.iter, again.orelse = ast.Name(id=ITEMS, ctx=ast.Load()), []
     bound = ast.Call(func=ast.Name(id=LOCALS, ctx=ast.Load()), args=[], keywords=[])
     block: list[ast.stmt] = [again, ast.Return(value=bound)]
     return ast.copy_location(ast.If(test=ast.Constant(True), body=block, orelse=[]), loop)

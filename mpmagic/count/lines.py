@@ -7,6 +7,7 @@ import operator
 import os
 import random
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, BinaryIO, overload
 
 from mpmagic.count.formats import HEAD, Format, format_of
@@ -14,6 +15,9 @@ from mpmagic.count.lineindex import LineIndex, index_of
 from mpmagic.count.openfile import open_regular
 
 __all__ = ["Lines"]
+
+# More lines between two are sooner sought than read.
+_SKIPPED = 1000
 
 
 class Lines(Sequence[Any]):
@@ -79,8 +83,9 @@ class Lines(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         numbers = self._numbers
-        if numbers.step == 1:
-            return self._read(numbers.start, len(numbers))
+        if 0 < numbers.step <= _SKIPPED and numbers:
+            lines = self._read(numbers.start, numbers[-1] + 1 - numbers.start)
+            return islice(lines, 0, None, numbers.step)
         return (self[at] for at in range(len(self)))
 
     def sample(self, n: int, seed: int | None = None) -> list[Any]:
