@@ -86,7 +86,7 @@ class LoopRun:
         half = self._admitted.split.commit
         assert half is not None
         self._began = perf_counter()
-        self._combine()
+        self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
@@ -105,6 +105,7 @@ class LoopRun:
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """Run a comprehension: pairs of an item and the event of an element."""
         self._began = perf_counter()
+        self._read_ranges()
         self._start()
         item: Any = None
         checked = False
@@ -141,28 +142,28 @@ class LoopRun:
 
     # -- the run -------------------------------------------------------------------------------
 
-    def _combine(self) -> None:
-        """Run as much of the loop as can be summed in the workers."""
+    def _read_ranges(self) -> None:
+        """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
-        if ranges is None:
+        if ranges is None or not ranges.open(self._source.first):
             return
-        form = tallied(self._planned.loop, split, cell.filename)
+        form = tallied(self._planned.loop, split, cell.filename) if split.commit else None
         captured = self._admitted.captured
         if form is None or not can_combine(form, captured.values, cell):
+            self._source.read_by(ranges)
             return
+        program = pack_program(self._admitted, tuple(sorted(split.private)), cell, form)
+        parcels = program, Parcel(digest(captured.packed), captured.packed)
         try:
-            if ranges.open(self._source.first):
-                private = tuple(sorted(split.private))
-                program = pack_program(self._admitted, private, cell, form)
-                parcels = program, Parcel(digest(captured.packed), captured.packed)
-                combined = Combined(form, ranges, parcels, cell, self._report)
-                self._source.go_on(combined.run())
-        finally:
+            rest = Combined(form, ranges, parcels, cell, self._report).run()
+        except BaseException:
             ranges.close()
             self._report.wall = perf_counter() - self._began
+            raise
+        self._source.go_on(rest)
 
     def _start(self) -> None:
-        self._broken = self._skipping = False
+        self._broken = self._skipping = self._through = False
         self._log: Log | None = None
         self._index = 0
         # The commit that is under way, or what ended the loop; None between iterations.
@@ -202,6 +203,7 @@ class LoopRun:
             self._temporaries.chunk_done(log, self._own(flight), self._skipped)
             if self._broken:
                 return
+        self._through = True
         play(self._source.ended_with)
         self._failure = self._source.failure
 
@@ -309,10 +311,15 @@ class LoopRun:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         self._report.wall = perf_counter() - self._began
+        within = self._log is not None and self._index >= 0
         if self._log is not None:
             self._stop_within(self._log, self._own(self._flight))
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
+        if self._ranges is not None:
+            self._ranges.close()
+            if not self._through:
+                self._ranges.leave_after(self._report.iterations + within)
         if checked:
             self._check_captured()
 

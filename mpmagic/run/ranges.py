@@ -22,6 +22,7 @@ __all__ = ["FileRanges", "ranges_of"]
 
 _SMALLEST: Final = 1 << 20
 _FIRST_LINE: Final = 64 << 10
+_TYPICAL_LINE: Final = 80
 
 
 class FileRanges:
@@ -43,7 +44,9 @@ class FileRanges:
         self._lines = 0
 
     def open(self, first: Any) -> bool:
-        """Open the file; whether it's still there and its first line tells how it is read."""
+        """Open the file if it's large and its first line tells how it is read; whether it's so."""
+        if self._whole.stop - self._whole.start < _SMALLEST:
+            return False
         try:
             self._descriptor = open_regular(self._whole.path)
             seen = os.fstat(self._descriptor)
@@ -89,6 +92,20 @@ class FileRanges:
         self._next = line_start(self._descriptor, min(start + size, end), end)
         return replace(self._whole, start=start, stop=self._next)
 
+    def lines(self, count: int) -> tuple[list[Any], FileRange | None]:
+        """Read a stretch of about so many lines; None if it can't be done or nothing is left."""
+        seen = self._done - self._whole.start
+        each = seen / self._lines if self._lines else _TYPICAL_LINE
+        part = self.cut(max(1, int(count * each)))
+        if part is None:
+            return [], None
+        try:
+            items = list(part.read()[0])
+        except (OSError, ValueError):
+            return [], None
+        self.done(part, len(items))
+        return items, part
+
     def done(self, part: FileRange, lines: int) -> None:
         """Note that a stretch has been gone through."""
         self._done = part.stop
@@ -99,30 +116,32 @@ class FileRanges:
         if hasattr(self._iterable, "seek"):
             self._iterable.seek(self._done)
 
+    def leave_after(self, lines: int) -> None:
+        """Leave an open file where it is when so many lines have been taken from it."""
+        if hasattr(self._iterable, "seek") and not self._iterable.closed:
+            self._iterable.seek(self._whole.start)
+            next(islice(self._iterable, lines - 1, None), None) if lines else None
+
     def rest(self) -> Iterator[Any]:
         """Iterate as the loop would have over the lines that haven't been gone through."""
         if not hasattr(self._iterable, "seek"):
             return iter(self._iterable[self._lines :])
         if self._done == self._whole.stop or self._whole.reading.encoding is None:
             self.leave()
-            return iter(self._iterable)
-        # From the beginning: at which line text that can't be decoded raises depends on the
-        # blocks in which the file is read.
-        self._iterable.seek(self._whole.start)
-        lines: Iterator[Any] = iter(self._iterable)
-        next(islice(lines, self._lines - 1, None), None) if self._lines else None
-        return lines
+        else:
+            # From the beginning: at which line text that can't be decoded raises depends on the
+            # blocks in which the file is read.
+            self.leave_after(self._lines)
+        return iter(self._iterable)
 
 
 def ranges_of(iterable: Any) -> FileRanges | None:
-    """The stretches behind an iterable, if it's a large file of which no line was taken yet."""
+    """The stretches behind an iterable, if it's a file of which no line was taken yet."""
     try:
         whole = _range_of(iterable)
     except (OSError, ValueError, LookupError):
         return None  # closed, or no file of the system's: the loop itself will find out
-    if whole is None or whole.stop - whole.start < _SMALLEST:
-        return None
-    return FileRanges(iterable, whole)
+    return None if whole is None else FileRanges(iterable, whole)
 
 
 def _range_of(iterable: Any) -> FileRange | None:

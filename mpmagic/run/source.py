@@ -13,6 +13,7 @@ from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
+from mpmagic.run.ranges import FileRanges
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
 
@@ -83,6 +84,7 @@ class ItemSource:
         self._waiting: list[_Waiting] = []
         self._done = False
         self._recent: dict[int, Callable[[], Any]] = {}
+        self._ranges: FileRanges | None = None
         self.side = Side({})
         self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
@@ -102,6 +104,10 @@ class ItemSource:
         self._waiting, self._done, self.failure = [], False, None
         self.ended_with = []
         self.iterator = items
+
+    def read_by(self, ranges: FileRanges) -> None:
+        """Give out stretches of a file, opened, instead of its lines."""
+        self._waiting, self._ranges = [], ranges
 
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
@@ -123,6 +129,8 @@ class ItemSource:
         """
         if self._range is not None:
             return self._pull_range(size)
+        if self._ranges is not None and (batch := self._pull_lines(size)) is not None:
+            return batch
         try:
             self._look_ahead(size + 1)
         except Exception as error:
@@ -205,6 +213,16 @@ class ItemSource:
         self._count_down(len(items))
         self._done = not self._range
         return Batch(items, items, last=self._done)
+
+    def _pull_lines(self, size: int) -> Batch | None:
+        """Lines of the file; None when it has to be read on as the loop would."""
+        assert self._ranges is not None
+        items, part = self._ranges.lines(size)
+        if part is None or not self._ranges.left:
+            self.go_on(self._ranges.rest())
+            self._ranges = None
+            self._look_ahead(1)
+        return None if part is None else Batch(items, part, last=self.exhausted)
 
     def _count_down(self, count: int) -> None:
         if self.remaining is not None:

@@ -6,6 +6,7 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
@@ -16,6 +17,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, ReferringEncoder, decode
 from mpmagic.run.failure import pack_failure
+from mpmagic.run.filerange import FileRange
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
@@ -49,9 +51,19 @@ def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
 def _items_of(chunk: Chunk, program: Program) -> Any:
     if isinstance(chunk.items, range):
         return chunk.items
+    if isinstance(chunk.items, FileRange):
+        return _lines_of(chunk)
     if isinstance(chunk.items, Packed):
         return decode(chunk.items, program.side)
     return [decode(alone, program.side)[0] for alone in chunk.items]
+
+
+def _lines_of(chunk: Chunk) -> list[Any]:
+    lines = list(chunk.items.read()[0])
+    if len(lines) != chunk.count:
+        message = "the file that the loop reads was changed while it ran"
+        raise OSError(errno.ESTALE, message, chunk.items.path)
+    return lines
 
 
 def check_program(source: Parcel, captured: Parcel) -> list[str]:

@@ -156,8 +156,26 @@ HANDLES = {
     "after an error": (
         "f = open(path)\ntry:\n    for line in f:\n"
         "        counts[1 // (line.split()[1] != '30000')] += 1\n"
-        "except ZeroDivisionError:\n    total = sum(counts.values())\nf.close()\ndel f"
+        "except ZeroDivisionError:\n    total = sum(counts.values())\n"
+        "rest = f.read()\nf.close()\ndel f"
     ),
+    "after an error of what isn't summed": (
+        "f = open(path)\nout = []\ntry:\n    for line in f:\n"
+        "        out.append(1 // (line.split()[1] != '30000'))\n"
+        "except ZeroDivisionError:\n    total = len(out)\n"
+        "rest = f.read()\nf.close()\ndel f"
+    ),
+    "after an error of the commit": (
+        "f = open(path, 'rb')\nd = dict.fromkeys([b'w%d' % i for i in range(7)], 0)\ntry:\n"
+        "    for line in f:\n        d[line.split()[0]] += 1\n"
+        "except KeyError:\n    rest = f.tell(), f.read()\nf.close()\ndel f"
+    ),
+    "a small file": (
+        "with open('small', 'w') as f:\n    _ = f.write('a b\\n' * 50 + 'c d\\n' * 50)\n"
+        "f = open('small')\ntry:\n    for line in f:\n        plain[line.split()[0]] += 1\n"
+        "except KeyError:\n    rest = f.read()\nf.close()\ndel f"
+    ),
+    "a comprehension": "with open(path) as f:\n    out = [line.split()[1] for line in f]\ndel f",
     "with": (
         "with open(path) as f:\n    for line in f:\n        counts[line.split()[0]] += 1\ndel f"
     ),
