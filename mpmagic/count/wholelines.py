@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ __all__ = ["UniversalReader", "aligned", "last_line_end", "line_start", "whole_l
 
 
 _TAIL = 64 << 10
+_LONGEST = 512 << 20
 
 
 def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
@@ -19,6 +21,11 @@ def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
 
     A block is valid until the next one is asked for. A line longer than `room` makes the
     buffer grow: it has to be in memory as a whole.
+
+    Raises
+    ------
+    OSError
+        If a line is too long for that, as the hole of a sparse file is.
     """
     buffer, kept = bytearray(room), 0
     while filled := reader.readinto(memoryview(buffer)[kept:]):
@@ -31,6 +38,9 @@ def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
         else:
             kept = filled
         if kept == len(buffer):
+            if kept >= _LONGEST:
+                message = f"a line of more than {_LONGEST:,} bytes, which can't be looked into"
+                raise OSError(errno.EFBIG, message)
             # A new one: the old one's views may still be held by the caller.
             buffer = buffer + bytearray(len(buffer))
     if kept:
