@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpmagic.count import Status, count_lines
+from mpmagic.count import Status, agenda, count_lines, openfile
+from mpmagic.count.formats import format_of
+from mpmagic.count.frames import frames_of
 
 TEXT = b"".join(b"line %d of a text that can be compressed\n" % number for number in range(50_000))
 LINES = 50_000
@@ -228,3 +233,52 @@ def test_half_a_character(tmp_path: Path, encoding: str) -> None:
     path.write_bytes("one\ntwo\n".encode(encoding) + b"x")
     record = count_lines([path, "/dev/null"])[path]
     assert (record.lines, record.status) == (2, Status.PARTIAL)
+
+
+def _xz_blocks(data: bytes) -> bytes:
+    command = ["xz", "-0", "-T2", "--block-size=400000"]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+PARTS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "xz": lzma.compress}
+if shutil.which("xz"):
+    PARTS["xz blocks"] = _xz_blocks
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_are_counted_apart(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that reach from part to part, parts without an end of line, padding between them."""
+    monkeypatch.setattr(agenda, "_SMALLEST_FRAMES", 50_000)
+    draw = random.Random(name)
+    texts = [draw.randbytes(1_200_000).replace(b"\r", b"\n") for _ in range(4)]
+    whole = b"".join(texts)
+    packed = (b"\0" * 8 * ("xz" in name)).join(PARTS[name](text) for text in texts)
+    path = tmp_path / "parts"
+    path.write_bytes(packed)
+    counts = count_lines(path, threads=2)
+    newlines = whole.count(b"\n")
+    assert (counts.newlines, counts.bytes) == (newlines, len(whole))
+    assert counts == newlines + (not whole.endswith(b"\n"))
+    assert counts[path].status is Status.COUNTED
+    with path.open("rb") as file:
+        found = frames_of(file.fileno(), len(packed), format_of(packed), 50_000)
+    assert len(found) >= 4
+    for place in (found[2].span[0] + 9_000, len(packed) - 3):
+        path.write_bytes(packed[:place] + b"\x5a\xa5\x5a" + packed[place + 3 :])
+        damaged = count_lines([path, "/dev/null"], threads=2)[path]
+        monkeypatch.setattr(openfile, "frames_of", lambda *_: [])
+        assert damaged == count_lines([path, "/dev/null"], threads=2)[path]
+        monkeypatch.undo()
+        monkeypatch.setattr(agenda, "_SMALLEST_FRAMES", 50_000)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_cut_off_anywhere(tmp_path: Path, name: str) -> None:
+    packed = PARTS[name](TEXT) * 3
+    path = tmp_path / "cut"
+    for size in (len(packed) - 1, len(packed) - 5, len(packed) // 3 + 7, 40, 13):
+        path.write_bytes(packed[:size])
+        with path.open("rb") as file:
+            assert not frames_of(file.fileno(), size, format_of(packed), 1)
