@@ -4,8 +4,9 @@
 
 Each contestant runs once per round, in turn. Shown are the ratios of their fastest rounds, and of
 what these cost in processor time: above 1 mpmagic is faster, or cheaper. On a machine that others
-use too, the second tells more; where n cores work, the first would be n times the second on an idle
-one. Workers of a pool that lives on (`lines`) aren't among the costs. Needs some 5 GB of scratch space, and memory to keep them in the page cache.
+use too, the second tells more; where n cores work, the first would be n times the second on an
+idle one. Workers of a pool that lives on (`lines`) aren't among the costs. Needs some 5 GB of
+scratch space, and memory to keep them in the page cache.
 """
 
 from __future__ import annotations
