@@ -131,6 +131,8 @@ class Agenda:
             setting.counter.count(reader, tally)
         except corruption() as error:
             failure = error if isinstance(error, OSError) else OSError(str(error))
+        if setting.watch.cancelled and source.offset < span[1]:
+            failure = OSError("stopped")  # whatever the end of the bytes meant to the decoder
         record = file.finish(span, tally, failure)
         if record is None:
             return

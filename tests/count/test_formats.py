@@ -18,8 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpmagic.count import Status, agenda, count_lines, openfile
+from mpmagic.count.counter import new_counter
 from mpmagic.count.formats import format_of
 from mpmagic.count.frames import frames_of
+from mpmagic.count.places import Place
+from mpmagic.count.query import Query
+from mpmagic.count.scan import Watch
+from mpmagic.count.wholefile import Setting
 
 TEXT = b"".join(b"line %d of a text that can be compressed\n" % number for number in range(50_000))
 LINES = 50_000
@@ -282,3 +287,22 @@ def test_cut_off_anywhere(tmp_path: Path, name: str) -> None:
         path.write_bytes(packed[:size])
         with path.open("rb") as file:
             assert not frames_of(file.fileno(), size, format_of(packed), 1)
+
+
+def test_a_count_that_is_stopped_within_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    text = random.Random(2).randbytes(2 << 20)
+    path.write_bytes(_zstd(text) * 3)
+    place = Place(str(path), path.stat().st_size)
+    query, watch = Query(), Watch()
+    plan = agenda.Agenda([place], query, 1 << 20)
+    for _ in range(2):
+        unit = plan.take()
+        assert unit is not None
+        plan.work(unit, Setting(new_counter(query, place.size), watch))
+        watch.cancelled = True
+    plan.close()
+    record = plan.records[str(path)]
+    assert record.status is Status.PARTIAL
+    assert record.reason.startswith("stopped after")
+    assert record.newlines == text.count(b"\n")
