@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mpmagic.count.decoding import corruption, decoded
 from mpmagic.count.errand import Errand, Stretch
+from mpmagic.count.frames import Framed
 from mpmagic.count.newlines import BLOCK
 from mpmagic.count.openfile import OpenFile
 from mpmagic.count.places import Place
@@ -21,6 +23,7 @@ from mpmagic.count.wholelines import aligned
 __all__ = ["Agenda", "Unit"]
 
 _MANY = 64
+_SMALLEST_FRAMES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Agenda:
     def work(self, unit: Unit, setting: Setting) -> None:
         """Count one unit and note what came of it."""
         if unit.file is not None:
-            self._stretch(unit.file, unit.span, setting)
+            stretch = self._frame if unit.file.frames else self._stretch
+            stretch(unit.file, unit.span, setting)
             return
         for place in unit.places:
             if setting.watch.cancelled:
@@ -119,6 +123,25 @@ class Agenda:
             failure = error
         self._finish(file, span, tally, failure)
 
+    def _frame(self, file: OpenFile, span: Span, setting: Setting) -> None:
+        tally, failure = Tally(), None
+        source = SpanReader(file.descriptor, span, setting.watch)
+        try:
+            reader = decoded(Framed(source, file.frames[span]), file.format)
+            setting.counter.count(reader, tally)
+        except corruption() as error:
+            failure = error if isinstance(error, OSError) else OSError(str(error))
+        if setting.watch.cancelled and source.offset < span[1]:
+            failure = OSError("stopped")  # whatever the end of the bytes meant to the decoder
+        record = file.finish(span, tally, failure)
+        if record is None:
+            return
+        if record.status is Status.PARTIAL and not setting.watch.cancelled:
+            # From its beginning, which tells how far it is sound.
+            record = count_whole(file.place, setting, Tally())
+        self.records[record.path] = record
+        self._open.pop(record.path, None)
+
     def _finish(self, file: OpenFile, span: Span, tally: Tally, failure: OSError | None) -> None:
         record = file.finish(span, tally, failure)
         if record is not None:
@@ -146,6 +169,12 @@ class Agenda:
             self.records[place.path] = failed(place.path, error)
             return
         if not file.plain and not self.query.raw:
+            if not self.query.aligned and place.size > 2 * _SMALLEST_FRAMES:
+                file.cut_frames(_SMALLEST_FRAMES)
+            if file.frames:
+                self._open[place.path] = file
+                yield from (Unit(file=file, span=span) for span in file.spans)
+                return
             file.close()
             yield Unit((place,))
         elif not file.spans:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 from mpmagic.count.clock import Clock
-from mpmagic.count.matching import Grouper, Matcher
+from mpmagic.count.matching import Grouper, Matcher, bites
 from mpmagic.count.measures import measure
 from mpmagic.count.newlines import BLOCK, Block, new_block
 from mpmagic.count.query import Query
@@ -45,9 +47,7 @@ class _NewlineCounter:
         scan(UniversalReader(reader) if self._universal else reader, self._block, tally)
 
 
-# What an allocation of this size takes, the allocator has at hand; from 128 kB on it asks the
-# system for fresh pages each time, which takes longer than searching them.
-_ROOM_OF_PATTERNS = 96 << 10
+_NEWLINE = 10
 # Here each step is a numpy call that takes the GIL again: a larger block, but one that fits with
 # its intermediate results into the cache.
 _ROOM_OF_MEASURES = 256 << 10
@@ -62,6 +62,10 @@ class _LineCounter:
         self._matcher = Matcher(query.match) if query.match else None
         self._grouper = Grouper(query) if query.by else None
         self._clock = Clock(query) if query.interval else None
+        ends = _LineEnds().sum_up
+        self._measure: Callable[[memoryview], Tally] = (
+            partial(measure, query=query) if query.columns else ends
+        )
 
     def count(self, reader: Reader, tally: Tally) -> None:
         reader = UniversalReader(reader) if self._query.universal else reader
@@ -69,7 +73,7 @@ class _LineCounter:
             tally.join(self._sum_up(block))
 
     def _sum_up(self, block: memoryview) -> Tally:
-        part = measure(block, self._query) if self._query.columns else _line_ends(block)
+        part = self._measure(block)
         if self._matcher is not None:
             found = self._matcher.count(block)
             part.matches = part.lines - found if self._query.invert else found
@@ -83,15 +87,26 @@ class _LineCounter:
 
 
 def _room(query: Query) -> int:
-    if query.holds_gil:
-        return _ROOM_OF_PATTERNS
     return _ROOM_OF_MEASURES if query.columns else BLOCK // 2
 
 
-def _line_ends(block: memoryview) -> Tally:
-    """Count line ends only, with numpy only if it is there: importing it takes a worker process as
+class _LineEnds:
+    """Counts line ends only, with numpy only if it is there: importing it takes a worker process as
     long as searching 300 MB."""
-    if "numpy" in sys.modules:
-        return measure(block, Query())
-    text = bytes(block)
-    return Tally(text.count(b"\n"), len(text), not text.endswith(b"\n"))
+
+    def __init__(self) -> None:
+        self._mask: Any = None
+
+    def sum_up(self, block: memoryview) -> Tally:
+        return Tally(self._count(block), len(block), block[-1] != _NEWLINE)
+
+    def _count(self, block: memoryview) -> int:
+        if "numpy" not in sys.modules:
+            return sum(bite.count(b"\n") for bite in bites(block))
+        import numpy as np
+
+        if self._mask is None or len(self._mask) < len(block):
+            self._mask = np.empty(len(block), np.bool_)  # kept: new pages take longer to get
+        mask = self._mask[: len(block)]
+        np.equal(np.frombuffer(block, np.uint8), _NEWLINE, out=mask)
+        return int(np.count_nonzero(mask))

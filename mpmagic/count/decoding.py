@@ -1,32 +1,23 @@
 """Streams that give the plain bytes of compressed and of two- or four-byte files.
 
-The libraries, by measurement: `isal` reads gzip three times as fast as the standard library and
-knows files of several members and padding at the end, as its neighbours of the same speed don't.
+The libraries, by measurement: `isal` reads gzip three times as fast as the standard library.
 """
 
 from __future__ import annotations
 
 import codecs
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from mpmagic.count.formats import Format
+from mpmagic.count.members import CHUNK, Decoded, Source, legacy_blocks, members
 from mpmagic.count.scan import Reader
 
 __all__ = ["Source", "corruption", "decoded"]
-
-_CHUNK = 256 << 10
-
-
-class Source(Protocol):
-    """Where the encoded bytes come from: all that the decoders need of a file."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes; none at the end."""
-        ...
 
 
 def decoded(source: Source, format_: Format) -> Reader:
@@ -38,9 +29,8 @@ def decoded(source: Source, format_: Format) -> Reader:
         If the library that it takes isn't installed.
     """
     if format_.encoded:
-        return _Transcoded(source, format_)
-    stream: Reader = _OPENERS[format_](source)
-    return stream
+        return Decoded(_transcoded(source, format_))
+    return Decoded(_OPENERS[format_](source))
 
 
 def corruption() -> tuple[type[BaseException], ...]:
@@ -57,50 +47,65 @@ def corruption() -> tuple[type[BaseException], ...]:
 
 
 _OWN_ERRORS = (
-    ("isal.isal_zlib", "IsalError"),
+    ("isal.igzip_lib", "IsalError"),
     ("compression.zstd", "ZstdError"),
     ("backports.zstd", "ZstdError"),
+    ("lz4.block", "LZ4BlockError"),
 )
 
 
-def _open_gzip(source: Any) -> Any:
+def _gzip(source: Any) -> Iterator[bytes]:
     try:
-        library = import_module("isal.igzip")
+        library = import_module("isal.igzip_lib")
     except ImportError:
-        library = import_module("gzip")
-    return library.open(source)
+        # More at once would be lost with the damage that it may end in.
+        return iter(partial(import_module("gzip").open(source).read1, CHUNK), b"")
+    return members(source, Format.GZIP, partial(library.IgzipDecompressor, library.DECOMP_GZIP))
 
 
-def _open_bzip2(source: Any) -> Any:
+def _bzip2(source: Source) -> Iterator[bytes]:
     import bz2
 
-    return bz2.open(source)
+    return members(source, Format.BZIP2, bz2.BZ2Decompressor)
 
 
-def _open_xz(source: Any) -> Any:
+def _xz(source: Source) -> Iterator[bytes]:
     import lzma
 
-    return lzma.open(source)
+    return members(source, Format.XZ, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ))
 
 
-def _open_zstd(source: Any) -> Any:
+def _lzma(source: Source) -> Iterator[bytes]:
+    import lzma
+
+    return members(source, Format.LZMA, partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE))
+
+
+def _zstd(source: Source) -> Iterator[bytes]:
     try:
         library = import_module("compression.zstd")  # from Python 3.14 on
     except ImportError:
         library = _library("backports.zstd", Format.ZSTD)
-    return library.open(source)
+    return members(source, Format.ZSTD, library.ZstdDecompressor)
 
 
-def _open_lz4(source: Any) -> Any:
-    return _library("lz4.frame", Format.LZ4).open(source)
+def _lz4(source: Source) -> Iterator[bytes]:
+    library = _library("lz4.frame", Format.LZ4)
+    return members(source, Format.LZ4, library.LZ4FrameDecompressor)
 
 
-_OPENERS: dict[Format, Callable[[Any], Any]] = {
-    Format.GZIP: _open_gzip,
-    Format.BZIP2: _open_bzip2,
-    Format.XZ: _open_xz,
-    Format.ZSTD: _open_zstd,
-    Format.LZ4: _open_lz4,
+def _legacy_lz4(source: Source) -> Iterator[bytes]:
+    return legacy_blocks(source, _library("lz4.block", Format.LZ4).decompress)
+
+
+_OPENERS: dict[Format, Callable[[Source], Iterator[bytes]]] = {
+    Format.GZIP: _gzip,
+    Format.BZIP2: _bzip2,
+    Format.XZ: _xz,
+    Format.LZMA: _lzma,
+    Format.ZSTD: _zstd,
+    Format.LZ4: _lz4,
+    Format.LZ4_LEGACY: _legacy_lz4,
 }
 
 
@@ -113,29 +118,16 @@ def _library(module: str, format_: Format) -> Any:
         raise OSError(errno.ENOTSUP, message) from None
 
 
-class _Transcoded:
-    """UTF-8 made of UTF-16 or UTF-32, so that a newline is one byte and never half of another
+def _transcoded(source: Source, format_: Format) -> Iterator[bytes]:
+    """Make UTF-8 of UTF-16 or UTF-32, so that a newline is one byte and never half of another
     character."""
-
-    def __init__(self, source: Source, format_: Format) -> None:
-        self._source = source
-        self._decode = codecs.getincrementaldecoder(format_.value)("replace").decode
-        self._rest = memoryview(b"")
-        self._mark = "\ufeff"
-        self._ended = False
-
-    def readinto(self, view: memoryview) -> int:
-        while not self._rest and not self._ended:
-            self._rest = memoryview(self._next())
-        filled = min(len(view), len(self._rest))
-        view[:filled] = self._rest[:filled]
-        self._rest = self._rest[filled:]
-        return filled
-
-    def _next(self) -> bytes:
-        data = self._source.read(_CHUNK)
-        self._ended = not data
-        text = self._decode(data, not data)
-        if self._mark and text:
-            text, self._mark = text.removeprefix(self._mark), ""
-        return text.encode("utf-8", "surrogatepass")
+    decoder = codecs.getincrementaldecoder(format_.value)("replace")
+    mark = "\ufeff"
+    while data := source.read(CHUNK):
+        text = decoder.decode(data)
+        if mark and text:
+            text, mark = text.removeprefix(mark), ""
+        if text:
+            yield text.encode("utf-8", "surrogatepass")
+    if decoder.getstate()[0]:
+        raise EOFError("it ends within a character")

@@ -17,10 +17,9 @@ from mpmagic.count.scan import SpanReader, Watch
 from mpmagic.count.special import refusal
 from mpmagic.count.tally import Tally
 from mpmagic.count.tree import Selection
+from mpmagic.count.wholelines import last_line_end
 
 __all__ = ["Follower", "follow"]
-
-_TAIL = 64 << 10
 
 Show = Callable[[Counts, float], None]
 
@@ -77,7 +76,7 @@ class _Growing:
             identity = (seen.st_dev, seen.st_ino)
             if identity != self._identity or seen.st_size < self._offset:
                 self._identity, self._offset = identity, 0
-            stop = _last_line_end(descriptor, seen.st_size) if query.aligned else seen.st_size
+            stop = last_line_end(descriptor, seen.st_size) if query.aligned else seen.st_size
             part, reader = Tally(), SpanReader(descriptor, (self._offset, stop), Watch())
             counter.count(reader, part)
         except OSError as error:
@@ -127,14 +126,3 @@ def follow(follower: Follower, show: Show, *, pause: float = 0.5) -> Counts:
             began = now
     except KeyboardInterrupt:
         return counts
-
-
-def _last_line_end(descriptor: int, size: int) -> int:
-    stop = size
-    while stop > 0:
-        start = max(0, stop - _TAIL)
-        found = os.pread(descriptor, stop - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        stop = start
-    return 0

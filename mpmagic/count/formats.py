@@ -6,7 +6,7 @@ import enum
 
 __all__ = ["HEAD", "Format", "format_of"]
 
-HEAD = 10
+HEAD = 13
 
 
 class Format(enum.Enum):
@@ -16,8 +16,10 @@ class Format(enum.Enum):
     GZIP = "gzip"
     BZIP2 = "bzip2"
     XZ = "xz"
+    LZMA = "lzma"
     ZSTD = "zstd"
     LZ4 = "lz4"
+    LZ4_LEGACY = "lz4 (legacy)"
     UTF_16_LE = "utf-16-le"
     UTF_16_BE = "utf-16-be"
     UTF_32_LE = "utf-32-le"
@@ -35,12 +37,14 @@ _MARKS = (
     (b"\xfd7zXZ\0", Format.XZ),
     (b"\x28\xb5\x2f\xfd", Format.ZSTD),
     (b"\x04\x22\x4d\x18", Format.LZ4),
+    (b"\x02\x21\x4c\x18", Format.LZ4_LEGACY),
     (b"\xff\xfe\0\0", Format.UTF_32_LE),
     (b"\0\0\xfe\xff", Format.UTF_32_BE),
     (b"\xff\xfe", Format.UTF_16_LE),
     (b"\xfe\xff", Format.UTF_16_BE),
 )
 _FIRST_BYTES = frozenset(mark[0] for mark, _ in _MARKS) | {ord("B")} | set(range(0x50, 0x60))
+_LZMA = b"\x5d\0\0"  # what every .lzma begins with that the tools write; a size follows
 # A block of bzip2, or its end where there is none: three letters alone could begin a text.
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
 
@@ -53,8 +57,10 @@ def format_of(head: bytes | memoryview) -> Format:
     for mark, format_ in _MARKS:
         if head.startswith(mark):
             return format_
-    if head.startswith(b"BZh") and head[4:] in _BZIP2_BLOCKS:
+    if head.startswith(b"BZh") and head[4:10] in _BZIP2_BLOCKS:
         return Format.BZIP2
+    if head.startswith(_LZMA) and len(head) == HEAD and (head[5:] == b"\xff" * 8 or not head[10]):
+        return Format.LZMA
     if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:  # a frame to be skipped
         return Format.ZSTD
     return Format.PLAIN

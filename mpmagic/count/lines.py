@@ -7,13 +7,17 @@ import operator
 import os
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from itertools import islice
+from typing import Any, BinaryIO, overload
 
 from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.lineindex import LineIndex, index_of
 from mpmagic.count.openfile import open_regular
 
 __all__ = ["Lines"]
+
+# More lines between two are sooner sought than read.
+_SKIPPED = 1000
 
 
 class Lines(Sequence[Any]):
@@ -55,8 +59,8 @@ class Lines(Sequence[Any]):
         errors: str = "strict",
     ) -> None:
         self.path = os.fspath(path)
-        self._encoding = encoding
-        self._errors = errors
+        self.encoding = encoding
+        self.errors = errors
         self._index: LineIndex = index_of(self.path)
         self._numbers = range(len(self._index))
         _insist_on_plain(self.path)
@@ -79,8 +83,9 @@ class Lines(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         numbers = self._numbers
-        if numbers.step == 1:
-            return self._read(numbers.start, len(numbers))
+        if 0 < numbers.step <= _SKIPPED and numbers:
+            lines = self._read(numbers.start, numbers[-1] + 1 - numbers.start)
+            return islice(lines, 0, None, numbers.step)
         return (self[at] for at in range(len(self)))
 
     def sample(self, n: int, seed: int | None = None) -> list[Any]:
@@ -93,6 +98,22 @@ class Lines(Sequence[Any]):
         """
         return [self[at] for at in random.Random(seed).sample(range(len(self)), n)]
 
+    def span(self) -> tuple[int, int] | None:
+        """Offsets in the file between which these lines stand, None if there are gaps.
+
+        Raises
+        ------
+        OSError
+            If the file has been replaced or cut off.
+        """
+        numbers = self._numbers
+        if numbers.step != 1:
+            return None
+        with self._open() as file:
+            ends = (numbers.start, numbers.start + len(numbers))
+            start, stop = (self._index.offset(file.fileno(), number) for number in ends)
+        return start, stop
+
     def __repr__(self) -> str:
         return f"<Lines of {self.path!r}: {len(self):,}>"
 
@@ -102,16 +123,8 @@ class Lines(Sequence[Any]):
         return part
 
     def _read(self, number: int, count: int) -> Iterator[Any]:
-        descriptor = open_regular(self.path)
-        with open(descriptor, "rb") as file:
-            seen = os.fstat(descriptor)
-            if (
-                seen.st_dev,
-                seen.st_ino,
-            ) != self._index.identity or seen.st_size < self._index.size:
-                message = "replaced or cut off since its lines were counted: make a new Lines"
-                raise OSError(errno.ESTALE, message, self.path)
-            file.seek(self._index.offset(descriptor, number))
+        with self._open() as file:
+            file.seek(self._index.offset(file.fileno(), number))
             left = self._index.size - file.tell()
             for _ in range(count):
                 # Not beyond what was counted: the last line may have been continued since.
@@ -119,12 +132,21 @@ class Lines(Sequence[Any]):
                 left -= len(line)
                 yield self._text(line)
 
+    def _open(self) -> BinaryIO:
+        file = os.fdopen(open_regular(self.path), "rb")
+        seen, index = os.fstat(file.fileno()), self._index
+        if (seen.st_dev, seen.st_ino) == index.identity and seen.st_size >= index.size:
+            return file
+        file.close()
+        message = "replaced or cut off since its lines were counted: make a new Lines"
+        raise OSError(errno.ESTALE, message, self.path)
+
     def _text(self, line: bytes) -> Any:
-        if self._encoding is None:
+        if self.encoding is None:
             return line
         if line.endswith(b"\r\n"):
             line = line[:-2] + b"\n"
-        return line.decode(self._encoding, self._errors)
+        return line.decode(self.encoding, self.errors)
 
 
 def _insist_on_plain(path: str) -> None:

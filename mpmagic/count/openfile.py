@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from mpmagic.count.formats import HEAD, Format, format_of
+from mpmagic.count.frames import Frame, frames_of
 from mpmagic.count.places import Place, explain
 from mpmagic.count.record import FileCount, Status, record_of
 from mpmagic.count.scan import Span
@@ -56,6 +57,7 @@ class OpenFile:
         except BaseException:
             os.close(self.descriptor)
             raise
+        self.frames: dict[Span, Frame] = {}
         self._left = len(self.spans)
         self._tallies: dict[Span, Tally] = {}
         self._error: OSError | None = None
@@ -65,6 +67,13 @@ class OpenFile:
     def plain(self) -> bool:
         """Whether the lines are there as they are, to be counted anywhere in the file."""
         return self.format is Format.PLAIN
+
+    def cut_frames(self, piece: int) -> None:
+        """Cut a compressed file into parts that can be decompressed apart, if it has such."""
+        found = frames_of(self.descriptor, self.size, self.format, piece)
+        self.frames = {frame.span: frame for frame in found}
+        self.spans = list(self.frames)
+        self._left = len(self.spans)
 
     def finish(self, span: Span, tally: Tally, error: OSError | None = None) -> FileCount | None:
         """Take the sum of a span; give the record of the file if that was the last one."""
@@ -81,13 +90,19 @@ class OpenFile:
         now = os.fstat(self.descriptor).st_size
         os.close(self.descriptor)
         total = self._total()
-        status, reason = self._judge(total.size, now)
+        read = total.size
+        if self.frames:  # the sizes are those of what was decompressed
+            read = sum(stop - start for start, stop in self._tallies)
+            read = self.size if len(self._tallies) == len(self.spans) else read
+        status, reason = self._judge(read, now)
         return record_of(self.place.path, total, status, reason, self._error)
 
     def _total(self) -> Tally:
         total = Tally()
         for span in sorted(self._tallies):
             total.join(self._tallies[span])
+        if self.frames:
+            return total
         total.size += self.size - sum(stop - start for start, stop in self.spans)
         if self.size > max((stop for _, stop in self.spans), default=0):
             total.open_end = True  # the file ends in a hole: zeros, no newline

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 
 from mpmagic.count.newlines import BLOCK, read_into
 from mpmagic.count.scan import Reader, Span
 
-__all__ = ["UniversalReader", "aligned", "whole_lines"]
+__all__ = ["UniversalReader", "aligned", "last_line_end", "line_start", "whole_lines"]
+
+
+_TAIL = 64 << 10
+_LONGEST = 512 << 20
 
 
 def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
@@ -15,6 +21,11 @@ def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
 
     A block is valid until the next one is asked for. A line longer than `room` makes the
     buffer grow: it has to be in memory as a whole.
+
+    Raises
+    ------
+    OSError
+        If a line is too long for that, as the hole of a sparse file is.
     """
     buffer, kept = bytearray(room), 0
     while filled := reader.readinto(memoryview(buffer)[kept:]):
@@ -27,6 +38,9 @@ def whole_lines(reader: Reader, room: int = BLOCK) -> Iterator[memoryview]:
         else:
             kept = filled
         if kept == len(buffer):
+            if kept >= _LONGEST:
+                message = f"a line of more than {_LONGEST:,} bytes, which can't be looked into"
+                raise OSError(errno.EFBIG, message)
             # A new one: the old one's views may still be held by the caller.
             buffer = buffer + bytearray(len(buffer))
     if kept:
@@ -40,13 +54,13 @@ def aligned(descriptor: int, span: Span, size: int) -> Span:
     in which no line begins is empty.
     """
     start, stop = span
-    begin = _line_start(descriptor, start, stop)
+    begin = line_start(descriptor, start, stop)
     if begin >= stop:
         return stop, stop
-    return begin, _line_start(descriptor, stop, size)
+    return begin, line_start(descriptor, stop, size)
 
 
-def _line_start(descriptor: int, offset: int, limit: int) -> int:
+def line_start(descriptor: int, offset: int, limit: int) -> int:
     """Find the first beginning of a line from `offset` on, but search no further than `limit`."""
     if offset == 0 or offset >= limit:
         return min(offset, limit)
@@ -59,6 +73,18 @@ def _line_start(descriptor: int, offset: int, limit: int) -> int:
         offset += filled
         room = room if len(room) == BLOCK else bytearray(BLOCK)
     return limit
+
+
+def last_line_end(descriptor: int, size: int) -> int:
+    """Find where the last line with a newline ends before `size`."""
+    stop = size
+    while stop > 0:
+        start = max(0, stop - _TAIL)
+        found = os.pread(descriptor, stop - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        stop = start
+    return 0
 
 
 class UniversalReader:

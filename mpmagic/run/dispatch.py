@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from mpmagic.cell.slices import SliceKind
+from mpmagic.cell.tallied import Tallied
 from mpmagic.errors import UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel, Pool
 from mpmagic.run.admission import Admitted
@@ -25,7 +26,7 @@ from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
 
-__all__ = ["Dispatch", "Flight"]
+__all__ = ["Dispatch", "Flight", "pack_program"]
 
 _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
@@ -75,6 +76,50 @@ class _Roots(Mapping[str | int, Any]):
         return len(self._captured) + len(self._items)
 
 
+def pack_program(
+    admitted: Admitted,
+    private: tuple[str, ...],
+    cell: CellContext,
+    tallied: Tallied | None = None,
+) -> Parcel:
+    """What workers need to know of a loop besides the captured values.
+
+    Parameters
+    ----------
+    admitted
+        The loop.
+    private
+        Names that the work binds in the notebook, in the order of snapshots.
+    cell
+        The cell.
+    tallied
+        The form in which it's summed, if it is.
+    """
+    split = admitted.split
+    source = ProgramSource(
+        work=split.work.code,
+        private=private,
+        certain=split.certain & set(private),
+        targets=split.targets,
+        own=admitted.captured.own,
+        filename=cell.filename,
+        text=cell.text,
+        state=ProcessState.of_this_process(),
+        class_ids=admitted.captured.class_ids,
+        seed=cell.options.seed,
+        speculates=split.speculates,
+        fresh=tuple(sorted(split.fresh)),
+        mirrors=bool(split.slices),
+        sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
+        modules=admitted.modules,
+        tally=None if tallied is None else tallied.half.code,
+        counters=() if tallied is None else tallied.counters,
+        sums=() if tallied is None else tallied.sums,
+    )
+    packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
+    return Parcel(digest(packed), packed)
+
+
 class Dispatch:
     """Keeps the workers of one loop supplied.
 
@@ -107,32 +152,10 @@ class Dispatch:
         captured = admitted.captured
         self.key = digest(captured.packed)
         self._captured = Parcel(self.key, captured.packed)
-        self._program = self._pack_program(admitted, private)
+        self._program = pack_program(admitted, private, cell)
         self._watched = any(not is_inert(v) for v in captured.values.values())
         # Other executors can't be asked afterwards what their workers hold.
         self._asks_each = hasattr(self._executor, "submit_each")
-
-    def _pack_program(self, admitted: Admitted, private: tuple[str, ...]) -> Parcel:
-        split, cell = admitted.split, self._cell
-        source = ProgramSource(
-            work=split.work.code,
-            private=private,
-            certain=split.certain & set(private),
-            targets=split.targets,
-            own=admitted.captured.own,
-            filename=cell.filename,
-            text=cell.text,
-            state=ProcessState.of_this_process(),
-            class_ids=admitted.captured.class_ids,
-            seed=cell.options.seed,
-            speculates=split.speculates,
-            fresh=tuple(sorted(split.fresh)),
-            mirrors=bool(split.slices),
-            sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
-            modules=admitted.modules,
-        )
-        packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
-        return Parcel(digest(packed), packed)
 
     def next_flight(self) -> Flight | None:
         """Wait for the oldest chunk and take its log; None when all are through.

@@ -71,7 +71,7 @@ class Chunk:
     first
         The index of its first iteration.
     items
-        The packed items, or a range.
+        The packed items, a range, or a stretch of a file.
     count
         How many they are.
     last

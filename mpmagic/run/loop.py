@@ -21,15 +21,18 @@ from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import BREAK, START
+from mpmagic.cell.tallied import tallied
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
-from mpmagic.pool import in_worker
+from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
-from mpmagic.run.dispatch import Dispatch, Flight
+from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
+from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.source import ItemSource
@@ -62,6 +65,7 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
+        self._ranges = ranges_of(iterable)
         self._source = ItemSource(iterable, self._planned.loop.target)
         try:
             if in_worker():
@@ -82,6 +86,8 @@ class LoopRun:
         """Run a loop statement; whether it ended without a ``break``."""
         half = self._admitted.split.commit
         assert half is not None
+        self._began = perf_counter()
+        self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
@@ -99,6 +105,8 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """Run a comprehension: pairs of an item and the event of an element."""
+        self._began = perf_counter()
+        self._read_ranges()
         self._start()
         item: Any = None
         checked = False
@@ -149,9 +157,28 @@ class LoopRun:
 
     # -- the run -------------------------------------------------------------------------------
 
+    def _read_ranges(self) -> None:
+        """Have the workers read the lines of a large file, and sum what can be summed."""
+        ranges, split, cell = self._ranges, self._admitted.split, self._cell
+        if ranges is None or not ranges.open(self._source.first):
+            return
+        form = tallied(self._planned.loop, split, cell.filename) if split.commit else None
+        captured = self._admitted.captured
+        if form is None or not can_combine(form, captured.values, cell):
+            self._source.read_by(ranges)
+            return
+        program = pack_program(self._admitted, tuple(sorted(split.private)), cell, form)
+        parcels = program, Parcel(digest(captured.packed), captured.packed)
+        try:
+            rest = Combined(form, ranges, parcels, cell, self._report).run()
+        except BaseException:
+            ranges.close()
+            self._report.wall = perf_counter() - self._began
+            raise
+        self._source.go_on(rest)
+
     def _start(self) -> None:
-        self._began = perf_counter()
-        self._broken = self._skipping = False
+        self._broken = self._skipping = self._through = False
         self._log: Log | None = None
         self._index = 0
         # The commit that is under way, or what ended the loop; None between iterations.
@@ -191,6 +218,7 @@ class LoopRun:
             self._temporaries.chunk_done(log, self._skipped)
             if self._broken:
                 return
+        self._through = True
         play(self._source.ended_with)
         self._failure = self._source.failure
 
@@ -291,10 +319,15 @@ class LoopRun:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         self._report.wall = perf_counter() - self._began
+        within = self._log is not None and self._index >= 0
         if self._log is not None:
             self._stop_within(self._log)
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
+        if self._ranges is not None:
+            self._ranges.close()
+            if not self._through:
+                self._ranges.leave_after(self._report.iterations + within)
         if checked:
             self._check_captured()
 

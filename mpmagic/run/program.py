@@ -58,6 +58,8 @@ class ProgramSource:
         Captured names of which each iteration has a copy of its own.
     modules
         The modules that the work may look into, as the kernel has them.
+    tally, counters, sums
+        Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
     """
 
     work: types.CodeType
@@ -75,6 +77,9 @@ class ProgramSource:
     mirrors: bool = False
     fresh: tuple[str, ...] = ()
     modules: tuple[ModuleState, ...] = ()
+    tally: types.CodeType | None = None
+    counters: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
 
 
 class Program:
@@ -105,6 +110,8 @@ class Program:
         self.side.class_ids = set(self.source.class_ids)
         namespace |= self.side.captured
         self.work = types.FunctionType(self.source.work, namespace)
+        tally = self.source.tally
+        self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self.watch = Watch(self.side, values, lambda: decode(captured, Side({})))
         self._fresh = {

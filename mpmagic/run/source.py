@@ -14,6 +14,7 @@ from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
+from mpmagic.run.ranges import FileRanges
 from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
@@ -92,6 +93,7 @@ class ItemSource:
         self._begun = False
         self.staying: dict[str, str] = {}
         self._recent: dict[int, Callable[[], Any]] = {}
+        self._ranges: FileRanges | None = None
         self.side = Side({})
         self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
@@ -100,6 +102,21 @@ class ItemSource:
     def exhausted(self) -> bool:
         """Whether there is nothing left to pull."""
         return self._done and not self._waiting
+
+    @property
+    def first(self) -> Any:
+        """The item that was pulled to look at it; None if there was none."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def go_on(self, items: Iterator[Any]) -> None:
+        """Forget what was pulled to look at it, and go on with other items."""
+        self._waiting, self._done, self.failure = [], False, None
+        self.ended_with = []
+        self.iterator = items
+
+    def read_by(self, ranges: FileRanges) -> None:
+        """Give out stretches of a file, opened, instead of its lines."""
+        self._waiting, self._ranges = [], ranges
 
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
@@ -121,6 +138,8 @@ class ItemSource:
         """
         if self._range is not None:
             return self._pull_range(size)
+        if self._ranges is not None and (batch := self._pull_lines(size)) is not None:
+            return batch
         try:
             self._look_ahead(size + 1)
         except Exception as error:
@@ -212,6 +231,16 @@ class ItemSource:
         self._count_down(len(items))
         self._done = not self._range
         return Batch(items, items, last=self._done)
+
+    def _pull_lines(self, size: int) -> Batch | None:
+        """Lines of the file; None when it has to be read on as the loop would."""
+        assert self._ranges is not None
+        items, part = self._ranges.lines(size)
+        if part is None or not self._ranges.left:
+            self.go_on(self._ranges.rest())
+            self._ranges = None
+            self._look_ahead(1)
+        return None if part is None else Batch(items, part, last=self.exhausted)
 
     def _count_down(self, count: int) -> None:
         if self.remaining is not None:

@@ -7,6 +7,7 @@ looks whether the work changed anything that the log doesn't hold.
 from __future__ import annotations
 
 import copy
+import errno
 import itertools
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,6 +19,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed, decode
 from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
@@ -54,9 +56,19 @@ def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
 def _items_of(chunk: Chunk, program: Program) -> Any:
     if isinstance(chunk.items, range):
         return chunk.items
+    if isinstance(chunk.items, FileRange):
+        return _lines_of(chunk)
     if isinstance(chunk.items, Packed):
         return decode(chunk.items, program.side)
     return [decode(alone, program.side)[0] for alone in chunk.items]
+
+
+def _lines_of(chunk: Chunk) -> list[Any]:
+    lines = list(chunk.items.read()[0])
+    if len(lines) != chunk.count:
+        message = "the file that the loop reads was changed while it ran"
+        raise OSError(errno.ESTALE, message, chunk.items.path)
+    return lines
 
 
 def check_program(source: Parcel, captured: Parcel) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpmagic.count import Status, count_lines
+from mpmagic.count import Status, agenda, count_lines, openfile
+from mpmagic.count.counter import new_counter
+from mpmagic.count.formats import format_of
+from mpmagic.count.frames import frames_of
+from mpmagic.count.places import Place
+from mpmagic.count.query import Query
+from mpmagic.count.scan import Watch
+from mpmagic.count.wholefile import Setting
 
 TEXT = b"".join(b"line %d of a text that can be compressed\n" % number for number in range(50_000))
 LINES = 50_000
@@ -46,7 +56,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "isal":
         pytest.importorskip("isal")
     else:
-        monkeypatch.setitem(sys.modules, "isal.igzip", None)
+        monkeypatch.setitem(sys.modules, "isal.igzip_lib", None)
 
 
 @each
@@ -186,3 +196,113 @@ def test_universal_line_ends(
         while filled := reader.readinto(view):
             parts.append(bytes(view[:filled]))
     assert b"".join(parts) == data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd", "lz4"])
+def test_lines_before_the_damage_are_counted(tmp_path: Path, name: str) -> None:
+    """All but the last stretch that was decompressed: not just what filled whole buffers."""
+    path = tmp_path / "cut"
+    noise = b"".join(b"%d %d\n" % (number, number * 7919 % 100_003) for number in range(300_000))
+    path.write_bytes(COMPRESS[name](noise)[:-1])
+    record = count_lines([path, "/dev/null"])[path]
+    assert record.status is Status.PARTIAL
+    assert 270_000 < record.lines <= 300_000
+
+
+@each
+def test_padding_behind_the_end_and_rubbish(tmp_path: Path, name: str) -> None:
+    padded, dirty = tmp_path / "padded", tmp_path / "dirty"
+    padded.write_bytes(COMPRESS[name](TEXT) + b"\0" * 64)
+    dirty.write_bytes(COMPRESS[name](TEXT) + b"this is no archive\n")
+    counts = count_lines([padded, dirty])
+    assert counts[padded].status is Status.COUNTED
+    assert counts[padded].lines == counts[dirty].lines == LINES
+    assert counts[dirty].status is Status.PARTIAL
+
+
+def test_old_forms(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(lzma.compress(TEXT, format=lzma.FORMAT_ALONE))
+    assert count_lines(path) == LINES
+    packed = pytest.importorskip("lz4.block").compress(TEXT, store_size=False)
+    legacy = b"\x02\x21\x4c\x18" + len(packed).to_bytes(4, "little") + packed
+    path.write_bytes(legacy + legacy)
+    assert count_lines(path) == 2 * LINES
+    path.write_bytes(legacy[:-5])
+    assert "cut off" in count_lines([path, "/dev/null"]).errors[str(path)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_half_a_character(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "half"
+    path.write_bytes("one\ntwo\n".encode(encoding) + b"x")
+    record = count_lines([path, "/dev/null"])[path]
+    assert (record.lines, record.status) == (2, Status.PARTIAL)
+
+
+def _xz_blocks(data: bytes) -> bytes:
+    command = ["xz", "-0", "-T2", "--block-size=400000"]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+PARTS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "xz": lzma.compress}
+if shutil.which("xz"):
+    PARTS["xz blocks"] = _xz_blocks
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_are_counted_apart(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that reach from part to part, parts without an end of line, padding between them."""
+    monkeypatch.setattr(agenda, "_SMALLEST_FRAMES", 50_000)
+    draw = random.Random(name)
+    texts = [draw.randbytes(1_200_000).replace(b"\r", b"\n") for _ in range(4)]
+    whole = b"".join(texts)
+    packed = (b"\0" * 8 * ("xz" in name)).join(PARTS[name](text) for text in texts)
+    path = tmp_path / "parts"
+    path.write_bytes(packed)
+    counts = count_lines(path, threads=2)
+    newlines = whole.count(b"\n")
+    assert (counts.newlines, counts.bytes) == (newlines, len(whole))
+    assert counts == newlines + (not whole.endswith(b"\n"))
+    assert counts[path].status is Status.COUNTED
+    with path.open("rb") as file:
+        found = frames_of(file.fileno(), len(packed), format_of(packed), 50_000)
+    assert len(found) >= 4
+    for place in (found[2].span[0] + 9_000, len(packed) - 3):
+        path.write_bytes(packed[:place] + b"\x5a\xa5\x5a" + packed[place + 3 :])
+        damaged = count_lines([path, "/dev/null"], threads=2)[path]
+        monkeypatch.setattr(openfile, "frames_of", lambda *_: [])
+        assert damaged == count_lines([path, "/dev/null"], threads=2)[path]
+        monkeypatch.undo()
+        monkeypatch.setattr(agenda, "_SMALLEST_FRAMES", 50_000)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_cut_off_anywhere(tmp_path: Path, name: str) -> None:
+    packed = PARTS[name](TEXT) * 3
+    path = tmp_path / "cut"
+    for size in (len(packed) - 1, len(packed) - 5, len(packed) // 3 + 7, 40, 13):
+        path.write_bytes(packed[:size])
+        with path.open("rb") as file:
+            assert not frames_of(file.fileno(), size, format_of(packed), 1)
+
+
+def test_a_count_that_is_stopped_within_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    text = random.Random(2).randbytes(2 << 20)
+    path.write_bytes(_zstd(text) * 3)
+    place = Place(str(path), path.stat().st_size)
+    query, watch = Query(), Watch()
+    plan = agenda.Agenda([place], query, 1 << 20)
+    for _ in range(2):
+        unit = plan.take()
+        assert unit is not None
+        plan.work(unit, Setting(new_counter(query, place.size), watch))
+        watch.cancelled = True
+    plan.close()
+    record = plan.records[str(path)]
+    assert record.status is Status.PARTIAL
+    assert record.reason.startswith("stopped after")
+    assert record.newlines == text.count(b"\n")

@@ -151,3 +151,17 @@ def test_blocks_of_whole_lines() -> None:
         found = list(blocks(room))
         assert b"".join(found) == data
         assert all(block.endswith(b"\n") for block in found[:-1])
+
+
+def test_a_line_longer_than_memory_should_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wholelines, "_LONGEST", 8 << 20)
+    path, good = tmp_path / "sparse", tmp_path / "good"
+    path.write_bytes(b"one two\n")
+    os.truncate(path, 64 << 20)
+    good.write_bytes(b"three\n")
+    counts = count_lines([path, good], columns=["words"])
+    assert "a line of more than" in counts.errors[str(path)]
+    assert counts[good].words == 1
+    assert count_lines(path) == 2
