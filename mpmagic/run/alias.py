@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
-from mpmagic.run.watch import BOUND, is_inert
+from mpmagic.run.reachable import Reachable
+from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
 
@@ -45,10 +46,25 @@ class Aliases:
 
     def __init__(self, sent: Mapping[str, Any], iterable: Any) -> None:
         self.complete = True
+        self._sent = (*sent.items(), ("the loop's items", iterable))
+        self._near: Reachable | None = None
         self._owners: dict[int, str] = {}
         self._arrays: list[tuple[str, Any]] = []
         self._of_frames: list[tuple[str, Any]] = []
-        for name, value in (*sent.items(), ("the loop's items", iterable)):
+
+    def _is_apart(self, value: Any, *, deep: bool) -> bool:
+        """Whether the first look shows that nothing of `value` was sent."""
+        if self._near is None:
+            self._near = Reachable((v for _, v in self._sent), deep=True)
+        own = Reachable([value], deep=deep)
+        memory = bool(own.arrays or own.buffers) and bool(self._near.arrays or self._near.buffers)
+        frame = bool(self._near.arrays) and not deep and bool(arrays_of(value))
+        return not (memory or frame) and own.ids.isdisjoint(self._near.ids)
+
+    def _look(self) -> None:
+        """Walk through what was sent, to know what is whose."""
+        sent, self._sent = self._sent, ()
+        for name, value in sent:
             for inner, shown in self._walk(value):
                 self._owners.setdefault(id(inner), name)
                 if _is_array(inner) and not shown:
@@ -67,6 +83,9 @@ class Aliases:
         columns
             Of a frame, the columns whose cells they change, if no others.
         """
+        if self._is_apart(value, deep=deep):
+            return ""
+        self._look()
         for inner, shown in self._walk(value) if deep else [(value, False)]:
             if is_inert(inner):
                 continue
@@ -147,7 +166,8 @@ def _reachable(value: Any) -> Iterator[tuple[Any, bool]]:
         if _is_array(item) and item.base is not None:
             open_.append((item.base, True))
         if not shown or not _is_array(item):
-            open_.extend((part, False) for part in _parts(item))
+            # A list of a million numbers holds nothing to look at.
+            open_ += [(part, False) for part in _parts(item) if type(part) not in ATOMS]
 
 
 def _parts(item: Any) -> Iterable[Any]:

@@ -17,13 +17,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
+from mpmagic.run.reachable import Reachable
 from mpmagic.run.watch import cached_names, is_inert
 
 __all__ = ["Place", "Places", "Sharing", "View", "find"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
-_CODE: Final = (type, types.FunctionType, types.CellType, tuple, property, staticmethod,
-                classmethod)  # fmt: skip
 _BUFFERS: Final = (bytearray, array.array)
 _DICT_VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
 _Step = tuple[str, Any]
@@ -139,32 +138,46 @@ class Places:
     more
         Places to which these are added.
 
-    Attributes
-    ----------
-    arrays, buffers
-        The arrays among them, and other objects whose memory an array may show.
-
     True if there is more than functions and classes, which travel by reference anyway.
     """
 
     def __init__(
         self, roots: Mapping[Any, Any], *, deep: bool = True, more: Places | None = None
     ) -> None:
+        self._roots, self._deep, self._more = roots, deep, more
+        self._near = Reachable((v for v in roots.values() if not is_inert(v)), deep=deep)
+        self._is_walked = False
         # Each object's own step, and the object or the root that it is reached from; the object
         # itself, so that nothing else gets its identity.
         self._reached: dict[int, tuple[Any, _Step, Any]] = {}
-        self._deep, self._more = deep, more
-        self.arrays: list[Any] = list(more.arrays) if more is not None else []
-        self.buffers: list[Any] = list(more.buffers) if more is not None else []
-        self._data = bool(more)
-        for root, value in roots.items():
-            self._walk(_Root(root), value)
+        self._arrays: list[Any] = []
+        self._buffers: list[Any] = []
 
     def __bool__(self) -> bool:
-        return self._data
+        return self._near.data or bool(self._more)
 
     def __contains__(self, obj: object) -> bool:
-        return id(obj) in self._reached or (self._more is not None and obj in self._more)
+        if id(obj) in self._near.ids:
+            self._walk_all()
+            if id(obj) in self._reached:
+                return True
+        return self._more is not None and obj in self._more
+
+    def memory_shown(self, shown: Any) -> tuple[list[Any], list[Any]]:
+        """Arrays here that may share memory with one, and other objects that may."""
+        arrays, buffers = self._more.memory_shown(shown) if self._more is not None else ([], [])
+        near, share = self._near, sys.modules["numpy"].may_share_memory
+        if near.buffers or any(share(shown, base) for base in near.arrays):
+            self._walk_all()
+            arrays = arrays + [base for base in self._arrays if share(shown, base)]
+            buffers = buffers + self._buffers
+        return arrays, buffers
+
+    def _walk_all(self) -> None:
+        if not self._is_walked:
+            self._is_walked = True
+            for root, value in self._roots.items():
+                self._walk(_Root(root), value)
 
     def of(self, obj: Any) -> Place:
         """The place of an object that is here."""
@@ -187,11 +200,10 @@ class Places:
             if id(item) in self._reached or is_inert(item):
                 continue
             self._reached[id(item)] = (parent, step, item)
-            self._data = self._data or not isinstance(item, _CODE)
             if _is_array(item):
-                self.arrays.append(item)
+                self._arrays.append(item)
             elif isinstance(item, _BUFFERS) and len(item):
-                self.buffers.append(item)
+                self._buffers.append(item)
             if self._deep:
                 open_ += _parts(item)
 
@@ -288,12 +300,11 @@ class Sharing:
         numpy = sys.modules["numpy"]
         if shown.base is None:
             return None  # its memory is its own
-        for buffer in self._places.buffers:
+        arrays, buffers = self._places.memory_shown(shown)
+        for buffer in buffers:
             if numpy.may_share_memory(shown, numpy.frombuffer(buffer, "u1")):
                 self._refuse_view(buffer)
-        for base in self._places.arrays:
-            if not numpy.may_share_memory(shown, base):
-                continue
+        for base in arrays:
             if type(shown) is not numpy.ndarray or not (
                 base.flags.c_contiguous or base.flags.f_contiguous
             ):

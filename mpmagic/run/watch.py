@@ -21,19 +21,20 @@ from typing import Any, Final
 from mpmagic.run.codec import Encoder, Packed, Side, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 
-__all__ = ["BOUND", "DrawWatch", "Fingerprint", "Watch", "cached_names", "changed_values",
+__all__ = ["ATOMS", "BOUND", "DrawWatch", "Fingerprint", "Watch", "cached_names", "changed_values",
            "fingerprint", "is_inert", "seen_digest"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
 """Callables that may be the methods of an object that they change."""
 
-_ATOMS: Final = (int, float, complex, bool, str, bytes, type(None), range, slice)
+ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), range, slice})
+"""Types of values that nothing can change."""
 
 
 def is_inert(value: Any) -> bool:
     """Whether nothing that holds the value can change it."""
     kind = type(value)
-    if kind in _ATOMS or isinstance(value, types.ModuleType):
+    if kind in ATOMS or isinstance(value, types.ModuleType):
         return True
     if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
         return is_inert(value.__self__)
