@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -25,7 +25,7 @@ from mpmagic.cell.tallied import tallied
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
-from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
@@ -34,12 +34,11 @@ from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
-from mpmagic.run.seen import holds_frames
+from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
 from mpmagic.run.speculation import Outcome, raise_as_here, take
 from mpmagic.run.tape import play
 from mpmagic.run.temporaries import Temporaries
-from mpmagic.run.watch import seen_digest
 from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
@@ -190,12 +189,7 @@ class LoopRun:
         names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
-        self._sent_as = self._dispatch.key
-        if self._admitted.verify and split.slices:
-            self._sent_as = self._digest_of_sent()
-        self._seen_as = b""
-        if self._admitted.verify and holds_frames(self._admitted.captured.modules):
-            self._seen_as = seen_digest(self._sent(), Side(self._cell.namespace))
+        self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
@@ -351,28 +345,10 @@ class LoopRun:
         changed = self._dispatch.changed_in_workers()
         if changed:
             raise self._lost_write(f"changed `{changed[0]}`", "seen when the loop was over")
-        if self._admitted.verify and self._sent_changed():
+        if self._sent.changed():
             line = self._planned.loop.lineno
             raise LostWrite(
                 f"the commits of the loop in line {line} changed what its work was reading in the "
                 f"workers, so that results may differ from the serial loop's; copy it before the "
                 f"loop, or run the cell without %%parallel"
             )
-
-    def _sent_changed(self) -> bool:
-        """Whether what the work was sent isn't in the kernel what it was."""
-        if self._digest_of_sent() == self._sent_as:
-            return False
-        side = Side(self._cell.namespace)
-        return not self._seen_as or seen_digest(self._sent(), side) != self._seen_as
-
-    def _digest_of_sent(self) -> bytes:
-        side = Side(self._cell.namespace)
-        return digest(Encoder(side, by_reference=False).encode(self._sent()))
-
-    def _sent(self) -> dict[str, Any]:
-        """What the work was sent, sliced state apart."""
-        admitted = self._admitted
-        values: Iterable[tuple[str, Any]] = admitted.captured.values.items()
-        apart = admitted.captured.own.keys() | {s.name for s in admitted.split.slices}
-        return {n: v for n, v in values if n not in apart}
