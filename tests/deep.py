@@ -29,6 +29,10 @@ IGNORED_ATTRIBUTES = {
 }
 
 
+_ATOMS = frozenset({int, str, bytes, bool})
+"""Types that most parts of a cell's names have, and whose equality says all."""
+
+
 def difference(expected: Any, got: Any, where: str = "value") -> str | None:
     """The first place where `got` isn't `expected`, in words; None where they are equal."""
     return _Comparison().compare(expected, got, where)
@@ -65,7 +69,8 @@ class _Comparison:
         self._alive: list[Any] = []
 
     def compare(self, a: Any, b: Any, where: str) -> str | None:
-        if a is b:
+        kind = type(a)
+        if a is b or (kind is type(b) and kind in _ATOMS and a == b):
             return None
         if not _same_type(type(a), type(b)):
             return f"{where}: {_kind(a)} {_short(a)} became {_kind(b)} {_short(b)}"

@@ -163,7 +163,7 @@ class Speculation:
             for name in names
             if name in self._shadows
         ]
-        body += [_renamed(unannotated(unit.node), held) for unit in run]
+        body += [unannotated(_renamed(unit.node, held)) for unit in run]
         flow = new_flow(self._dependence)
         definite = flow.part([unit.node for unit in run], set()) or set()
         self.made += self._run(outcome, body, [*own.values()], set(flow.exposed))
