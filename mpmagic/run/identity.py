@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
+from mpmagic.run.framememory import holds_cells, object_cells
 from mpmagic.run.reachable import Reachable
 from mpmagic.run.watch import cached_names, is_inert
 
@@ -36,7 +37,7 @@ class Place(NamedTuple):
     root
         What it is reached from: a captured name, or an item by its number in the chunk.
     steps
-        The way from there: items, attributes, and places in arrays of objects.
+        The way from there: items, attributes, places in arrays of objects, cells of frames.
     """
 
     root: str | int
@@ -46,10 +47,15 @@ class Place(NamedTuple):
         """The object that stands there on this side."""
         value = roots[self.root]
         for kind, key in self.steps:
-            if kind == "attribute":
-                value = _attribute(value, key)
-            else:
-                value = value[key] if kind == "item" else value.flat[key]
+            match kind:
+                case "attribute":
+                    value = _attribute(value, key)
+                case "cell":
+                    value = value.iat[key]
+                case "flat":
+                    value = value.flat[key]
+                case _:
+                    value = value[key]
         return value
 
 
@@ -238,7 +244,9 @@ def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
         yield from _attributes(item, "cell_contents")
     elif isinstance(item, types.FunctionType):
         yield from _attributes(item, "__defaults__", "__kwdefaults__", "__closure__")
-    elif not hasattr(type(item), "__array__"):  # what is inside frames is theirs
+    elif holds_cells(item):
+        yield from ((value, id(item), ("cell", at)) for at, value in object_cells(item))
+    elif not hasattr(type(item), "__array__"):
         yield from _attributes(item, *_attribute_names(item))
 
 
