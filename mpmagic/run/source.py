@@ -124,9 +124,12 @@ class ItemSource:
             item, prelude, _ = self._waiting.pop(0)
             play(prelude)
             yield item
+        play(self.ended_with)
         if self.failure is not None:
             raise self.failure
-        yield from self.iterator
+        # Not `yield from`: after a `break` that would close a generator, and a file.
+        for item in self.iterator:
+            yield item
 
     def pull(self, size: int) -> Batch | None:
         """The next items, at most `size`; None if there are none.
