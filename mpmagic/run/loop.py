@@ -318,6 +318,7 @@ class LoopRun:
             self._stop_within(self._log)
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
+        self._source.let_go()
         if self._ranges is not None:
             self._ranges.close()
             if not self._through:

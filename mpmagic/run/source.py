@@ -127,9 +127,15 @@ class ItemSource:
         play(self.ended_with)
         if self.failure is not None:
             raise self.failure
+        iterator = self.let_go()
         # Not `yield from`: after a `break` that would close a generator, and a file.
-        for item in self.iterator:
+        for item in iterator:
             yield item
+
+    def let_go(self) -> Iterator[Any]:
+        """Give the iterator away: one that nobody else holds is closed when the loop is left."""
+        iterator, self.iterator, self._iterable = self.iterator, iter(()), ()
+        return iterator
 
     def pull(self, size: int) -> Batch | None:
         """The next items, at most `size`; None if there are none.
