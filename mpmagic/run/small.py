@@ -10,6 +10,7 @@ import decimal
 import fractions
 import pathlib
 import types
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -25,23 +26,33 @@ _SMALL_KINDS: Final = (
 )  # fmt: skip
 _SMALL_LENGTH: Final = 1000
 _SMALL_COUNT: Final = 32
+_SMALL_PARTS: Final = 1024
 
 
 def small_or_lost(value: Any) -> Any:
     """The value if it is small, all its parts included."""
+    parts, count = [value], 0
+    while parts:
+        part, count = parts.pop(), count + 1
+        inner = _parts_of(part)
+        if inner is None or count > _SMALL_PARTS:  # a list may hold itself
+            return LOST
+        parts += inner
+    return value
+
+
+def _parts_of(value: Any) -> Iterable[Any] | None:
+    """What is left to look at of a small value; None for one that is large."""
     kind = type(value)
     if kind in _SMALL_ATOMS or value is UNBOUND or isinstance(value, _SMALL_KINDS):
-        return value
+        return ()
     if kind in (str, bytes):
-        return value if len(value) <= _SMALL_LENGTH else LOST
+        return () if len(value) <= _SMALL_LENGTH else None
     if kind is np.ndarray and not value.dtype.hasobject:
-        return value if value.nbytes <= _SMALL_LENGTH else LOST
-    if kind in (list, tuple, set, frozenset) and len(value) <= _SMALL_COUNT:
-        return value if all(small_or_lost(v) is v for v in value) else LOST
-    if kind is dict and len(value) <= _SMALL_COUNT:
-        parts = [*value.keys(), *value.values()]
-        return value if all(small_or_lost(v) is v for v in parts) else LOST
-    return LOST
+        return () if value.nbytes <= _SMALL_LENGTH else None
+    if kind not in (list, tuple, set, frozenset, dict) or len(value) > _SMALL_COUNT:
+        return None
+    return [*value.keys(), *value.values()] if kind is dict else list(value)
 
 
 def plain_or_lost(value: Any) -> Any:
