@@ -169,6 +169,20 @@ class Places:
                 return True
         return self._more is not None and obj in self._more
 
+    def may_be_in(self, values: list[Any]) -> bool:
+        """Whether values may hold something of what is here, at the first look."""
+        if not self:
+            return False
+        held = Reachable(values, deep=True)
+        shown = any(array.base is not None for array in held.arrays)
+        return self._meets(held.ids, shown=shown)
+
+    def _meets(self, ids: set[int], *, shown: bool) -> bool:
+        near = self._near
+        if (shown and (near.arrays or near.buffers)) or not near.ids.isdisjoint(ids):
+            return True
+        return self._more is not None and self._more._meets(ids, shown=shown)
+
     def memory_shown(self, shown: Any) -> tuple[list[Any], list[Any]]:
         """Arrays here that may share memory with one, and other objects that may."""
         arrays, buffers = self._more.memory_shown(shown) if self._more is not None else ([], [])

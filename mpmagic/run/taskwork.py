@@ -107,7 +107,7 @@ def _keep(value: Any, log: CallLog, program: Program) -> None:
 
 def _encoder(value: Any, program: Program) -> Encoder:
     """Looks for what the value shares with what was sent only where there can be something."""
-    if not is_inert(value) and program.places:
+    if not is_inert(value) and program.places.may_be_in([value]):
         sharing = Sharing(program.places)
         return Encoder(program.side, by_reference=True, place_of=sharing.place_of)
     return Encoder(program.side, by_reference=True)

@@ -286,9 +286,13 @@ class _Recorder:
         operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
         values = itertools.chain(operands, self._log.finals.values())
         may_share = self._places is not None or not all(map(is_inert, values))
-        if may_share and (places := self._own()):
+        if may_share and (places := self._own()).may_be_in(self._values()):
             return Encoder(side, by_reference=True, place_of=Sharing(places).place_of)
         return Encoder(side, by_reference=True)
+
+    def _values(self) -> list[Any]:
+        """All that the log holds of the user's."""
+        return [self._log.events, self._log.snapshots, self._log.finals]
 
     def _set_aside(self) -> None:
         """Take out of the log what can't be pickled, and say where it stood."""
