@@ -50,6 +50,12 @@ _NEW_FIGURE: Final = frozenset({"subplots", "figure", "subplot_mosaic"})
 _PLOT_METHODS: Final = frozenset({"plot", "hist", "boxplot"})
 
 
+def _only_asks(callee: Any, node: ast.Call) -> bool:
+    """Whether a call only reads what others of the same function would change."""
+    asks = len(node.args) == 1 and not node.keywords
+    return asks and tables.qualified_name(callee) == "locale.setlocale"
+
+
 class Calls:
     """Notes the effects of calls.
 
@@ -95,7 +101,7 @@ class Calls:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
         if tables.qualified_name(callee) in _SHOWS:
             self._collector.effects.kernel_only[line] = "only the kernel can display"
-        if tables.qualified_name(callee) in _PROCESS_STATE:
+        if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
             reason = "it changes the state of the process, which iterations share"
             manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
             self._collector.refuse(line, brief(node.func), reason, manager)
