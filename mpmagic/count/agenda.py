@@ -177,9 +177,12 @@ class Agenda:
                 return
             file.close()
             yield Unit((place,))
-        elif not file.spans:
+            return
+        if not self.query.aligned and not self.query.fresh:
+            file.use_memory()
+        if not file.spans:
             self.records[place.path] = file.close()
-        else:
-            self._open[place.path] = file
-            for span in file.spans:
-                yield Unit(file=file, span=span)
+            return
+        self._open[place.path] = file
+        for span in file.spans:
+            yield Unit(file=file, span=span)

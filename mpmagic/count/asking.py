@@ -25,6 +25,7 @@ def query_of(
     columns: Iterable[str] = (),
     universal: bool = False,
     raw: bool = False,
+    fresh: bool = False,
 ) -> Query:
     """Make a query; the keywords are those of `count_lines`.
 
@@ -37,6 +38,7 @@ def query_of(
         columns=tuple(columns),
         universal=universal,
         raw=raw,
+        fresh=fresh,
         match=tuple(Pattern(source, fixed, ignore_case) for source in _tuple(match)),
         invert=invert,
         by=None if by is None else Pattern(by, ignore_case=ignore_case),

@@ -37,6 +37,7 @@ def count_lines(
     columns: Iterable[str] = (),
     universal: bool = False,
     raw: bool = False,
+    fresh: bool = False,
     threads: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -81,6 +82,9 @@ def count_lines(
     raw : bool
         Count compressed files, UTF-16 and UTF-32 as the bytes that they are. Else gzip, bzip2,
         xz, zstd and lz4 are known by their first bytes, the encodings by their mark.
+    fresh : bool
+        Read all of each file. Else of one that was counted before and has grown since only what
+        is new is read, as long as nothing but lines is counted.
     threads : int, optional
         How many threads, or processes for regular expressions, count large files; by default
         one per core.
@@ -116,6 +120,7 @@ def count_lines(
         columns=columns,
         universal=universal,
         raw=raw,
+        fresh=fresh,
     )
     selection = selection_of(
         recursive=recursive,

@@ -11,6 +11,7 @@ from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.frames import Frame, frames_of
 from mpmagic.count.places import Place, explain
 from mpmagic.count.record import FileCount, Status, record_of
+from mpmagic.count.remembered import Remembered, recall, remember
 from mpmagic.count.scan import Span
 from mpmagic.count.tally import Tally
 
@@ -58,6 +59,8 @@ class OpenFile:
             os.close(self.descriptor)
             raise
         self.frames: dict[Span, Frame] = {}
+        self._remembers = False
+        self._known: Remembered | None = None
         self._left = len(self.spans)
         self._tallies: dict[Span, Tally] = {}
         self._error: OSError | None = None
@@ -67,6 +70,15 @@ class OpenFile:
     def plain(self) -> bool:
         """Whether the lines are there as they are, to be counted anywhere in the file."""
         return self.format is Format.PLAIN
+
+    def use_memory(self) -> None:
+        """Leave out what was counted before, and remember this count: of line ends only."""
+        self._remembers = True
+        self._known = recall(self.descriptor)
+        if self._known is not None:
+            seen = self._known.size
+            self.spans = [(max(start, seen), stop) for start, stop in self.spans if stop > seen]
+            self._left = len(self.spans)
 
     def cut_frames(self, piece: int) -> None:
         """Cut a compressed file into parts that can be decompressed apart, if it has such."""
@@ -88,23 +100,28 @@ class OpenFile:
     def close(self) -> FileCount:
         """Close the file and sum up what has been counted of it."""
         now = os.fstat(self.descriptor).st_size
-        os.close(self.descriptor)
         total = self._total()
         read = total.size
         if self.frames:  # the sizes are those of what was decompressed
             read = sum(stop - start for start, stop in self._tallies)
             read = self.size if len(self._tallies) == len(self.spans) else read
         status, reason = self._judge(read, now)
+        if self._remembers and status in (Status.COUNTED, Status.CHANGED):
+            remember(self.descriptor, self.size, total)
+        os.close(self.descriptor)
         return record_of(self.place.path, total, status, reason, self._error)
 
     def _total(self) -> Tally:
-        total = Tally()
+        total, seen = Tally(), 0
+        if self._known is not None:
+            total.join(self._known.tally)
+            seen = self._known.size
         for span in sorted(self._tallies):
             total.join(self._tallies[span])
         if self.frames:
             return total
-        total.size += self.size - sum(stop - start for start, stop in self.spans)
-        if self.size > max((stop for _, stop in self.spans), default=0):
+        total.size += self.size - seen - sum(stop - start for start, stop in self.spans)
+        if self.size > max((stop for _, stop in self.spans), default=seen):
             total.open_end = True  # the file ends in a hole: zeros, no newline
         return total
 

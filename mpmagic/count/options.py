@@ -45,6 +45,7 @@ def new_parser(prog: str) -> argparse.ArgumentParser:
         add(*flags, dest="columns", action="append_const", const=column, help=text)
     add("--universal", action="store_true", help="a lone carriage return ends a line too")
     add("--raw", action="store_true", help="count compressed files and UTF-16 as bytes")
+    add("--fresh", action="store_true", help="read all, of files that were counted before too")
     add("--follow", action="store_true", help="count on while the files grow, until interrupted")
     add("-n", "--threads", type=_positive, metavar="N", help="threads, by default one per core")
     add("-h", "--help", action="store_true", help="show this text")

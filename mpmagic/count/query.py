@@ -23,6 +23,8 @@ class Query:
         Whether a lone carriage return ends a line.
     raw : bool
         Whether compressed and two-byte files are counted as the bytes that they are.
+    fresh : bool
+        Whether nothing that was counted before is taken over.
     match : tuple of Pattern
         What a line has to match at least one of; empty if every line is meant.
     invert : bool
@@ -41,6 +43,7 @@ class Query:
     columns: tuple[str, ...] = ()
     universal: bool = False
     raw: bool = False
+    fresh: bool = False
     match: tuple[Pattern, ...] = ()
     invert: bool = False
     by: Pattern | None = None

@@ -74,7 +74,12 @@ def large(scratch: Path, rounds: int) -> None:
             "wc -l": shell(f"wc -l {shlex.quote(str(path))}"),
             "two threads that only read": lambda path=path: _only_read(path),  # type: ignore[misc]
         }
-        duel(f"2 GB, lines of {width}", lambda path=path: count_lines(path), others, rounds)  # type: ignore[misc]
+        duel(
+            f"2 GB, lines of {width}",
+            lambda path=path: count_lines(path, fresh=True),
+            others,
+            rounds,
+        )  # type: ignore[misc]
         path.unlink()
 
 
@@ -84,7 +89,7 @@ def small(scratch: Path, rounds: int) -> None:
     ours, theirs = [], []
     for _ in range(200 * rounds):
         began = time.perf_counter()
-        count_lines(path)
+        count_lines(path, fresh=True)
         middle = time.perf_counter()
         with open(path) as file:
             file.read().count("\n")
@@ -131,7 +136,7 @@ def compressed(scratch: Path, rounds: int) -> None:
             for unpack in unpackers
             if _installed(unpack)
         }
-        duel(suffix, lambda path=path: count_lines(path), others, rounds)  # type: ignore[misc]
+        duel(suffix, lambda path=path: count_lines(path, fresh=True), others, rounds)  # type: ignore[misc]
 
 
 def matching(scratch: Path, rounds: int) -> None:
@@ -185,7 +190,7 @@ def lines(scratch: Path, rounds: int) -> None:
 def memory(scratch: Path, rounds: int) -> None:
     """What a count takes above the interpreter with numpy, whatever the size."""
     log = str(_log(scratch))
-    calls = ["None", f"count_lines({log!r})", f"count_lines({log!r}, match='POST')"]
+    calls = ["None", f"count_lines({log!r}, fresh=True)", f"count_lines({log!r}, match='POST')"]
     calls += [f"count_lines({log!r}, by=r'\" (\\d+) ')", f"count_lines({log!r}, columns=['words'])"]
     for call in calls:
         code = "import resource, numpy\nfrom mpmagic.count import count_lines\n" + call
