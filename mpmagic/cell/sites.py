@@ -149,7 +149,7 @@ class Sites:
         event = [ast.Constant(number), *names]
         if described.state:
             event.append(bound_now(described.unsure, described.changed))
-        computed = self._sent(unit, values, [])
+        computed = list(zip(values, self._sent(unit, values, []), strict=True))
         made = caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
         log = call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
         return [ast.copy_location(s, unit.node) for s in (*made, log)]

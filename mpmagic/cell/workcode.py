@@ -27,8 +27,12 @@ WORK: Final = (LOG, ITEMS, DRAIN, KEY, SLOT, BOUND, FAILED, KEEP, NUMBER, CAUGHT
 """The parameters of the worker's function."""
 
 
+Operands = list[tuple[ast.expr, ast.expr]]
+"""Expressions, each with the form in which the worker looks at its value."""
+
+
 def caught(
-    number: int, work: list[ast.stmt], operands: list[ast.expr], bound: set[str]
+    number: int, work: list[ast.stmt], operands: Operands, bound: set[str]
 ) -> list[ast.stmt]:
     """In the worker: work and then operands, or what they raised and the operands that there are.
 
@@ -36,9 +40,9 @@ def caught(
     """
     computed: list[ast.stmt] = []
     without: list[ast.stmt] = []
-    for k, value in enumerate(operands, 1):
+    for k, (value, checked) in enumerate(operands, 1):
         safe = isinstance(value, ast.Name) and value.id not in bound
-        computed.append(ast.Assign(targets=[local(number, k, ast.Store())], value=value))
+        computed.append(ast.Assign(targets=[local(number, k, ast.Store())], value=checked))
         other = copied(value) if safe else ast.Constant(None)
         without.append(ast.Assign(targets=[local(number, k, ast.Store())], value=other))
     caught = ast.Call(func=ast.Name(id=CAUGHT, ctx=ast.Load()), args=[], keywords=[])
