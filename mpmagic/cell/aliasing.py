@@ -12,13 +12,19 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.guard import operands_of
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
 from mpmagic.cell.slices import SliceKind, store_targets
-from mpmagic.cell.syntax import children
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.tables import is_immutable_type
 from mpmagic.cell.unit import Unit
 
-__all__ = ["may_alias", "mutates_deeply"]
+__all__ = ["hands_out", "is_called_twice", "may_alias", "mutates_deeply"]
+
+_SHALLOW: Final = frozenset(
+    {"dict", "list", "tuple", "set", "frozenset", "sorted", "max", "min", "next", "copy"}
+)
+_SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 
 # Of frames: a store through them is one into the frame itself.
 _INDEXERS: Final = frozenset({"loc", "iloc", "at", "iat"})
@@ -43,6 +49,29 @@ def may_alias(node: ast.expr, dependence: Dependence) -> bool:
         elif not isinstance(value, type) and not is_immutable_type(type(value)):
             return True
     return False
+
+
+def hands_out(call: ast.Call) -> bool:
+    """Whether a call is one that hands out parts of what it is given, and does little else."""
+    func = call.func
+    if isinstance(func, ast.Attribute):
+        return func.attr in _SHALLOW_METHODS
+    return isinstance(func, ast.Name) and func.id in _SHALLOW
+
+
+def is_called_twice(unit: Unit, dependence: Dependence) -> bool:
+    """Whether the kernel makes calls of a commit itself which the worker has to make too.
+
+    It does so for the sake of objects that it holds. What the calls print, they would print twice.
+    """
+    calls = [n for p in operands_of(unit.node) for n in walk(p) if isinstance(n, ast.Call)]
+    if not calls:
+        return False
+    deep = mutates_deeply(dependence)
+    return any(
+        may_alias(call, dependence) and (deep or (hands_out(call) and call.keywords))
+        for call in calls
+    )
 
 
 def mutates_deeply(dependence: Dependence) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 
-from mpmagic.cell.aliasing import may_alias, mutates_deeply
+from mpmagic.cell.aliasing import is_called_twice
 from mpmagic.cell.attempt import attempt
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import hash_checked, operands_of
+from mpmagic.cell.guard import hash_checked
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
-from mpmagic.cell.syntax import children, walk
+from mpmagic.cell.syntax import children
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["check_compound", "commits_in"]
@@ -54,7 +54,7 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
     for inner in commits_in(blocks):
         if inner.mirrored:
             continue  # the worker's own store raises first, where the handlers are
-        if not dependence.surely_commits(inner) or _leaves_operands(dependence, inner):
+        if not dependence.surely_commits(inner) or is_called_twice(inner, dependence):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
             why = f"line {line} may raise under the `{kind}` of line {at}"
@@ -67,15 +67,6 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):
             continue
         dependence.checked_keys[inner] = hash_checked(inner.node, dependence.knowledge)
-
-
-def _leaves_operands(dependence: Dependence, inner: Unit) -> bool:
-    """Whether the kernel computes operands itself that a worker can't try on its copies."""
-    own = [p for p in operands_of(inner.node) if not isinstance(p, ast.Name | ast.Constant)]
-    if mutates_deeply(dependence) and any(may_alias(part, dependence) for part in own):
-        return True
-    calls = (n for part in own for n in walk(part) if isinstance(n, ast.Call))
-    return any(call.keywords and may_alias(call, dependence) for call in calls)
 
 
 def _past_handlers(dependence: Dependence, node: ast.Try) -> bool:

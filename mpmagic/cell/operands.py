@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.aliasing import may_alias
+from mpmagic.cell.aliasing import hands_out, may_alias
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.probe import Probe, is_repeatable, may_raise
@@ -25,11 +25,6 @@ from mpmagic.cell.split import DRAIN, REPLAY
 from mpmagic.cell.syntax import copied, locate_new
 
 __all__ = ["Operands", "When"]
-
-_SHALLOW: Final = frozenset(
-    {"dict", "list", "tuple", "set", "frozenset", "sorted", "max", "min", "next", "copy"}
-)
-_SHALLOW_METHODS: Final = frozenset({"get", "copy", "values", "items", "keys"})
 
 # Made in the kernel because of what they hold on to.
 _DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set)
@@ -183,13 +178,9 @@ class Operands:
         A worker would make copies of those parts, and a change of the one no longer be seen in
         the other.
         """
-        func, parts = node.func, list(node.args)
-        if isinstance(func, ast.Attribute):
-            if func.attr not in _SHALLOW_METHODS:
-                return False
-            parts.append(func.value)
-        elif not (isinstance(func, ast.Name) and func.id in _SHALLOW):
+        if not hands_out(node):
             return False
+        parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
         paths = [p for p in parts if self._is_own_path(p)]
         return bool(paths) and any(may_alias(path, self._dependence) for path in paths)
 

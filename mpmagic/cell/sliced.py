@@ -6,6 +6,7 @@ given up as sliced, and shared after all, where the kernel alone can know what a
 
 from __future__ import annotations
 
+from mpmagic.cell.aliasing import is_called_twice
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.slices import find_slices
 from mpmagic.cell.unit import Stage, Unit
@@ -43,6 +44,8 @@ def keep_sliced(dependence: Dependence) -> None:
             why = dependence.touches_kernel(unit.header) or (
                 unit.why if id(unit) in covered else ""
             )
+            if not why and is_called_twice(unit, dependence):
+                why = f"line {unit.node.lineno} hands on what the kernel holds"
         elif unit.stage is Stage.COMMIT and _stored_later(dependence, order, at, touched):
             why = f"line {unit.node.lineno}, a commit, reads it before it is stored"
         if why:

@@ -31,13 +31,15 @@ _SMALL_PARTS: Final = 1024
 
 def small_or_lost(value: Any) -> Any:
     """The value if it is small, all its parts included."""
-    parts, count = [value], 0
+    parts, count, met = [value], 0, set[int]()
     while parts:
         part, count = parts.pop(), count + 1
         inner = _parts_of(part)
-        if inner is None or count > _SMALL_PARTS:  # a list may hold itself
+        if inner is None or count > _SMALL_PARTS:
             return LOST
-        parts += inner
+        if inner and id(part) not in met:  # a list may hold itself
+            met.add(id(part))
+            parts += inner
     return value
 
 
