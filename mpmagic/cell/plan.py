@@ -58,6 +58,8 @@ class PlannedLoop:
         Its halves as far as they were known before the cell ran.
     units
         The body's units with their stages.
+    lazy
+        Whether it is a generator: what takes its elements may change meanwhile what it reads.
     """
 
     number: int
@@ -65,6 +67,7 @@ class PlannedLoop:
     element: ast.stmt | None
     split: SplitLoop
     units: list[Unit]
+    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +306,8 @@ class _Planner:
         except Unsplittable as reason:
             self._refuse(node.lineno, reason)
             return None
-        planned = PlannedLoop(self._numbers, loop, element, split, [])
+        lazy = isinstance(node, ast.GeneratorExp)
+        planned = PlannedLoop(self._numbers, loop, element, split, [], lazy)
         self._numbers += 1
         self.plan.loops.append(planned)
         assert kernel_element is not None

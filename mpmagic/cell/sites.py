@@ -15,7 +15,14 @@ from mpmagic.cell.ahead import skips
 from mpmagic.cell.aliasing import mutates_deeply
 from mpmagic.cell.attempt import raising
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.guard import bound_to_keys, looked_up, number_checked, operands_of, slot_keys
+from mpmagic.cell.guard import (
+    bound_to_keys,
+    hash_checked,
+    looked_up,
+    number_checked,
+    operands_of,
+    slot_keys,
+)
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
 from mpmagic.cell.probe import Probe, may_fail
@@ -93,7 +100,7 @@ class Sites:
         self.operands += hoister.shown
         unit.sent = [o for o in hoister.shown if is_heavy(o)]
         tried = unit in self._dependence.protected
-        fails = not tried and any(map(may_fail, operands_of(node)))
+        fails = not tried and (self._is_unchecked(unit) or any(map(may_fail, operands_of(node))))
         described = site_of(unit, hoister.shown, self._dependence, fails=fails)
         described = replace(described, pieces=hoister.pieces)
         self.described.append(described)
@@ -291,6 +298,12 @@ class Sites:
             augmented = ast.Constant(isinstance(store, ast.AugAssign))
             made.append(call(KEEP, *kept(place), augmented))
         return [*(ast.copy_location(s, unit.node) for s in made), store]
+
+    def _is_unchecked(self, unit: Unit) -> bool:
+        """Whether a commit may raise for a value that nobody looks at before, not under ``try``."""
+        summand = number_checked(unit.node, self._dependence.knowledge)
+        number = summand is not None and not isinstance(summand, ast.Constant)
+        return number or bool(hash_checked(unit.node, self._dependence.knowledge))
 
     def _number_of(self, unit: Unit) -> ast.expr | None:
         """What a commit under ``try`` adds to a number, and must be one."""

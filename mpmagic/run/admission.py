@@ -120,6 +120,7 @@ def _admit(
         raise StaysInKernel(reason) from error
     _check_slices(dependence, split, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
+    verify = verify or planned.lazy
     _check_handlers(captured)
     return Admitted(dependence, split, captured, verify, _modules(split, captured, source, cell))
 
