@@ -196,8 +196,8 @@ class _Recorder:
     def _bound(self, names: Iterable[str], copied: Collection[str] = ()) -> tuple[Any, ...]:
         """The present values of private names, those that are small; copies of some."""
         namespace = self._program.side.namespace
-        values = ((name, self._if_small(namespace.get(name, UNBOUND))) for name in names)
-        return tuple(copy.deepcopy(v) if name in copied else v for name, v in values)
+        values = ((name, namespace.get(name, UNBOUND)) for name in names)
+        return tuple(self._if_small(value, copied=name in copied) for name, value in values)
 
     def _sure(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call; if that can't be right, the work's own handlers don't make it so."""
@@ -235,9 +235,12 @@ class _Recorder:
             raise error
         return self._sure(pack_caught, error, self._program)  # type: ignore[no-any-return]
 
-    def _if_small(self, value: Any) -> Any:
-        """The value, if the kernel has the original or if it is small."""
-        return value if not is_inert(value) and value in self._own() else small_or_lost(value)
+    def _if_small(self, value: Any, *, copied: bool) -> Any:
+        """The value, if the kernel has the original or if it is small, or then a copy of it."""
+        if not is_inert(value) and value in self._own():
+            return value  # what travels is its place
+        small = small_or_lost(value)
+        return copy.deepcopy(small) if copied else small
 
     def _own(self) -> Places:
         """The places of what the kernel has the originals of."""
