@@ -54,10 +54,11 @@ def new_flow(dependence: Dependence) -> Flow:
 
 def seed_carried(dependence: Dependence) -> None:
     """Names whose value is carried from one iteration to the next."""
+    bound = set().union(*map(bound_names, dependence.body))
     for name, line in dependence.flow.exposed.items():
         apart = dependence.allowances.local | dependence.allowances.private
         if name in dependence.whole.binds and name not in apart:
-            dependence.kernel[name] = _carried(dependence, name, line)
+            dependence.kernel[name] = _carried(dependence, name, line, is_spelt=name in bound)
 
 
 def seed_staying(dependence: Dependence) -> None:
@@ -83,9 +84,9 @@ def seed_deleted(dependence: Dependence) -> None:
             dependence.kernel.setdefault(name, f"line {line} unbinds `{name}` in some iterations")
 
 
-def _carried(dependence: Dependence, name: str, line: int) -> str:
+def _carried(dependence: Dependence, name: str, line: int, *, is_spelt: bool) -> str:
     bound_at = dependence.whole.binds[name]
-    if not any(name in bound_names(statement) for statement in dependence.body):
+    if not is_spelt:
         return f"line {line} calls a function that binds `{name}`, which iterations share"
     if bound_at == line:
         return f"line {line} carries `{name}` from one iteration to the next"

@@ -189,6 +189,8 @@ class Sites:
 
     def _spared(self) -> list[Site]:
         """The sites, with what of their pieces' names no commit reads."""
+        if not any(site.pieces for site in self.described):
+            return self.described
         commits = [u for u in self._dependence.every_unit() if u.stage is Stage.COMMIT]
         read = {n for u in commits for n in u.header.reads if n not in u.spelt}
         read |= {n.id for s in self.sites for n in walk(s) if isinstance(n, ast.Name)}
