@@ -80,8 +80,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     try:
         source.look()
     except Exception as error:
-        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
-        raise StaysInKernel(reason) from error
+        raise _item_stays(error) from error
     try:
         return _admit(planned, iterable, source, cell, slicing=True)
     except _SlotsMeet as reason:
@@ -89,6 +88,11 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
             return _admit(planned, iterable, source, cell, slicing=False)
         except StaysInKernel:
             raise reason from None
+
+
+def _item_stays(error: Exception) -> StaysInKernel:
+    reason = f"{type(error).__name__}: {error}"
+    return StaysInKernel(f"an item can't be sent to a worker: {reason}")
 
 
 def _admit(
@@ -109,15 +113,13 @@ def _admit(
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
     except Exception as error:
-        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
-        raise StaysInKernel(reason) from error
+        raise _item_stays(error) from error
     try:
         source.side.captured = captured.values
         source.side.class_ids = set(captured.class_ids)
         source.probe()
     except Exception as error:
-        reason = f"an item can't be sent to a worker: {type(error).__name__}: {error}"
-        raise StaysInKernel(reason) from error
+        raise _item_stays(error) from error
     _check_slices(dependence, split, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
     verify = verify or planned.lazy

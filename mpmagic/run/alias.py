@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
-from mpmagic.run.reachable import Reachable
+from mpmagic.run.reachable import Reachable, is_array
 from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
@@ -67,7 +67,7 @@ class Aliases:
         for name, value in sent:
             for inner, shown in self._walk(value):
                 self._owners.setdefault(id(inner), name)
-                if _is_array(inner) and not shown:
+                if is_array(inner) and not shown:
                     self._arrays.append((name, inner))
                 self._of_frames += [(name, array) for array in arrays_of(inner)]
 
@@ -93,7 +93,7 @@ class Aliases:
                 return self._owners[id(inner)]
             if shown:
                 continue
-            if _is_array(inner):
+            if is_array(inner):
                 name = self._shares_memory([inner], of_frame=False)
             elif inner is value and columns is not None:
                 name = self._shares_memory(column_arrays(inner, columns), of_frame=True)
@@ -140,7 +140,7 @@ class Reach:
             if len(own) + len(self._met) >= _BUDGET:
                 self.complete = False
                 return True
-            while _is_array(inner) and inner.base is not None:
+            while is_array(inner) and inner.base is not None:
                 inner = inner.base  # the owner of the memory
             own.add(id(inner))
         if own & self._met:
@@ -163,9 +163,9 @@ def _reachable(value: Any) -> Iterator[tuple[Any, bool]]:
         seen.add((id(item), shown))
         if not isinstance(item, tuple | frozenset):
             yield item, shown
-        if _is_array(item) and item.base is not None:
+        if is_array(item) and item.base is not None:
             open_.append((item.base, True))
-        if not shown or not _is_array(item):
+        if not shown or not is_array(item):
             # A list of a million numbers holds nothing to look at.
             open_ += [(part, False) for part in _parts(item) if type(part) not in ATOMS]
 
@@ -193,7 +193,7 @@ def _parts(item: Any) -> Iterable[Any]:
         return _class_attributes(item)
     if isinstance(item, memoryview):
         return [item.obj]
-    if _is_array(item):
+    if is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in ("builtins", "itertools", "collections"):
         return gc.get_referents(item)  # iterators and views
@@ -229,8 +229,3 @@ def _class_attributes(kind: type) -> list[Any]:
         if not (name.startswith("_") and (name.endswith("_") or name in _KEPT_BY_PYTHON))
         and not hasattr(type(value), "__get__")
     ]
-
-
-def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.ndarray)

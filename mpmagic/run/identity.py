@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.framememory import holds_cells, object_cells
-from mpmagic.run.reachable import Reachable
+from mpmagic.run.reachable import Reachable, is_array
 from mpmagic.run.watch import cached_names, is_inert
 
 __all__ = ["Place", "Places", "Sharing", "View", "find"]
@@ -220,7 +220,7 @@ class Places:
             if id(item) in self._reached or is_inert(item):
                 continue
             self._reached[id(item)] = (parent, step, item)
-            if _is_array(item):
+            if is_array(item):
                 self._arrays.append(item)
             elif isinstance(item, _BUFFERS) and len(item):
                 self._buffers.append(item)
@@ -251,7 +251,7 @@ def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
 
 def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
     """What an object holds besides its elements."""
-    if _is_array(item):
+    if is_array(item):
         flat = item.flat if item.dtype == object else ()
         yield from ((value, id(item), ("flat", index)) for index, value in enumerate(flat))
     elif isinstance(item, types.CellType):
@@ -308,7 +308,7 @@ class Sharing:
         """
         if obj in self._places:
             return tuple(self._places.of(obj))
-        if _is_array(obj):
+        if is_array(obj):
             return self._view(obj)
         if isinstance(obj, _DICT_VIEWS) and gc.get_referents(obj)[0] in self._places:
             self._refuse_view(gc.get_referents(obj)[0])
@@ -341,8 +341,3 @@ class Sharing:
 def _address(shown: Any) -> int:
     address: int = shown.__array_interface__["data"][0]
     return address
-
-
-def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.ndarray)

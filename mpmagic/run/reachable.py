@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.run.watch import ATOMS
 
-__all__ = ["Reachable"]
+__all__ = ["Reachable", "is_array"]
 
 _SKIPPED: Final = ATOMS | {
     types.ModuleType, types.CodeType, types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -74,7 +74,7 @@ class Reachable:
         self.data = self.data or not all(issubclass(kind, _CODE) for kind in kinds)
         self.buffers = self.buffers or any(issubclass(kind, _BUFFERS) for kind in kinds)
         if any(map(_is_array_type, kinds)):
-            self.arrays += [o for o in objects if _is_array_type(type(o))]
+            self.arrays += [o for o in objects if is_array(o)]
 
     def _referents(self, objects: list[Any]) -> list[Any]:
         """What objects hold; of functions and classes not the modules that they are from."""
@@ -89,7 +89,7 @@ class Reachable:
                 found += [vars(value)] if vars(value) else []
             elif isinstance(value, type):
                 found += _class_attributes(value)
-            elif _is_array_type(type(value)):  # the collector sees nothing inside
+            elif is_array(value):  # the collector sees nothing inside
                 found.append(value.base)
                 found += value.flat if value.dtype.hasobject else ()
                 found += vars(value).values() if hasattr(value, "__dict__") else ()
@@ -104,6 +104,11 @@ def _class_attributes(kind: type) -> list[Any]:
         return []
     own = [value for value in vars(kind).values() if not hasattr(type(value), "__get__")]
     return [*own, *kind.__bases__]
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of numpy's, without importing that."""
+    return _is_array_type(type(value))
 
 
 def _is_array_type(kind: type) -> bool:
