@@ -91,8 +91,8 @@ def mutates_deeply(dependence: Dependence) -> bool:
     bound = {
         name
         for node in (nodes if mutated else ())
-        if isinstance(node, ast.Assign | ast.NamedExpr | ast.For | ast.withitem)
-        for name in bound_names(node)
+        for target in _targets(node)
+        for name in bound_names(target)
     }
     return bool(mutated & bound)
 
@@ -109,6 +109,18 @@ def _into_slot(unit: Unit, dependence: Dependence) -> bool:
         if not isinstance(owner, ast.Name):
             return False
     return True
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.Assign(targets=targets):
+            return targets
+        case ast.NamedExpr(target=target) | ast.For(target=target):
+            return [target]
+        case ast.withitem(optional_vars=ast.expr() as target):
+            return [target]
+        case _:
+            return []
 
 
 def _nodes_but(unit: Unit, left_out: set[int]) -> Iterable[ast.AST]:
