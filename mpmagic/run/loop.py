@@ -195,9 +195,8 @@ class LoopRun:
         """The events of all iterations in order, those that are the commits'."""
         inbox = self._cell.inbox
         while (flight := self._dispatch.next_flight()) is not None:
-            self._flight, log = flight, flight.log
-            self._log = log
             self._check(flight)
+            self._flight, self._log = flight, (log := flight.log)
             self._index, self._event = -1, None
             self._skipped.clear()
             inbox.enter_user_code()

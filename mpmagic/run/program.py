@@ -18,7 +18,7 @@ from mpmagic.run.modules import ModuleState
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
-__all__ = ["Program", "ProgramSource", "load_program"]
+__all__ = ["Program", "ProgramSource", "forget_program", "load_program"]
 
 _KEPT: Final = 4
 """Programs that a worker keeps: a cell with several loops in a `while` comes back to each."""
@@ -196,3 +196,9 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
             _forget_source(_programs.popitem(last=False)[1])
     _programs.move_to_end(key)
     return program
+
+
+def forget_program(program: Program) -> None:
+    """Have it made anew when it's asked for again: what it captured isn't what was sent."""
+    for key in [key for key, known in _programs.items() if known is program]:
+        _forget_source(_programs.pop(key))

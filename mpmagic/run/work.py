@@ -26,7 +26,7 @@ from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
 from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
-from mpmagic.run.program import Program, load_program
+from mpmagic.run.program import Program, forget_program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
@@ -73,7 +73,11 @@ def _lines_of(chunk: Chunk) -> list[Any]:
 
 def check_program(source: Parcel, captured: Parcel) -> list[str]:
     """Names of captured values that this worker's chunks have changed since they came."""
-    return load_program(source, captured).watch.changed()
+    program = load_program(source, captured)
+    changed = program.watch.changed()
+    if changed:
+        forget_program(program)
+    return changed
 
 
 class Drained:
@@ -156,6 +160,7 @@ class _Recorder:
         return ""
 
     def _pack_lost(self, what: str) -> Packed:
+        forget_program(self._program)
         log = Log(lost_write=what, refused=self._refused, seconds=self._log.seconds)
         return Encoder(self._program.side, by_reference=True).encode(log)
 
