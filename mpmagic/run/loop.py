@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
-from mpmagic.cell.split import BREAK, START
+from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
@@ -236,6 +236,8 @@ class LoopRun:
                 yield (START, items[self._index])
             elif self._skipping and code not in (UNSENDABLE, SIGNALS):
                 continue
+            elif code == DELETED:
+                self._temporaries.deleted(event[1])
             elif code == TEXT:
                 play([early.rest(event)])
             elif code == BREAK:
