@@ -7,6 +7,10 @@ happened, to which line, name, file or item, and what to do next.
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpmagic.cell.listing import Explanation
 
 __all__ = [
     "LostWrite",
@@ -27,7 +31,22 @@ class MpmagicError(Exception):
 
 
 class NotParallel(MpmagicError):
-    """A cell can't be split under the promise; nothing of it ran."""
+    """A cell can't be split under the promise; nothing of it ran.
+
+    Attributes
+    ----------
+    explanation : Explanation or None
+        The cell line by line, which the text spells out; None where one line says it all.
+    """
+
+    explanation: Explanation | None = None
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> NotParallel:
+        """Refuse with the listing of the cell."""
+        error = cls(str(explanation))
+        error.explanation = explanation
+        return error
 
 
 class LostWrite(MpmagicError):

@@ -54,13 +54,15 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
                    [--or-serial] [--explain] [-q]
         """
+        from mpmagic.show.explain import refusals_shown
+
         given = parse(parallel_parser(), line)
         if given is None:
             return
         filename, text, offset = self._place(line, cell)
         _keep_source(filename, text)
         tree = self._parsed(cell, filename, offset)
-        with self._shown_errors(filename):
+        with self._shown_errors(filename), refusals_shown(self.shell):
             self._run(tree, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -103,6 +105,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.errors import NotParallel
         from mpmagic.run.cell import check_sendable, refuse, run_cell
         from mpmagic.run.options import Options
+        from mpmagic.show.explain import show_explanation
 
         filename, text = place
         options = Options(
@@ -121,7 +124,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         check_names("--private", options.private, tree, namespace)
         plan = plan_cell(tree, namespace, options.allowances, filename)
         if given.explain:
-            print(explained(plan, text))
+            show_explanation(explained(plan, text), self.shell)
             return
         serial = ""
         try:

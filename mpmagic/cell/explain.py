@@ -7,18 +7,19 @@ import re
 from collections.abc import Iterable
 
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.listing import Explanation, Line
 from mpmagic.cell.plan import CellPlan
 from mpmagic.cell.split import DRAIN
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["explained", "refusal_text", "told"]
+__all__ = ["explained", "told", "why_refused"]
 
-_WIDTH = 7
+_NEXT = "Nothing of the cell ran. `--or-serial` runs it as it is."
 
 
-def explained(plan: CellPlan, text: str) -> str:
-    """The listing of a planned cell, and what would let more of it run in the workers.
+def explained(plan: CellPlan, text: str) -> Explanation:
+    """Where each line of a planned cell runs, and what would let more of it run in the workers.
 
     Parameters
     ----------
@@ -28,10 +29,10 @@ def explained(plan: CellPlan, text: str) -> str:
         The cell as it stands in the notebook, its magic line included.
     """
     advice = [f"line {r.refusal.line}: {r.advice}" for r in plan.refused if r.advice]
-    return "\n\n".join([_listing(plan, text), *(["\n".join(advice)] if advice else [])])
+    return Explanation("", _listing(plan, text), "\n".join(advice))
 
 
-def _listing(plan: CellPlan, text: str) -> str:
+def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
     marks: dict[int, str] = {}
     reasons: dict[int, str] = {}
     for loop in plan.loops:
@@ -44,13 +45,15 @@ def _listing(plan: CellPlan, text: str) -> str:
     lines = text.rstrip("\n").split("\n")
     _give_reasons(plan, reasons, len(lines))
     _mark_calls(plan, marks, reasons)
-    width = max(map(len, lines)) + 2
-    listing = []
-    for number, line in enumerate(lines, 1):
-        mark = marks.get(number, "kernel" if line.strip() and not line.startswith("%") else "")
-        reason = f"# {reasons[number]}" if number in reasons else ""
-        listing.append(f"{mark:<{_WIDTH}} {number:>3} {line:<{width}}{reason}".rstrip())
-    return "\n".join(listing)
+    return tuple(
+        Line(number, line, marks.get(number, _unplanned(line)), reasons.get(number, ""))
+        for number, line in enumerate(lines, 1)
+    )
+
+
+def _unplanned(line: str) -> str:
+    """The mark of a line that no plan speaks of."""
+    return "kernel" if line.strip() and not line.startswith("%") else ""
 
 
 def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str]) -> None:
@@ -126,25 +129,20 @@ def _listed(lines: list[int]) -> str:
     return f"lines {', '.join(most)} and {last}" if most else f"line {last}"
 
 
-def refusal_text(plan: CellPlan, text: str) -> str:
-    """Why no loop of the cell can be split."""
+def why_refused(plan: CellPlan, text: str) -> Explanation:
+    """Why no loop of the cell can be split, and no two of its calls can run side by side."""
     if not plan.refused:
-        return _no_loop_text(plan, text)
+        return Explanation(_why_no_calls(plan), _listing(plan, text), _NEXT)
     first = plan.refused[0]
-    advice = f"\n{first.advice}" if first.advice else ""
-    return (
-        f"{told(first.refusal)}{advice}\n\n{_listing(plan, text)}\n\n"
-        f"Nothing of the cell ran. `--or-serial` runs it as it is."
-    )
+    said = [told(first.refusal), first.advice]
+    return Explanation("\n".join(filter(None, said)), _listing(plan, text), _NEXT)
 
 
-def _no_loop_text(plan: CellPlan, text: str) -> str:
-    """Why no two calls of a cell without a loop can run side by side."""
+def _why_no_calls(plan: CellPlan) -> str:
     reasons = [f"line {t.node.lineno}: {t.why}" for t in plan.kept if t.why]
     why = f" ({reasons[0]})" if reasons else ""
     return (
         f"the cell has no loop at its top level, and no two adjacent statements of the form "
         f"`name = call(...)` that could run side by side{why}. Put such calls next to each other, "
-        f"or into a loop.\n\n{_listing(plan, text)}\n\n"
-        f"Nothing of the cell ran. `--or-serial` runs it as it is."
+        f"or into a loop."
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mpmagic.cell.constants import embed, placeholder
-from mpmagic.cell.explain import refusal_text
+from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.errors import NotParallel, UnsendableValue
@@ -116,7 +116,7 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
             raise NotParallel(f"line {node.lineno}: `await` at the top level can't be split")
     if not plan.loops and not plan.groups:
-        raise NotParallel(refusal_text(plan, text))
+        raise NotParallel.of(why_refused(plan, text))
 
 
 def check_sendable(

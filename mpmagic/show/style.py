@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CLASS", "WORKER_COLOURS", "css", "wrapped"]
+__all__ = ["CLASS", "SCOPE", "WORKER_COLOURS", "css", "wrapped"]
 
 CLASS: Final = "mpmagic"
-"""The class of the outermost element, to which every rule is scoped."""
+"""The class of the outermost element."""
+
+SCOPE: Final = f".{CLASS}" * 3
+"""What every selector begins with: three classes outweigh JupyterLab's own rules for tables."""
 
 WORKER_COLOURS: Final = tuple(f"var(--mp-worker-{index})" for index in range(8))
 """Colours that tell workers apart, for `fill` and `background`; they repeat from the ninth on."""
@@ -55,16 +58,16 @@ def css() -> str:
     workers = {f"worker-{index}": colour for index, colour in enumerate(_WORKERS)}
     variables = ";".join(f"--mp-{name}:{value}" for name, value in (_VARIABLES | workers).items())
     return (
-        f".{CLASS}{{{variables};"
+        f"{SCOPE}{{{variables};"
         "color:var(--mp-text);font-family:var(--mp-sans);font-size:13px;line-height:1.5}"
-        f".{CLASS} table{{border-collapse:collapse;margin:0;font-size:inherit}}"
-        f".{CLASS} table :is(tr,th,td){{background:none;border:0;text-align:left;padding:2px 12px "
+        f"{SCOPE} table{{border-collapse:collapse;margin:0;font-size:inherit}}"
+        f"{SCOPE} table :is(tr,th,td){{background:none;border:0;text-align:left;padding:2px 12px "
         "2px 0;font-size:inherit;white-space:nowrap;max-width:none}"
-        f".{CLASS} table th{{color:var(--mp-faint);font-weight:500;"
+        f"{SCOPE} table th{{color:var(--mp-faint);font-weight:500;"
         "border-bottom:1px solid var(--mp-line)}"
-        f".{CLASS} table .num{{text-align:right;font-variant-numeric:tabular-nums}}"
-        f".{CLASS} .faint{{color:var(--mp-faint)}}"
-        f".{CLASS} code{{font-family:var(--mp-mono);font-size:inherit;background:none;"
+        f"{SCOPE} table .num{{text-align:right;font-variant-numeric:tabular-nums}}"
+        f"{SCOPE} .faint{{color:var(--mp-faint)}}"
+        f"{SCOPE} code{{font-family:var(--mp-mono);font-size:inherit;background:none;"
         "color:inherit;padding:0}"
     )
 
@@ -77,6 +80,6 @@ def wrapped(body: str, *, rules: str = "") -> str:
     body
         HTML; text in it is escaped already.
     rules
-        Further CSS rules, each scoped to `CLASS`.
+        Further CSS rules, whose selectors begin with `SCOPE`.
     """
     return f'<div class="{CLASS}"><style>{css()}{rules}</style>{body}</div>'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mpmagic.cell.dependence import Allowances
-from mpmagic.cell.explain import explained, refusal_text
+from mpmagic.cell.explain import explained, why_refused
 from mpmagic.cell.plan import CellPlan, plan_cell
 from tests.compare import assert_equal
 from tests.notebook import Notebook
@@ -54,11 +54,11 @@ for x in xs:
     ],
 )
 def test_marks_and_reasons(number: int, mark: str, reason: str) -> None:
-    assert line_of(explained(*planned(STORED)), number) == (mark, reason)
+    assert line_of(str(explained(*planned(STORED))), number) == (mark, reason)
 
 
 def test_sliced_state_says_what_the_worker_computes() -> None:
-    listing = explained(*planned("a = [1, 2]\nfor i in range(2):\n    a[i] = step(a[i])\n"))
+    listing = str(explained(*planned("a = [1, 2]\nfor i in range(2):\n    a[i] = step(a[i])\n")))
     reason = "`step(a[i])` in a worker; stores into `a` where no other iteration does"
     assert line_of(listing, 4) == ("commit", reason)
 
@@ -119,7 +119,7 @@ for x in xs:
 )
 def test_refusals(cell: str, first: str, advice: str) -> None:
     plan, text = planned(cell)
-    said, second, *_ = refusal_text(plan, text).split("\n")
+    said, second, *_ = str(why_refused(plan, text)).split("\n")
     assert said == first
     assert advice in second and bool(second) == bool(advice)
 
@@ -127,26 +127,26 @@ def test_refusals(cell: str, first: str, advice: str) -> None:
 def test_what_ahead_cannot_help_is_not_said_to_be_helped_by_it() -> None:
     cell = "k = 0\nfor x in xs:\n    if k < 3:\n        k = step(k)\n    else:\n        k += 1\n"
     plan, text = planned(cell)
-    assert "--ahead" not in refusal_text(plan, text)
+    assert "--ahead" not in str(why_refused(plan, text))
 
 
 @pytest.mark.parametrize("test", ["k < 3", "k < 3 and step(x) > 1"])
 def test_what_ahead_helps_is_said_to_be_helped_by_it(test: str) -> None:
     cell = f"k = 0\nfor x in xs:\n    if {test}:\n        k += step(x)\n    else:\n        k += 1\n"
     plan, text = planned(cell)
-    assert "--ahead" in refusal_text(plan, text)
+    assert "--ahead" in str(why_refused(plan, text))
     assert planned(cell, ahead=True)[0].loops
 
 
 def test_explain_ends_with_the_way_out() -> None:
     plan, text = planned("for x in xs:\n    model.fit(x)\n")
-    assert explained(plan, text).split("\n")[-1].startswith("line 3: `--private model`")
+    assert str(explained(plan, text)).split("\n")[-1].startswith("line 3: `--private model`")
 
 
 def test_lines_of_a_function_are_those_of_its_call() -> None:
     cell = "def note(v):\n    cache[v] = 1\nfor x in xs:\n    note(0)\n    y = step(x)\n"
     plan, text = planned(cell)
-    assert line_of(explained(plan, text), 5) == ("commit", "changes `cache`")
+    assert line_of(str(explained(plan, text)), 5) == ("commit", "changes `cache`")
 
 
 def test_blank_lines_under_the_magic_keep_functions_in_their_places(notebook: Notebook) -> None:

@@ -79,7 +79,9 @@ def test_output_and_result(session: KernelSession) -> None:
 
 def test_explain_runs_nothing(session: KernelSession) -> None:
     reply = session.execute("%%parallel --explain\na = square(2)\nb = square(3)\nc = square(a)")
-    lines = reply.stream().splitlines()
+    (shown,) = reply.of("display_data")
+    assert "<table" in shown["data"]["text/html"]
+    lines = shown["data"]["text/plain"].splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["work", "work", "work"]
     assert lines[1].endswith("# runs beside line 3")
     assert lines[2].endswith("# runs beside lines 2 and 4")

@@ -218,7 +218,7 @@ def test_explain_runs_nothing(session: KernelSession) -> None:
     reply = session.execute(cell)
     assert reply.status == "ok"
     assert "ran.append" in reply.shown
-    assert "never\n" not in reply.stream().replace("print('never')", "")
+    assert reply.stream() == ""
     assert session.execute("ran").status == "error"
 
 
