@@ -53,7 +53,8 @@ def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
 
 def _unplanned(line: str) -> str:
     """The mark of a line that no plan speaks of."""
-    return "kernel" if line.strip() and not line.startswith("%") else ""
+    runs = line.strip() and not line.startswith("%") and not line.lstrip().startswith("#")
+    return "kernel" if runs else ""
 
 
 def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str]) -> None:

@@ -20,31 +20,36 @@ _MEANINGS: Final = {
 }
 
 _RULES: Final = (
-    f"{SCOPE} .listing{{display:block;overflow-x:auto;line-height:1.6}}"
-    f"{SCOPE} .listing td{{vertical-align:top;padding:0 14px 0 0}}"
-    f"{SCOPE} .listing code{{white-space:pre}}"
+    f"{SCOPE} .listing{{overflow-x:auto}}"
+    f"{SCOPE} .listing table{{width:100%;line-height:1.7}}"
+    f"{SCOPE} .listing td{{vertical-align:baseline;padding:0 14px 0 0}}"
+    f"{SCOPE} .listing td code{{white-space:pre}}"
     f"{SCOPE} .listing .mark{{padding-left:10px;border-left:3px solid transparent;"
-    "font-weight:600;font-size:12px;line-height:inherit}"
+    "font-weight:600}"
     f"{SCOPE} .listing .num{{font-family:var(--mp-mono);color:var(--mp-faint)}}"
-    f"{SCOPE} .listing .why{{white-space:normal;min-width:20em;padding-left:14px;"
-    "border-left:1px solid var(--mp-line)}"
-    f"{SCOPE} .listing .magic code,{SCOPE} .listing .magic span{{color:var(--mp-faint);"
+    f"{SCOPE} .listing .why{{white-space:normal;width:100%;min-width:20em;padding-left:16px}}"
+    f"{SCOPE} .listing .magic :is(code,span){{color:var(--mp-faint);"
     "font-weight:normal;font-style:normal}"
-    f"{SCOPE} .said{{margin:8px 0 0 13px;max-width:80em}}"
+    f"{SCOPE} .said{{margin:10px 0 0 13px;max-width:80em}}"
+    f"{SCOPE} :is(.why,.said) code{{background:var(--mp-fill);border-radius:3px;padding:1px 4px}}"
     f"{SCOPE} .key{{margin-right:2em;white-space:nowrap}}"
 )
 
 
-def _mark_rules(mark: str) -> str:
-    colour = f"var(--mp-{mark})"
-    word = f"color-mix(in srgb,{colour} 72%,var(--mp-text))"
-    rules = f"{SCOPE} .{mark} .mark,{SCOPE} .key .{mark}{{color:{word}}}"
-    if mark == "kernel":
+def _mark_rules(kind: str, colour: str) -> str:
+    """A word in the colour; of lines that aren't as without the magic, a tint and an edge too."""
+    word = f"color-mix(in srgb,var(--mp-{colour}) 72%,var(--mp-text))"
+    rules = f"{SCOPE} .{kind} .mark,{SCOPE} .key .{kind}{{color:{word}}}"
+    if kind == "kernel":
         return rules
     return (
-        f"{rules}{SCOPE} .listing .{mark} td{{background:color-mix(in srgb,{colour} 9%,"
-        f"transparent)}}{SCOPE} .listing .{mark} .mark{{border-left-color:{colour}}}"
+        f"{rules}{SCOPE} .{kind} td{{background:color-mix(in srgb,var(--mp-{colour}) 10%,"
+        f"transparent)}}{SCOPE} .{kind} .mark{{border-left-color:var(--mp-{colour})}}"
     )
+
+
+_COLOURS: Final = {"kernel": "kernel", "kept": "warn", "work": "work", "commit": "commit"}
+_STYLE: Final = RULES + _RULES + "".join(_mark_rules(*pair) for pair in _COLOURS.items())
 
 
 class Listing:
@@ -66,8 +71,7 @@ class Listing:
         return self._explanation.listing if self._alone else str(self._explanation)
 
     def _repr_html_(self) -> str:
-        rules = RULES + _RULES + "".join(map(_mark_rules, _MEANINGS))
-        return wrapped("".join(self._parts()), rules=rules)
+        return wrapped("".join(self._parts()), rules=_STYLE)
 
     def _parts(self) -> Iterator[str]:
         explanation = self._explanation
@@ -75,10 +79,10 @@ class Listing:
             yield _paragraph(explanation.before)
         source = "\n".join(line.text for line in explanation.lines)
         rows = map(_row, explanation.lines, highlighted(source))
-        yield f'<table class="listing"><tbody>{"".join(rows)}</tbody></table>'
+        yield f'<div class="listing"><table><tbody>{"".join(rows)}</tbody></table></div>'
         if explanation.after and not self._alone:
             yield _paragraph(explanation.after)
-        yield f'<p class="said faint">{_key(explanation)}</p>'
+        yield _key(explanation)
 
 
 def marked_up(text: str) -> str:
@@ -91,18 +95,28 @@ def _paragraph(text: str) -> str:
 
 
 def _row(line: Line, code: str) -> str:
-    kind = line.mark or ("magic" if line.text.startswith("%") else "")
     return (
-        f'<tr class="{kind}"><td class="mark">{line.mark}</td><td class="num">{line.number}</td>'
-        f'<td><code>{code}</code></td><td class="why">{marked_up(line.reason)}</td></tr>'
+        f'<tr class="{_kind(line)}"><td class="mark">{line.mark}</td>'
+        f'<td class="num">{line.number}</td><td><code>{code}</code></td>'
+        f'<td class="why">{marked_up(line.reason)}</td></tr>'
     )
 
 
+def _kind(line: Line) -> str:
+    """The class of a line; one that is kept in the kernel, with a reason, is to be seen."""
+    if line.text.startswith("%"):
+        return "magic"
+    return "kernel kept" if line.mark == "kernel" and line.reason else line.mark
+
+
 def _key(explanation: Explanation) -> str:
-    """What the marks that occur mean."""
-    there = {line.mark for line in explanation.lines}
-    return "".join(
+    """What the marks mean, where there is more than one."""
+    there = {line.mark for line in explanation.lines} - {""}
+    if len(there) < 2:
+        return ""
+    keys = (
         f'<span class="key"><b class="{mark}">{mark}</b> {meaning}</span> '
         for mark, meaning in _MEANINGS.items()
         if mark in there
     )
+    return f'<p class="said faint">{"".join(keys)}</p>'

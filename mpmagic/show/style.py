@@ -60,7 +60,7 @@ def css() -> str:
     return (
         f"{SCOPE}{{{variables};"
         "color:var(--mp-text);font-family:var(--mp-sans);font-size:13px;line-height:1.5}"
-        f"{SCOPE} table{{border-collapse:collapse;margin:0;font-size:inherit}}"
+        f"{SCOPE} table{{border-collapse:collapse;table-layout:auto;margin:0;font-size:inherit}}"
         f"{SCOPE} table :is(tr,th,td){{background:none;border:0;text-align:left;padding:2px 12px "
         "2px 0;font-size:inherit;white-space:nowrap;max-width:none}"
         f"{SCOPE} table th{{color:var(--mp-faint);font-weight:500;"
