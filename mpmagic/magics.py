@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
+from mpmagic import completion
+from mpmagic.count.options import new_parser
+from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
@@ -48,12 +51,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
+    @documented_by(parallel_parser())
     def parallel(self, line: str, cell: str) -> None:
-        """Run the loops of a cell on all cores; delete the line and you get the same cell.
-
-        %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
-                   [--or-serial] [--explain] [-q]
-        """
         from mpmagic.show.explain import refusals_shown
 
         given = parse(parallel_parser(), line)
@@ -67,15 +66,15 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_magic  # type: ignore[untyped-decorator]
+    @documented_by(new_parser("%mpcount"))
     def mpcount(self, line: str) -> Counts | None:
-        """Count the lines of files of any size, on all cores: ``%mpcount [options] PATH...``."""
         from mpmagic.count.magic import mpcount
 
         return mpcount(line, self.shell, expand=True, executor=self.engine or self._pool)
 
     @line_magic  # type: ignore[untyped-decorator]
+    @documented_by(pool_parser())
     def mppool(self, line: str) -> Any:
-        """Show the workers; ``%mppool stop``, ``restart``, ``-n N``, ``--memory 2G``."""
         from mpmagic.show.summary import WorkerTable
 
         given = parse(pool_parser(), line)
@@ -276,5 +275,6 @@ def _keep_source(filename: str, text: str) -> None:
 
 
 def register(shell: Any) -> None:
-    """Register the magics with a shell."""
+    """Register the magics with a shell, and the completion of their options."""
     shell.register_magics(ParallelMagics(shell))
+    completion.register(shell)

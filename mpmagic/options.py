@@ -11,8 +11,55 @@ from typing import Final, NoReturn
 
 from IPython.core.error import UsageError
 
+from mpmagic.helppage import HelpPage
+
 __all__ = ["check_names", "parallel_parser", "parse", "pool_parser"]
 
+_PARALLEL: Final = """
+Run the loops of a cell on all cores. Delete the line and you get the same cell: the same
+names, values, order, output and exception. A cell for which that can't be kept is refused
+before anything ran, with the line and the reason.
+
+The body of a loop is cut in two. Work runs in a pool of processes, several iterations at
+once. Commits, which touch what iterations share (out.append(y), total += y), run in the
+notebook's kernel, in the order of the loop. Comprehensions are loops too; in a cell without
+a loop, adjacent statements of the form name = call(...) run side by side.
+"""
+
+_PARALLEL_EXAMPLES: Final = """
+Examples, each in a cell of its own:
+
+    %%parallel
+    sizes, total = {}, 0
+    for path in paths:
+        frame = parse(path)
+        sizes[path.name] = len(frame)
+        total += len(frame)
+
+    %%parallel --private model
+    scores = []
+    for x, y in folds:
+        model.fit(x, y)
+        scores.append(model.score(x, y))
+
+%%parallel --explain on top of a cell shows which line runs where, and why. %mppool shows
+the workers, and stops them.
+"""
+
+_POOL: Final = """
+Show the workers of %%parallel and what they do. They start with the first parallel cell, are
+kept between cells, and end with the notebook's kernel.
+"""
+
+_POOL_EXAMPLES: Final = """
+Examples:
+
+    %mppool
+    %mppool stop          the next parallel cell starts new ones
+    %mppool restart       import changed modules anew
+    %mppool -n 8
+    %mppool --memory 2G   an iteration that wants more raises MemoryError (Linux)
+"""
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -20,30 +67,47 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 class _Parser(argparse.ArgumentParser):
     """Options whose mistakes are shown as IPython shows them."""
 
+    def __init__(self, prog: str, *, description: str, epilog: str) -> None:
+        super().__init__(
+            prog,
+            add_help=False,
+            description=description.strip("\n"),
+            epilog=epilog.strip("\n"),
+            formatter_class=HelpPage,
+        )
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}\n{self.format_usage().strip()}")
 
 
 def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
-    parser = _Parser(
-        "%%parallel",
-        add_help=False,
-        description="Run the loops of a cell on all cores. Delete the line and you get the same "
-        "cell; one that can't be split is refused before anything ran, with the reason.",
-    )
+    parser = _Parser("%%parallel", description=_PARALLEL, epilog=_PARALLEL_EXAMPLES)
     add = parser.add_argument
-    add("-n", "--workers", type=_positive, help="how many workers; more than the pool has grow it")
-    add("--chunk", type=_positive, help="iterations per chunk")
+    add(
+        "-n",
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="how many workers; more than the pool has grow it",
+    )
+    add("--chunk", type=_positive, metavar="N", help="iterations per chunk")
     add("--ahead", action="store_true", help="let work run that the cell might have skipped")
-    add("--local", type=_names, default=(), help="names of which each worker may keep its own")
+    add(
+        "--local",
+        type=_names,
+        default=(),
+        metavar="NAMES",
+        help="names of which each worker may keep its own",
+    )
     add(
         "--private",
         type=_names,
         default=(),
+        metavar="NAMES",
         help="names of which each iteration has a copy of its own",
     )
-    add("--seed", type=int, help="give each iteration random streams of its own")
+    add("--seed", type=int, metavar="N", help="give each iteration random streams of its own")
     add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
     add("-q", "--quiet", action="store_true", help="no summary")
@@ -53,14 +117,12 @@ def parallel_parser() -> argparse.ArgumentParser:
 
 def pool_parser() -> argparse.ArgumentParser:
     """The options of ``%mppool``."""
-    parser = _Parser(
-        "%mppool", add_help=False, description="Show the workers, stop them, or add some."
-    )
+    parser = _Parser("%mppool", description=_POOL, epilog=_POOL_EXAMPLES)
     add = parser.add_argument
-    add("what", nargs="?", choices=("stop", "restart"))
-    add("-n", "--workers", type=_positive, help="at least so many workers")
+    add("what", nargs="?", choices=("stop", "restart"), help="end the workers; start new ones")
+    add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
-    add("--memory", type=_bytes, help="bytes that each may have, such as 2G")
+    add("--memory", type=_bytes, metavar="SIZE", help="bytes that each may have, such as 2G")
     add("-h", "--help", action="store_true", help="show this text")
     return parser
 

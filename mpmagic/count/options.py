@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from mpmagic.count.asking import query_of, selection_of
-from mpmagic.count.follow import Follower
+from mpmagic.helppage import HelpPage
+
+if TYPE_CHECKING:
+    from mpmagic.count.follow import Follower
 
 __all__ = ["OptionError", "arguments_of", "follower_of", "new_parser"]
+
+
+_DESCRIPTION: Final = """
+Count the lines of files of any size, on all cores, as Python's iteration over them gives
+lines. Compressed files, directories with -r, globs and URLs are read too. The result is an
+int, a mapping from path to what is known of that file, a table and a chart.
+"""
+
+_EXAMPLES: Final = """
+Examples:
+
+    {prog} web.log
+    {prog} "logs/**/*.gz" --match " 5[0-9][0-9] "
+    {prog} web.log --by "^(GET|POST)"
+    {prog} web.log --by-time 1h
+    {prog} -r src --include "*.py" --blank
+"""
 
 
 class OptionError(Exception):
@@ -26,7 +45,9 @@ def new_parser(prog: str) -> argparse.ArgumentParser:
         prog=prog,
         add_help=False,
         allow_abbrev=False,
-        description="Count the lines of files, as Python's iteration over them gives lines.",
+        description=_DESCRIPTION.strip("\n"),
+        epilog=_EXAMPLES.strip("\n").format(prog=prog),
+        formatter_class=HelpPage,
     )
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="a file, a glob such as logs/**/*.log, a URL")
@@ -74,6 +95,9 @@ def arguments_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def follower_of(paths: list[Any], options: argparse.Namespace) -> Follower:
     """Make what ``--follow`` runs of parsed options."""
+    from mpmagic.count.asking import query_of, selection_of
+    from mpmagic.count.follow import Follower
+
     given = arguments_of(options)
     given.pop("threads", None)
     chosen = {name: given.pop(name) for name in _SELECTING if name in given}

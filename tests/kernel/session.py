@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -115,6 +116,16 @@ class KernelSession:
         reply = self.execute(f"print('VALUE', repr({expression}))")
         assert reply.status == "ok", reply.traceback
         return ast.literal_eval(reply.stream().partition("VALUE ")[2].strip())
+
+    def complete(self, code: str, cursor: int) -> dict[str, Any]:
+        """The reply to Tab at a place of a cell."""
+        ident = self._client.complete(code, cursor)
+        return self._shell_reply(ident, time.monotonic() + DEADLINE)
+
+    def help(self, code: str) -> str:
+        """The text that a cell such as ``name?`` opens in the pager, without colours."""
+        (page,) = self.execute(code).content["payload"]
+        return re.sub(r"\x1b\[[\d;]*m", "", page["data"]["text/plain"])
 
     def interrupt(self) -> None:
         """The stop button."""
