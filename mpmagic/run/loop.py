@@ -73,7 +73,7 @@ class LoopRun:
         except StaysInKernel as reason:
             self._cell.report.stayed.append((line, str(reason)))
             return False
-        self._report = LoopReport(line)
+        self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         return True
 
@@ -158,7 +158,6 @@ class LoopRun:
 
     def _begin_telling(self) -> None:
         self._telling = Telling(self._planned.loop, self._cell.observer, self._report)
-        self._telling.begun(self._source.remaining)
 
     def _tick(self) -> None:
         self._telling.tick(self._dispatch.standing)

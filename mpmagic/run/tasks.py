@@ -26,7 +26,7 @@ from mpmagic.pool import in_worker
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.flight import CallFlight, call_back, captured_by, modules_of, send
-from mpmagic.run.observer import Begun, Span, Standing, Unit
+from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.taskwork import CallLog
@@ -109,6 +109,9 @@ class TaskRun:
             replay_aside(event, self._cell.namespace)
         if flight.error is not None:
             raise flight.error
+        now = perf_counter()
+        committed = Committed(self._report.line, Span(flight.line, 1), self._began_binding, now)
+        self._cell.observer.committed(committed)
         self._report.calls += 1
         self._report.work += flight.log.timing.seconds
         return self._flights.pop(index).value  # the cell may free it before it ends
@@ -162,6 +165,7 @@ class TaskRun:
         if log.timing.pid:  # nothing came back from a worker that died
             observer.returned(flight.trip.returned(line, span, log.timing, samples=log.samples))
         observer.make_way()
+        self._began_binding = perf_counter()
 
     def _standing(self) -> Standing:
         away = {f.future: Span(f.line, 1) for f in self._away() if not f.future.done()}

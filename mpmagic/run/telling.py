@@ -17,7 +17,7 @@ _BARS: Final = frozenset({"tqdm", "trange", "track", "alive_it", "progressbar"})
 
 
 class Telling:
-    """Tells of one loop, from its begin to its end.
+    """Tells of one loop, from its begin, which is when this is made, to its end.
 
     Parameters
     ----------
@@ -26,20 +26,18 @@ class Telling:
     observer
         Who hears it.
     report
-        Takes the time that it took.
+        Says how many iterations there are, and takes the time that it took.
     """
 
     def __init__(self, loop: ast.For, observer: Observer, report: LoopReport) -> None:
-        self._loop, self._line = loop, loop.lineno
+        self._line = loop.lineno
         self._observer = observer
         self._report = report
         self._began = self._busy_since = perf_counter()
-
-    def begun(self, total: int | None) -> None:
-        """It begins, with so many iterations if that's known."""
-        has_bar = not _BARS.isdisjoint(_names(self._loop.iter))
-        begun = Begun(self._line, Unit.ITERATION, total, self._began, has_bar=has_bar)
-        self._observer.begun(begun)
+        has_bar = not _BARS.isdisjoint(_names(loop.iter))
+        observer.begun(
+            Begun(self._line, Unit.ITERATION, report.total, self._began, has_bar=has_bar)
+        )
 
     def returned(self, flight: Flight) -> None:
         """A chunk has come back, and its commits may write."""
