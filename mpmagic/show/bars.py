@@ -72,8 +72,8 @@ class NotebookBars(Bars):
         return True
 
     def _display(self, what: object) -> None:
-        from IPython.display import display
         from IPython.core.displaypub import CapturingDisplayPublisher
+        from IPython.display import display
 
         if isinstance(self._shell.display_pub, CapturingDisplayPublisher):
             return  # `%%capture` would keep every state of it
