@@ -20,6 +20,7 @@ from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
+from mpmagic.run.trip import Trip
 from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
 
@@ -48,6 +49,8 @@ class CallFlight:
         What the call gave.
     error
         Why there is no value, if so.
+    trip
+        When it was sent and came back.
     seen
         What the captured values looked like, if a later change of them has to be found.
     """
@@ -56,6 +59,7 @@ class CallFlight:
     captured: Captured
     future: Future[Any]
     side: Side
+    trip: Trip
     log: CallLog | None = None
     value: Any = None
     error: BaseException | None = None
@@ -214,6 +218,7 @@ def send(
         class_ids=captured.class_ids,
         seed=cell.options.seed,
         modules=modules,
+        samples=cell.observer.samples,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
@@ -226,7 +231,7 @@ def send(
     )
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids))
-    return CallFlight(task, captured, future, side)
+    return CallFlight(task, captured, future, side, Trip(future))
 
 
 def call_back(cell: CellContext, futures: Iterable[Future[Any]], inbox: Inbox) -> None:
