@@ -27,7 +27,9 @@ _TOKENS: Final = {
 
 def _rule(token: str, name: str, colour: str, weight: str) -> str:
     selector = f'{SCOPE} [class^="{_PREFIX}{token}"]'
-    return f"{selector}{{color:var(--jp-mirror-editor-{name}-color,{colour});{weight}}}"
+    # Nearer to the text's colour than in the editor: the lines have tints.
+    ink = f"color-mix(in srgb,var(--jp-mirror-editor-{name}-color,{colour}) 80%,var(--mp-text))"
+    return f"{selector}{{color:{ink};{weight}}}"
 
 
 RULES: Final = "".join(_rule(token, *look) for token, look in _TOKENS.items())

@@ -15,8 +15,8 @@ __all__ = ["Listing", "marked_up"]
 
 _MEANINGS: Final = {
     "work": "in the workers, several at once",
-    "commit": "in the kernel, in the order of the loop",
-    "kernel": "in the kernel, as without the magic",
+    "commit": "in the kernel, in order",
+    "kernel": "in the kernel, as ever",
 }
 
 _RULES: Final = (
@@ -27,7 +27,7 @@ _RULES: Final = (
     f"{SCOPE} .listing .mark{{padding-left:10px;border-left:3px solid transparent;"
     "font-weight:600}"
     f"{SCOPE} .listing .num{{font-family:var(--mp-mono);color:var(--mp-faint)}}"
-    f"{SCOPE} .listing .why{{white-space:normal;width:100%;min-width:20em;padding-left:16px}}"
+    f"{SCOPE} .listing .why{{white-space:normal;width:100%;min-width:14em;padding-left:16px}}"
     f"{SCOPE} .listing .magic :is(code,span){{color:var(--mp-faint);"
     "font-weight:normal;font-style:normal}"
     f"{SCOPE} .said{{margin:10px 0 0 13px;max-width:80em}}"
@@ -38,7 +38,7 @@ _RULES: Final = (
 
 def _mark_rules(kind: str, colour: str) -> str:
     """A word in the colour; of lines that aren't as without the magic, a tint and an edge too."""
-    word = f"color-mix(in srgb,var(--mp-{colour}) 72%,var(--mp-text))"
+    word = f"color-mix(in srgb,var(--mp-{colour}) 60%,var(--mp-text))"
     rules = f"{SCOPE} .{kind} .mark,{SCOPE} .key .{kind}{{color:{word}}}"
     if kind == "kernel":
         return rules

@@ -43,6 +43,8 @@ _KERNEL_IS_THERE = """async () => {
     await session.session.kernel.info;
 }"""
 
+_WITHOUT_SIDEBAR = "() => jupyterapp.shell.collapseLeft()"
+
 _CHROMIUM = (
     "--no-sandbox",
     "--disable-gpu",
@@ -196,6 +198,7 @@ class LabNotebook:
         shade = "false" if "Dark" in self._theme else "true"
         self.page.locator(f"body[data-jp-theme-light={shade}]").wait_for(state="attached")
         self.page.evaluate(_KERNEL_IS_THERE)
+        self.page.evaluate(_WITHOUT_SIDEBAR)
         status = self.page.locator(".jp-Notebook-ExecutionIndicator")
         expect(status).to_have_attribute("data-status", "idle")
 
@@ -212,6 +215,33 @@ class LabNotebook:
     def outputs(self, index: int) -> Locator:
         """What stands below a cell."""
         return self.cell(index).locator(".jp-OutputArea-output")
+
+    def text(self, index: int) -> str:
+        """What can be read below a cell."""
+        return "\n".join(self.outputs(index).all_inner_texts())
+
+    def html(self, index: int) -> list[str]:
+        """What mpmagic's HTML below a cell is in the page."""
+        found = self.cell(index).locator(".mpmagic").all()
+        return [element.evaluate("element => element.outerHTML") for element in found]
+
+    def wait_for_text(self, index: int, text: str) -> None:
+        """Wait until a text stands below a cell."""
+        self.cell(index).locator(".jp-OutputArea").get_by_text(text).first.wait_for()
+
+    def picture(self, path: Path, first: int, last: int) -> None:
+        """Keep a screenshot of some cells, from the first to the last one."""
+        self.page.mouse.move(0, 0)
+        top = self.cell(first)
+        top.evaluate("cell => cell.scrollIntoView()")
+        boxes = [self.cell(index).bounding_box() for index in range(first, last + 1)]
+        there = [box for box in boxes if box is not None]
+        x, y = min(box["x"] for box in there), min(box["y"] for box in there)
+        right = max(box["x"] + box["width"] for box in there)
+        bottom = max(box["y"] + box["height"] for box in there)
+        self.page.screenshot(
+            path=path, clip={"x": x, "y": y, "width": right - x, "height": bottom - y}
+        )
 
     def start(self, index: int) -> None:
         """Choose a cell, press the run button of the toolbar, and don't wait for the cell's end."""

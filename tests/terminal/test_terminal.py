@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,40 @@ def test_refusal_is_readable(terminal: pexpect.spawn) -> None:
     terminal.expect_exact("NotParallel")
     terminal.expect_exact("state")
     terminal.expect(r"In \[3\]: ")
+
+
+def test_colours_where_the_terminal_has_them(tmp_path: Path) -> None:
+    """The same text with them and without; a dumb terminal and NO_COLOR have none."""
+    shown = {name: refusal_in(tmp_path, env) for name, env in TERMINALS.items()}
+    assert "\x1b[1;2mkernel\x1b[0m" in shown["coloured"]
+    assert "\x1b[31mNotParallel\x1b[0m" in shown["coloured"]
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown["coloured"])
+    assert plain == shown["dumb"] == shown["NO_COLOR"]
+    assert "kernel    4     state = hash((state, x))" in plain
+
+
+TERMINALS = {
+    "coloured": {"TERM": "xterm-256color"},
+    "dumb": {"TERM": "dumb"},
+    "NO_COLOR": {"TERM": "xterm-256color", "NO_COLOR": "1"},
+}
+
+
+def refusal_in(folder: Path, env: dict[str, str]) -> str:
+    """What a terminal shows of a refused cell, from its name on."""
+    script = (
+        "from IPython.terminal.interactiveshell import TerminalInteractiveShell as Shell\n"
+        "shell = Shell.instance()\nshell.run_line_magic('load_ext', 'mpmagic')\n"
+        "shell.run_cell('%%parallel\\nstate = 1\\nfor x in range(5):\\n"
+        "    state = hash((state, x))', store_history=True)\nprint('END')"
+    )
+    settings = {**os.environ, "IPYTHONDIR": str(folder), **env}
+    child = pexpect.spawn(
+        sys.executable, ["-c", script], env=settings, encoding="utf-8", timeout=DEADLINE
+    )
+    child.expect_exact("END")
+    found = re.search(r"(?:\x1b\[31m)?NotParallel.*", str(child.before), re.DOTALL)
+    assert found, child.before
+    child.expect(pexpect.EOF)
+    child.close()
+    return found[0]

@@ -1,0 +1,156 @@
+"""Notebooks in a real JupyterLab, in a real browser, used with its buttons and keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.browser.conftest import Opener
+from tests.browser.lab import THEMES, Lab, LabNotebook, write_notebook
+from tests.browser.looks import unreadable
+from tests.examples.test_tour import NOTEBOOK, check
+
+SETUP = """%load_ext mpmagic
+import hashlib, time
+from pathlib import Path
+
+paths = sorted(Path(hashlib.__file__).parent.glob("*.py"))
+
+def digest(content):
+    return hashlib.pbkdf2_hmac("sha256", content, b"salt", 100_000).hex()"""
+
+LOOP = """digests, large = {}, 0
+for path in paths:
+    content = path.read_bytes()
+    digests[path.name] = digest(content)
+    if len(content) > 50_000:
+        large += 1"""
+
+REFUSED = """%%parallel
+root = 1.0
+for step in range(20):
+    root = round((root + 2 / root) / 2, 12)"""
+
+PAUSES = """%%parallel
+pauses = []
+for x in range(400):
+    time.sleep(0.02)
+    pauses.append(x)"""
+
+ENDLESS = """%%parallel
+for x in range(100_000):
+    time.sleep(0.02)
+    print("item", x)"""
+
+PRINTS = """lines = []
+for x in range(300):
+    print("work", x)
+    lines.append(x)
+    if len(lines) % 7 == 0:
+        print("commit", len(lines))"""
+
+
+def test_the_tour_cell_by_cell(lab: Lab, opened: Opener, screenshots: Path) -> None:
+    (lab.folder / "tour.ipynb").write_bytes(NOTEBOOK.read_bytes())
+    notebook = opened("tour.ipynb")
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    for index, cell in enumerate(cells):
+        if cell.cell_type == "code":
+            notebook.run(index)
+            assert notebook.cell(index).locator(f'[data-mime-type="{STDERR}"]').count() == 0
+    check("\n".join(notebook.text(index) for index in range(len(cells))))
+    parallel = next(i for i, cell in enumerate(cells) if cell.source.startswith("%%parallel"))
+    assert re.search(r"iterations in .* on \d+ worker", notebook.text(parallel))
+    assert notebook.cell(len(cells) - 1).locator("img").count() == 1
+    notebook.picture(screenshots / "tour.png", parallel, parallel)
+
+
+STDERR = "application/vnd.jupyter.stderr"
+
+
+def test_the_stop_button_in_the_middle_of_a_loop(lab: Lab, opened: Opener) -> None:
+    write_notebook(lab.folder / "stop.ipynb", SETUP, ENDLESS, "%%parallel\n" + LOOP)
+    notebook = opened("stop.ipynb")
+    notebook.run(0)
+    notebook.start(1)
+    notebook.wait_for_text(1, "item 30")
+    notebook.stop()
+    notebook.ended(1)
+    text = notebook.text(1)
+    assert "KeyboardInterrupt" in text
+    items = [int(number) for number in re.findall(r"^item (\d+)$", text, re.MULTILINE)]
+    assert items == list(range(len(items))) and 30 < len(items) < 100_000
+    notebook.run(2)
+    assert "iterations in" in notebook.text(2)
+
+
+def test_the_bar_moves_and_becomes_the_summary(lab: Lab, opened: Opener, screenshots: Path) -> None:
+    write_notebook(lab.folder / "bar.ipynb", SETUP, PAUSES)
+    notebook = opened("bar.ipynb")
+    notebook.run(0)
+    notebook.start(1)
+    bar = notebook.cell(1).get_by_role("progressbar")
+    bar.wait_for()
+    first = float(bar.get_attribute("aria-valuenow") or "nan")
+    assert 0 <= first < 100
+    notebook.picture(screenshots / "bar.png", 1, 1)
+    notebook.page.wait_for_function(
+        "first => Number(document.querySelector('[role=progressbar]')?.ariaValueNow) > first",
+        arg=first,
+    )
+    notebook.ended(1)
+    assert bar.count() == 0
+    assert "400 iterations in" in notebook.text(1)
+
+
+def test_output_is_in_the_order_of_the_serial_cell(lab: Lab, opened: Opener) -> None:
+    write_notebook(lab.folder / "order.ipynb", SETUP, f"%%parallel -q -n 2\n{PRINTS}", PRINTS)
+    notebook = opened("order.ipynb")
+    for index in range(3):
+        notebook.run(index)
+    assert notebook.text(1) == notebook.text(2) != ""
+
+
+def test_tab_completes_an_option(lab: Lab, opened: Opener) -> None:
+    write_notebook(lab.folder / "tab.ipynb", "%load_ext mpmagic", "")
+    notebook = opened("tab.ipynb")
+    notebook.run(0)
+    notebook.cell(1).locator(".cm-content").click()
+    notebook.page.keyboard.type("%%parallel --pri")
+    notebook.page.keyboard.press("Tab")
+    notebook.page.locator(".jp-Completer-item").get_by_text("--private").wait_for()
+    notebook.page.keyboard.press("Enter")
+    notebook.page.wait_for_function(
+        "text => document.querySelectorAll('.cm-content')[1].innerText.trim() == text",
+        arg="%%parallel --private",
+    )
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_everything_is_readable_and_stays_when_saved(
+    lab: Lab, opened: Opener, screenshots: Path, theme: str
+) -> None:
+    shade = theme.split()[-1].lower()
+    cells = [f"%%parallel --explain\n{LOOP}", f"%%parallel --timeline\n{LOOP}", REFUSED]
+    write_notebook(lab.folder / f"{shade}.ipynb", SETUP, *cells, "%mppool")
+    notebook = opened(f"{shade}.ipynb", theme=theme)
+    for index in range(5):
+        notebook.run(index)
+    notebook.picture(screenshots / f"cell-{shade}.png", 1, 3)
+    notebook.picture(screenshots / f"all-{shade}.png", 0, 4)
+    assert marks(notebook, 1) == ["", "kernel", "kernel", "work", "commit", "work", "commit"]
+    assert "work" not in marks(notebook, 3)
+    assert notebook.cell(2).locator(".mpmagic svg rect").count() >= 10
+    assert unreadable(notebook.page) == []
+    before = [notebook.html(index) for index in (1, 2, 3)]
+    notebook.reload()
+    assert [notebook.html(index) for index in (1, 2, 3)] == before
+    assert unreadable(notebook.page) == []
+
+
+def marks(notebook: LabNotebook, index: int) -> list[str]:
+    """Where the lines of a cell run, as the listing below it says."""
+    return notebook.cell(index).locator(".listing .mark").all_inner_texts()
