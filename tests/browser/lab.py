@@ -43,6 +43,8 @@ _KERNEL_IS_THERE = """async () => {
     await session.session.kernel.info;
 }"""
 
+_SHADOW = 3
+
 _WITHOUT_SIDEBAR = "() => jupyterapp.shell.collapseLeft()"
 
 _CHROMIUM = (
@@ -236,7 +238,8 @@ class LabNotebook:
         top.evaluate("cell => cell.scrollIntoView()")
         boxes = [self.cell(index).bounding_box() for index in range(first, last + 1)]
         there = [box for box in boxes if box is not None]
-        x, y = min(box["x"] for box in there), min(box["y"] for box in there)
+        # The toolbar casts a shadow on what is scrolled below it.
+        x, y = min(box["x"] for box in there), min(box["y"] for box in there) + _SHADOW
         right = max(box["x"] + box["width"] for box in there)
         bottom = max(box["y"] + box["height"] for box in there)
         self.page.screenshot(
