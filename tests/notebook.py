@@ -28,7 +28,10 @@ from traitlets.config import Config
 
 from tests.deep import Drained, is_iterator
 
-HISTORY = re.compile(r"_i+|_i\d+|_ih|In|_oh|_dh|Out|__warningregistry__|__annotations__")
+HISTORY = re.compile(
+    r"_i+|_i\d+|_ih|In|_oh|_dh|Out|__warningregistry__"
+    r"|__annotations__|__annotate__|__conditional_annotations__"
+)
 
 
 IMMUTABLE = (int, float, complex, str, bytes, tuple, frozenset, range, type(None), type)
