@@ -26,6 +26,7 @@ import cloudpickle
 from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool.codeobject import DISPATCH_TABLE
+from mpmagic.run.named import reduce_named
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
@@ -183,7 +184,13 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             if not self._by_reference:
                 self._note_class(obj)
             return reduced
-        return super().reducer_override(obj)
+        if isinstance(obj, types.FunctionType):
+            if obj.__module__ is None:
+                # By value: cloudpickle would look for one like it in all modules, some of which
+                # warn of being looked at.
+                return self._dynamic_function_reduce(obj)
+            return super().reducer_override(obj)
+        return reduce_named(obj)
 
     def _note_class(self, kind: type) -> None:
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
@@ -259,6 +266,8 @@ def _fetch_class(identifier: str) -> type:
 def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
     state, slots = internals._function_getstate(function)
     slots["__globals__"] = {}
+    if parameters := getattr(function, "__type_params__", ()):
+        slots["__type_params__"] = parameters
     arguments = (function.__code__, len(function.__code__.co_freevars))
     return _make_function, arguments, (state, slots), None, None, _fill_function
 
