@@ -15,6 +15,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mpmagic.cell.compiled import warnings_kept
 from mpmagic.cell.effects import Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.scanner import Scanner
@@ -250,7 +251,8 @@ def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]
     # A cell of ours is kept with its magic line on top.
     lines = ["" if line.startswith("%") else line for line in text.split("\n")]
     try:
-        tree = ast.parse("\n".join(lines))
+        with warnings_kept():  # given when the cell ran
+            tree = ast.parse("\n".join(lines))
     except SyntaxError:
         return {}  # a cell with other syntax of IPython's: the bytecode must do
     places: dict[tuple[int, str], list[_FunctionNode]] = {}
