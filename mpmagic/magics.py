@@ -56,13 +56,16 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
                    [--or-serial] [--explain] [-q]
         """
+        from mpmagic.cell.compiled import features_in, features_on
+
         given = parse(parallel_parser(), line)
         if given is None:
             return
         filename, text, offset = self._place(line, cell)
         _keep_source(filename, text)
         tree, warned = self._parsed(cell, filename, offset)
-        with self._shown_errors(filename):
+        features = self.shell.compile.flags | features_in(tree)
+        with self._shown_errors(filename), features_on(features):
             self._run(tree, warned, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -102,6 +105,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def _run(
         self, tree: ast.Module, warned: Warned, given: argparse.Namespace, place: tuple[str, str]
     ) -> None:
+        from mpmagic.cell.compiled import features_in
         from mpmagic.cell.explain import explained, told
         from mpmagic.cell.plan import CellPlan, plan_cell
         from mpmagic.errors import NotParallel
@@ -140,6 +144,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         context.report.serial = serial
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
+        self.shell.compile.flags |= features_in(tree)  # for the cells after it
         run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
         self._show_summary(plan, context.report, context.workers, quiet=given.quiet)
 
@@ -207,11 +212,14 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
         """The source's tree; what the parser warns of is shown, as IPython does."""
-        from mpmagic.cell.compiled import warnings_kept
+        from mpmagic.cell.compiled import features_of, warnings_kept
 
-        allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        features = features_of(self.shell.compile.flags)
+        allowed = features | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         with warnings_kept() as by_parser:
-            tree: ast.Module = ast.parse(source, filename)
+            tree: ast.Module = compile(
+                source, filename, "exec", dont_inherit=True, flags=features | ast.PyCF_ONLY_AST
+            )
         with warnings_kept() as by_compiler:
             compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
         # IPython compiles a cell before that, to see whether it awaits; in a kernel, twice.

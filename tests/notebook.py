@@ -135,6 +135,7 @@ class Notebook:
             If the setup fails: then the case itself is wrong.
         """
         self._reset()
+        self.shell.compile.reset_compiler_flags()  # what `from __future__` has asked for
         if setup:
             result = self.shell.run_cell(setup, store_history=True)
             assert result.success, f"the setup failed: {result.error_in_exec!r}\n{setup}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 import functools
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.collector import own_names, parameters_of, type_parameters_of
+from mpmagic.cell.compiled import annotations_wait
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.expressions import Expressions
 from mpmagic.cell.knowledge import bound_names
@@ -26,8 +26,6 @@ __all__ = ["Scanner"]
 
 # Of locks, which are entered but can't travel.
 _SYNCHRONISING: Final = frozenset({"_thread", "threading", "multiprocessing.synchronize"})
-# From Python 3.14 on, annotations are evaluated when somebody asks for them.
-_LAZY_ANNOTATIONS: Final = sys.version_info >= (3, 14)
 
 
 @functools.cache
@@ -102,7 +100,7 @@ class Scanner(Expressions):
             self.visit(node.target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if not (_LAZY_ANNOTATIONS and isinstance(node.target, ast.Name)):
+        if not (annotations_wait() and isinstance(node.target, ast.Name)):
             self._visit_evaluated(node)
         elif self._collector.is_inside:  # perhaps a class's, which is asked for it
             with self._collector.scope((), deferred=True):
@@ -212,7 +210,7 @@ class Scanner(Expressions):
     def _visit_annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         arguments = (n for n in walk(node.args) if isinstance(n, ast.arg))
         later = self._collector.scope((), deferred=True)
-        with later if _LAZY_ANNOTATIONS else nullcontext():
+        with later if annotations_wait() else nullcontext():
             for annotation in (*(a.annotation for a in arguments), node.returns):
                 if annotation is not None:
                     self.visit(annotation)
