@@ -46,7 +46,8 @@ def _is_evaluated(function: types.FunctionType) -> bool:
 
     To ask for them would evaluate them. The function leads to the dictionary if there is one.
     """
-    others = (function.__globals__, function.__builtins__, function.__kwdefaults__, vars(function))
+    built_in = function.__builtins__  # type: ignore[attr-defined]
+    others = (function.__globals__, built_in, function.__kwdefaults__, vars(function))
     held = [part for part in gc.get_referents(function) if type(part) is dict]
     return any(all(part is not other for other in others) for part in held)
 

@@ -92,9 +92,6 @@ class Program:
         What to run.
     captured
         The packed captured values.
-
-    Attributes
-    ----------
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
