@@ -12,6 +12,7 @@ it has ended, its exit status.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -23,7 +24,7 @@ import socket
 import struct
 import subprocess
 import threading
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import resource_tracker, spawn, util
 from typing import Final, NoReturn
 
 from mpmagic.mp.output import hold, let_go
@@ -166,10 +167,14 @@ class _Server:
                 end.close()
             for status in self._statuses.values():
                 os.close(status)
+            # From Python 3.13 on, queues are flushed by this, no longer by the process's own code.
+            atexit._clear()
+            atexit.register(util._exit_function)  # type: ignore[attr-defined]
             reader, tracker, *inherited[:] = fds
             resource_tracker._resource_tracker._fd = tracker  # type: ignore[attr-defined]
             code = spawn._main(reader, os.dup(reader))
         finally:
+            atexit._run_exitfuncs()
             os._exit(code)
 
     def _reap(self) -> None:
