@@ -140,6 +140,17 @@ class Context(context.BaseContext):
 
         return SimpleQueue(ctx=_named)
 
+    def Pool(
+        self,
+        processes: int | None = None,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasksperchild: int | None = None,
+    ) -> Any:
+        from mpmagic.mp.pool import Pool
+
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
     def Manager(self) -> Any:
         from mpmagic.mp.managers import SyncManager
 

@@ -23,9 +23,10 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.mp.sources import Sources, add_sources, sources_of
 from mpmagic.mp.structures import reduce_structure, reduce_value
+from mpmagic.pool.attaching import HANDLES
 from mpmagic.pool.codeobject import DISPATCH_TABLE
 
-__all__ = ["carried", "dumps", "enter_main", "loads", "name_classes"]
+__all__ = ["EnterMain", "Travelling", "carried", "dumps", "enter_main", "loads", "name_classes"]
 
 _PLAIN: Final = frozenset((int, float, complex, bool, str, bytes, type(None)))
 
@@ -61,10 +62,33 @@ class _Carried(NamedTuple):
         return loads, tuple(self)
 
 
+class Travelling:
+    """Stands for a value that is taken down by `dumps` when it is pickled, and unpickles as it.
+
+    Parameters
+    ----------
+    value : object
+    """
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return loads, dumps(self._value)
+
+
+class EnterMain:
+    """Has `enter_main` called where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return enter_main, ()
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     # What multiprocessing knows of pipes, sockets and shared memory it keeps in a table of its own.
     dispatch_table: ClassVar[Any] = ChainMap(
         DISPATCH_TABLE,
+        HANDLES,
         ForkingPickler._extra_reducers,  # type: ignore[attr-defined]
     )
 
