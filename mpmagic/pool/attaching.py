@@ -26,13 +26,19 @@ Reducer = Callable[[Any], tuple[Any, ...]]
 
 
 @contextlib.contextmanager
-def attachable() -> Iterator[None]:
-    """Let objects that may be inherited only be pickled, as handles, by this thread."""
+def attachable(*, pipes: bool = True) -> Iterator[None]:
+    """Let objects that may be inherited only be pickled, as handles, by this thread.
+
+    Parameters
+    ----------
+    pipes : bool
+        Whether queues and pipes are among them, of which the order of putting and getting counts.
+    """
     before = context.get_spawning_popen()
     if before is not None:  # a process is being started: they are inherited
         yield
         return
-    context.set_spawning_popen(_Attaching)  # type: ignore[arg-type]
+    context.set_spawning_popen(_Attaching(pipes=pipes))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -74,8 +80,16 @@ class _Attaching:
 
     DupFd = _Handle
 
-    @staticmethod
-    def duplicate_for_child(fd: int) -> int:
+    def __init__(self, *, pipes: bool) -> None:
+        self._pipes = pipes
+
+    def duplicate_for_child(self, fd: int) -> int:
+        """Say whether a pipe may be attached to; the descriptor stays as it is."""
+        if not self._pipes:
+            raise TypeError(
+                "iterations that run at once would fill or empty a queue or a pipe in any order: "
+                "put into it, or get from it, in a statement of the loop's body"
+            )
         if stat.S_ISSOCK(os.fstat(fd).st_mode):
             raise TypeError(
                 "a connection that goes both ways, or a socket, can't be attached to by a process "
@@ -173,7 +187,7 @@ class _Handles(_Table):
     """Those for what processes share, while it is to be attached to."""
 
     def __getitem__(self, kind: type) -> Reducer:
-        if context.get_spawning_popen() is not _Attaching:  # type: ignore[comparison-overlap]
+        if not isinstance(context.get_spawning_popen(), _Attaching):
             raise KeyError(kind)
         if kind.__module__ == "multiprocessing.synchronize" and hasattr(kind, "_make_name"):
             return _reduce_semaphore

@@ -143,7 +143,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if in_worker():
             self.dump(value)
         else:
-            with attachable():
+            with attachable(pipes=False):
                 self.dump(value)
         return Packed(self._file.getvalue(), tuple(self._buffers))
 
