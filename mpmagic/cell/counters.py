@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import sys
 import types
 from collections.abc import Iterable
 from typing import Any, Final
@@ -16,7 +17,15 @@ from typing import Any, Final
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 
-__all__ = ["Uncountable", "advice_for", "are_sound", "counted", "is_shared", "lock_of"]
+__all__ = [
+    "Uncountable",
+    "advice_for",
+    "are_sound",
+    "counted",
+    "is_shared",
+    "is_shared_array",
+    "lock_of",
+]
 
 _BUDGET: Final = 20_000
 """Objects that are looked at, to see whether another name leads to a counter."""
@@ -133,6 +142,12 @@ def _raw(value: Any) -> Any:
     if type(type(value)).__module__ != "_ctypes":
         return None
     return value if "_wrapper" in getattr(value, "__dict__", ()) else None
+
+
+def is_shared_array(value: Any) -> bool:
+    """Whether a value is an array that was made by `mpmagic.shared`, or a view of one."""
+    home = sys.modules.get("mpmagic.pool.sharedarray")
+    return home is not None and home.is_shared_array(value)
 
 
 def _lock_in(value: Any) -> Any:

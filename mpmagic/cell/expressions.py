@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.cell.calls import Calls
 from mpmagic.cell.collector import Collector, parameters_of
-from mpmagic.cell.counters import is_shared
+from mpmagic.cell.counters import is_shared, is_shared_array
 from mpmagic.cell.effects import FunctionSummary
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
@@ -82,6 +82,9 @@ class Expressions(ast.NodeVisitor):
 
     def _store_into(self, node: ast.expr) -> None:
         root = root_of(node)
+        if root is not None and is_shared_array(self._knowledge.value(root)):
+            if not self._collector.owns(root):
+                return  # the work stores into it itself: that is what such an array is for
         if root is not None:
             assert isinstance(node, ast.Attribute | ast.Subscript)
             self._collector.mutate(root, node, shallow=isinstance(node.value, ast.Name))

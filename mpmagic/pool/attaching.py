@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from mpmagic.pool import codeobject
 
-__all__ = ["DISPATCH_TABLE", "HANDLES", "attachable"]
+__all__ = ["DISPATCH_TABLE", "HANDLES", "Handle", "attachable"]
 
 Reducer = Callable[[Any], tuple[Any, ...]]
 
@@ -45,7 +45,7 @@ def attachable(*, pipes: bool = True) -> Iterator[None]:
         context.set_spawning_popen(before)
 
 
-class _Handle:
+class Handle:
     """A descriptor of some process, by its number and by what it leads to."""
 
     def __init__(self, fd: int, pid: int = 0, inode: tuple[int, int] = (0, 0)) -> None:
@@ -54,7 +54,7 @@ class _Handle:
         self._inode = inode if pid else _inode(fd)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Handle, (self._fd, self._pid, self._inode)
+        return Handle, (self._fd, self._pid, self._inode)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -78,7 +78,7 @@ class _Handle:
 class _Attaching:
     """Stands where the standard library keeps the process that it starts at the moment."""
 
-    DupFd = _Handle
+    DupFd = Handle
 
     def __init__(self, *, pipes: bool) -> None:
         self._pipes = pipes
@@ -139,13 +139,13 @@ def _semaphore(kind: Any, state: tuple[Any, ...]) -> Any:
 
 
 def _reduce_arena(arena: Any) -> tuple[Any, ...]:
-    return _arena, (arena.size, _Handle(arena.fd))
+    return _arena, (arena.size, Handle(arena.fd))
 
 
 _arenas: weakref.WeakValueDictionary[tuple[int, int], Any] = weakref.WeakValueDictionary()
 
 
-def _arena(size: int, handle: _Handle) -> Any:
+def _arena(size: int, handle: Handle) -> Any:
     """Give this process's mapping of a segment: one, each would hold a descriptor."""
     from multiprocessing.heap import Arena
 
