@@ -12,7 +12,7 @@ import gc
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
@@ -37,7 +37,22 @@ class Uncountable(Exception):
     """The loop has to be split as if the workers couldn't enter its locks."""
 
 
-def lock_of(context: ast.expr, knowledge: Knowledge) -> int | None:
+class Entered(NamedTuple):
+    """A lock or semaphore that a ``with`` enters.
+
+    Attributes
+    ----------
+    key
+        Tells it from others.
+    is_exclusive
+        Whether it lets in one process at a time.
+    """
+
+    key: int
+    is_exclusive: bool
+
+
+def lock_of(context: ast.expr, knowledge: Knowledge) -> Entered | None:
     """Identify the lock that a ``with`` enters, if workers can enter it too.
 
     It must have a name that they can attach to, and be free: held by the kernel while the loop
@@ -52,11 +67,14 @@ def lock_of(context: ast.expr, knowledge: Knowledge) -> int | None:
             return None
     if type(lock).__module__ != "multiprocessing.synchronize":
         return None
-    if type(lock).__name__ not in ("Lock", "RLock"):
+    if (is_exclusive := _EXCLUSIVE.get(type(lock).__name__)) is None:
         return None
     semaphore = lock._semlock
     is_free = not semaphore._is_mine() and not semaphore._is_zero()
-    return id(lock) if semaphore.name is not None and is_free else None
+    return Entered(id(lock), is_exclusive) if semaphore.name is not None and is_free else None
+
+
+_EXCLUSIVE: Final = {"Lock": True, "RLock": True, "Semaphore": False, "BoundedSemaphore": False}
 
 
 def counted(node: ast.AugAssign, knowledge: Knowledge) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.collector import own_names, parameters_of
-from mpmagic.cell.counters import counted, lock_of
+from mpmagic.cell.counters import Entered, counted, lock_of
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.expressions import Expressions
 from mpmagic.cell.knowledge import bound_names
@@ -148,11 +148,12 @@ class Scanner(Expressions):
         """Visit the block of a ``with``, under the locks that the work enters there."""
         held = len(self._locks)
         if isinstance(node, ast.With):
-            self._locks += filter(None, map(self._lock, node.items))
+            entered = filter(None, map(self._lock, node.items))
+            self._locks += [lock.key for lock in entered if lock.is_exclusive]
         yield
         del self._locks[held:]
 
-    def _lock(self, item: ast.withitem) -> int | None:
+    def _lock(self, item: ast.withitem) -> Entered | None:
         """Identify the lock that the work may enter itself."""
         root = root_of(_owner(item))
         if not self._knowledge.counting or item.optional_vars or root is None:
@@ -162,7 +163,7 @@ class Scanner(Expressions):
     def visit_withitem(self, node: ast.withitem) -> None:
         if (lock := self._lock(node)) is not None:
             self._collector.read(str(root_of(_owner(node))), node.context_expr.lineno)
-            self._collector.effects.enters.add(lock)
+            self._collector.effects.enters.add(lock.key)
             return
         self.visit(node.context_expr)
         if type(self._knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
