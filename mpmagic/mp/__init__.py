@@ -22,9 +22,9 @@ from multiprocessing import (
     log_to_stderr,
     parent_process,
     shared_memory,
-    sharedctypes,
 )
 
+from mpmagic.mp import sharedctypes
 from mpmagic.mp.context import Process, default_context
 
 __all__ = [

@@ -67,7 +67,7 @@ class ForkServerProcess(context.ForkServerProcess):
         return ForkServerPopen(process_obj)
 
 
-_named: Final = multiprocessing.get_context("spawn")
+named: Final = multiprocessing.get_context("spawn")
 
 
 class Context(context.BaseContext):
@@ -108,37 +108,41 @@ class Context(context.BaseContext):
 
     # Semaphores of the fork method are anonymous: whoever didn't inherit them can't get at them.
     # These have a name, whatever the method, so that loops and pools can use them too.
-    Lock = _named.Lock
-    RLock = _named.RLock
-    Semaphore = _named.Semaphore
-    BoundedSemaphore = _named.BoundedSemaphore
-    Condition = _named.Condition
-    Event = _named.Event
-    Barrier = _named.Barrier
-    Value = _named.Value
-    Array = _named.Array
+    Lock = named.Lock
+    RLock = named.RLock
+    Semaphore = named.Semaphore
+    BoundedSemaphore = named.BoundedSemaphore
+    Condition = named.Condition
+    Event = named.Event
+    Barrier = named.Barrier
+    Value = named.Value
+    Array = named.Array
 
     # What carries objects
 
     def Pipe(self, duplex: bool = True) -> Any:
+        """Give the two ends of a pipe; see `mpmagic.mp.connections.pipe`."""
         from mpmagic.mp.connections import pipe
 
         return pipe(duplex)
 
     def Queue(self, maxsize: int = 0) -> Any:
+        """Make a queue of at most `maxsize` objects; 0 for any number."""
         from mpmagic.mp.queues import Queue
 
-        return Queue(maxsize, ctx=_named)
+        return Queue(maxsize, ctx=named)
 
     def JoinableQueue(self, maxsize: int = 0) -> Any:
+        """Make a queue that can be waited for until all that was put has been dealt with."""
         from mpmagic.mp.queues import JoinableQueue
 
-        return JoinableQueue(maxsize, ctx=_named)
+        return JoinableQueue(maxsize, ctx=named)
 
     def SimpleQueue(self) -> Any:
+        """Make a queue without a thread: `put` waits until the object is in the pipe."""
         from mpmagic.mp.queues import SimpleQueue
 
-        return SimpleQueue(ctx=_named)
+        return SimpleQueue(ctx=named)
 
     def Pool(
         self,
@@ -147,11 +151,13 @@ class Context(context.BaseContext):
         initargs: Any = (),
         maxtasksperchild: int | None = None,
     ) -> Any:
+        """Make a pool of workers; `mpmagic.mp.pool.Pool` says what differs from the usual one."""
         from mpmagic.mp.pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def Manager(self) -> Any:
+        """Start a process that holds lists, dictionaries, locks and queues for others."""
         from mpmagic.mp.managers import SyncManager
 
         manager = SyncManager(ctx=self.get_context())

@@ -133,7 +133,12 @@ class ForkServerPopen(_Tied, popen_forkserver.Popen):  # type: ignore[misc,name-
             stream = _stream(self, process_obj, child)
             forkserver.server.fork([ends.reader, ends.status, tracker, *self._fds])
             ends.keep(self, stream)
-        (self.pid,) = forkserver.NUMBER.unpack(os.read(self.sentinel, forkserver.NUMBER.size))
+        if not (number := os.read(self.sentinel, forkserver.NUMBER.size)):
+            raise ChildProcessError(
+                f"the fork server ended before it had made {process_obj.name}: start another "
+                f"process, for which there will be a new server"
+            )
+        (self.pid,) = forkserver.NUMBER.unpack(number)
 
     def _exit_code(self, flag: int) -> int | None:
         if not self._said:

@@ -148,6 +148,26 @@ def test_shared_structure(ctx: Any, run: Run) -> None:
     assert shared.x == 5.5 and shared.name == b"ab"
 
 
+def test_sharedctypes_with_its_locks(ctx: Any, run: Run) -> None:
+    from mpmagic.mp.sharedctypes import Array, RawValue, synchronized
+
+    names = run("def work(value, points):\n    with value: value.x += 1\n    points[1].x = 4")
+    value, points = synchronized(RawValue(names.Point, 0.5)), Array(names.Point, [(1,), (2,)])
+    ended(ctx.Process(target=names.work, args=(value, points)))
+    assert value.x == 1.5 and [p.x for p in points] == [1.0, 4.0]
+
+
+def test_a_manager_of_ones_own(ctx: Any, run: Run) -> None:
+    names = run(
+        "from mpmagic.mp.managers import BaseManager\n"
+        "class Shop(BaseManager):\n    pass\n"
+        "class Till:\n    def add(self, f):\n        return f(2)\n"
+        "Shop.register('Till', Till)"
+    )
+    with names.Shop(ctx=ctx) as shop:
+        assert shop.Till().add(lambda x: x * 21) == 42
+
+
 def test_structures_with_parts(ctx: Any, run: Run) -> None:
     names = run(
         "def work(shared):\n    shared.x, shared.pair[1] = 2.5, 7\n    shared.point.name = b'z'"
