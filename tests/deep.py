@@ -71,6 +71,15 @@ def is_notebook_class(cls: type) -> bool:
     return getattr(cls, "__module__", None) == "__main__"
 
 
+def _content(shared: Any) -> Any:
+    if hasattr(shared, "get_obj"):
+        value = shared.get_obj()
+        return list(value) if hasattr(value, "__len__") else value.value
+    if hasattr(shared, "is_set"):
+        return shared.is_set()
+    return shared.qsize() if hasattr(shared, "qsize") else shared._semlock._is_zero()
+
+
 class _Comparison:
     """One walk over two graphs; pairs that were seen already end it (graphs have cycles)."""
 
@@ -95,6 +104,8 @@ class _Comparison:
         for kind, rule in self._rules():
             if isinstance(value, kind):
                 return rule
+        if type(value).__module__.startswith(("multiprocessing.", "mpmagic.mp.")):
+            return self._shared
         return _rule_of_library(value) or self._object
 
     def _rules(self) -> Iterator[tuple[Any, Callable[[Any, Any, str], str | None]]]:
@@ -126,6 +137,10 @@ class _Comparison:
         if not equal:
             return f"{where}: {_short(a)} became {_short(b)}"
         return self._attributes(a, b, where)
+
+    def _shared(self, a: Any, b: Any, where: str) -> str | None:
+        """What several processes share counts for what is in it, wherever that lies."""
+        return self.compare(_content(a), _content(b), where)
 
     def _enum(self, a: Any, b: Any, where: str) -> str | None:
         same = a is b or (is_notebook_class(type(a)) and a.name == b.name)

@@ -82,6 +82,11 @@ class Collector:
             if known is None or (known.shallow and not shallow):
                 self.effects.mutates[outer] = mutation
 
+    def count(self, name: str, locks: frozenset[int], line: int) -> None:
+        """Note that something is added to a shared integer while these locks are held."""
+        self.read(name, line)
+        self.effects.counts[name] = self.effects.counts.get(name, locks) & locks
+
     def outer(self, names: Iterable[str]) -> set[str]:
         """The names of the cell's scope from which those of inner scopes take their values."""
         outer: set[str] = set()

@@ -16,6 +16,7 @@ from typing import Any, Final
 from mpmagic.cell import tables
 from mpmagic.cell.collector import own_names, parameters_of, type_parameters_of
 from mpmagic.cell.compiled import annotations_wait
+from mpmagic.cell.counters import Entered, counted, lock_of
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.expressions import Expressions
 from mpmagic.cell.knowledge import bound_names
@@ -96,8 +97,16 @@ class Scanner(Expressions):
             self._collector.bind(node.target.id, node.lineno)
             if not tables.is_immutable_type(self._knowledge.type_of(_loaded(node.target))):
                 self._collector.mutate(node.target.id, node, shallow=True)
+        elif self._locks and (name := self._counter(node)):
+            if isinstance(node.target, ast.Subscript):
+                self.visit(node.target.slice)
+            self._collector.count(name, frozenset(self._locks), node.lineno)
         else:
             self.visit(node.target)
+
+    def _counter(self, node: ast.AugAssign) -> str:
+        name = counted(node, self._knowledge)
+        return "" if self._collector.owns(name) else name
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if not (annotations_wait() and isinstance(node.target, ast.Name)):
@@ -135,7 +144,35 @@ class Scanner(Expressions):
     def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
         self._refuse_await(node)
 
+    def visit_With(self, node: ast.With) -> None:
+        for item in node.items:
+            self.visit(item)
+        with self.holding(node):
+            for statement in node.body:
+                self.visit(statement)
+
+    @contextmanager
+    def holding(self, node: ast.stmt) -> Iterator[None]:
+        """Visit the block of a ``with``, under the locks that the work enters there."""
+        held = len(self._locks)
+        if isinstance(node, ast.With):
+            entered = filter(None, map(self._lock, node.items))
+            self._locks += [lock.key for lock in entered if lock.is_exclusive]
+        yield
+        del self._locks[held:]
+
+    def _lock(self, item: ast.withitem) -> Entered | None:
+        """Identify the lock that the work may enter itself."""
+        root = root_of(_owner(item))
+        if not self._knowledge.counting or item.optional_vars or root is None:
+            return None
+        return None if self._collector.owns(root) else lock_of(item.context_expr, self._knowledge)
+
     def visit_withitem(self, node: ast.withitem) -> None:
+        if (lock := self._lock(node)) is not None:
+            self._collector.read(str(root_of(_owner(node))), node.context_expr.lineno)
+            self._collector.effects.enters.add(lock.key)
+            return
         self.visit(node.context_expr)
         if type(self._knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
             self._collector.mutate(root_of(node.context_expr), node.context_expr)
@@ -203,9 +240,11 @@ class Scanner(Expressions):
         self._collector.bind(node.name, node.lineno)
         with self._type_parameters(node):
             self._visit_annotations(node)
+            locks, self._locks = self._locks, []  # called, it may hold others
             with self._collector.scope(own_names(node), deferred=True):
                 for statement in node.body:
                     self.visit(statement)
+            self._locks = locks
 
     def _visit_annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         arguments = (n for n in walk(node.args) if isinstance(n, ast.arg))
@@ -257,6 +296,12 @@ class Scanner(Expressions):
         self.visit(node.name)
         with self._type_parameters(node), self._collector.scope((), deferred=True):
             self.visit(node.value)
+
+
+def _owner(item: ast.withitem) -> ast.expr:
+    """What a manager is, or is made by a method of."""
+    context = item.context_expr
+    return context.func if isinstance(context, ast.Call) else context
 
 
 def _loaded(node: ast.Name) -> ast.Name:

@@ -45,6 +45,8 @@ _SET = {
     "intersection_update", "symmetric_difference_update",
 }  # fmt: skip
 _DICT = {"pop", "popitem", "clear", "update", "setdefault", "move_to_end", "subtract"}
+_QUEUE = {"put", "get", "put_nowait", "get_nowait", "task_done", "join", "close", "join_thread",
+          "cancel_join_thread"}  # fmt: skip
 _FILE = {"read", "readline", "readlines", "write", "writelines", "seek", "truncate", "flush",
          "close", "readinto", "read1", "detach"}  # fmt: skip
 
@@ -65,6 +67,17 @@ _MUTATING: Final[dict[str, frozenset[str]]] = {
     ),
     "random.Random": frozenset({"seed", "setstate"}),
     "threading.Event": frozenset({"set", "clear"}),
+    "multiprocessing.queues.Queue": frozenset(_QUEUE),
+    "multiprocessing.queues.SimpleQueue": frozenset(_QUEUE),
+    "multiprocessing.connection._ConnectionBase": frozenset(
+        {"send", "recv", "send_bytes", "recv_bytes", "recv_bytes_into", "close", "poll"}
+    ),
+    "multiprocessing.synchronize.SemLock": frozenset({"acquire", "release"}),
+    "multiprocessing.synchronize.Condition": frozenset(
+        {"acquire", "release", "wait", "wait_for", "notify", "notify_all"}
+    ),
+    "multiprocessing.synchronize.Event": frozenset({"set", "clear", "wait"}),
+    "threading.Barrier": frozenset({"wait", "reset", "abort"}),
 }
 
 # Types whose methods don't change the receiver, though they stand as a statement: what such a

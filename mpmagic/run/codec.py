@@ -26,7 +26,8 @@ from typing import Any, Final
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from mpmagic.pool.codeobject import DISPATCH_TABLE
+from mpmagic.pool import in_worker
+from mpmagic.pool.attaching import DISPATCH_TABLE, attachable
 from mpmagic.run.annotated import (
     REFERENCE,
     add_annotations,
@@ -148,7 +149,11 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         Exception
             Whatever the value's own code raises, `pickle.PicklingError` and `TypeError` mostly.
         """
-        self.dump(value)
+        if in_worker():
+            self.dump(value)
+        else:
+            with attachable(pipes=False):
+                self.dump(value)
         return Packed(self._file.getvalue(), tuple(self._buffers))
 
     def _keep_out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
