@@ -90,7 +90,6 @@ class Fission:
             targets=frozenset(dependence.targets),
             shared=frozenset(dependence.kernel.keys() - {FIGURE}),
             kernel_reads=frozenset(self._kernel_reads()),
-            deleted=frozenset((dependence.deleted - (end or set())) & private),
             operands=tuple(self._sending.operands),
             sites=tuple(self._sending.described),
             speculates=self._sending.speculates,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mpmagic.cell.knowledge import Knowledge
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.unit import Unit
 
 __all__ = [
     "bound_to_keys",
@@ -95,11 +95,11 @@ def hash_checked(node: ast.stmt, knowledge: Knowledge) -> list[ast.expr]:
             return []
 
 
-def slot_keys(node: ast.stmt) -> list[ast.expr]:
-    """Expressions of a commit under which something is looked up or kept, by their value."""
+def slot_keys(nodes: Iterable[ast.AST]) -> list[ast.expr]:
+    """Expressions under which a commit's nodes look something up or keep it, by their value."""
     found: list[ast.expr] = []
-    for inner in walk(node):
-        match inner:
+    for node in nodes:
+        match node:
             case ast.Subscript(slice=key):
                 found.append(key)
             case ast.Call(func=ast.Attribute(attr="add" | "setdefault" | "get"), args=[key, *_]):
@@ -109,9 +109,9 @@ def slot_keys(node: ast.stmt) -> list[ast.expr]:
     return found
 
 
-def bound_to_keys(node: ast.stmt, names: set[str]) -> list[ast.expr]:
-    """What a commit assigns to names under whose values commits look something up."""
-    assigned = (n for n in walk(node) if isinstance(n, ast.Assign))
+def bound_to_keys(nodes: Iterable[ast.AST], names: set[str]) -> list[ast.expr]:
+    """What a commit's nodes assign to names under whose values commits look something up."""
+    assigned = (n for n in nodes if isinstance(n, ast.Assign))
     return [
         part.value
         for part in assigned
@@ -119,7 +119,7 @@ def bound_to_keys(node: ast.stmt, names: set[str]) -> list[ast.expr]:
     ]
 
 
-def looked_up(nodes: Iterable[ast.stmt]) -> set[str]:
-    """Names under whose values statements look something up, or keep it."""
-    keys = (key for node in nodes for key in slot_keys(node))
+def looked_up(units: Iterable[Unit]) -> set[str]:
+    """Names under whose values units look something up, or keep it."""
+    keys = (key for unit in units for key in slot_keys(unit.nodes))
     return {key.id for key in keys if isinstance(key, ast.Name)}

@@ -191,15 +191,14 @@ _BINDING: Final = (
 def bound_names(node: ast.AST) -> set[str]:
     """Names that running `node` may bind in its own scope (not in functions inside it)."""
     names: set[str] = set()
-    stack: list[ast.AST] = [node]
-    while stack:
-        item = stack.pop()
+    found: list[ast.AST] = [node]
+    for item in found:  # and what is inside it, in its turn
         if isinstance(item, ast.Name):
             if not isinstance(item.ctx, ast.Load):
                 names.add(item.id)
             continue
         if not isinstance(item, _BINDING):
-            stack += children(item)
+            found += children(item)
             continue
         match item:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -218,5 +217,5 @@ def bound_names(node: ast.AST) -> set[str]:
                 names.add(name)
             case _:
                 pass
-        stack += children(item)
+        found += children(item)
     return names

@@ -54,11 +54,10 @@ def new_flow(dependence: Dependence) -> Flow:
 
 def seed_carried(dependence: Dependence) -> None:
     """Names whose value is carried from one iteration to the next."""
-    bound = set().union(*map(bound_names, dependence.body))
     for name, line in dependence.flow.exposed.items():
         apart = dependence.allowances.local | dependence.allowances.private
         if name in dependence.whole.binds and name not in apart:
-            dependence.kernel[name] = _carried(dependence, name, line, is_spelt=name in bound)
+            dependence.kernel[name] = _carried(dependence, name, line)
 
 
 def seed_staying(dependence: Dependence) -> None:
@@ -84,9 +83,10 @@ def seed_deleted(dependence: Dependence) -> None:
             dependence.kernel.setdefault(name, f"line {line} unbinds `{name}` in some iterations")
 
 
-def _carried(dependence: Dependence, name: str, line: int, *, is_spelt: bool) -> str:
+def _carried(dependence: Dependence, name: str, line: int) -> str:
     bound_at = dependence.whole.binds[name]
-    if not is_spelt:
+    binding = [u for u in dependence.every_unit() if name in u.header.binds]
+    if not any(name in bound_names(u.node) for u in binding):
         return f"line {line} calls a function that binds `{name}`, which iterations share"
     if bound_at == line:
         return f"line {line} carries `{name}` from one iteration to the next"

@@ -6,7 +6,7 @@ import ast
 import copy
 
 from mpmagic.cell.sites import Sites
-from mpmagic.cell.split import BREAK
+from mpmagic.cell.split import BREAK, DELETED
 from mpmagic.cell.syntax import loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.workcode import (
@@ -68,9 +68,17 @@ class Sending(Sites):
                     leave = ast.copy_location(ast.Continue(), node)
                     return [ast.copy_location(call(LOG, event), node), leave]
                 return [ast.copy_location(call(LOG, event), node), node]
+            case ast.Delete():
+                names = [target for target in node.targets if isinstance(target, ast.Name)]
+                return [node, *map(_deleted, names)]
             case ast.Global():
                 return [ast.copy_location(ast.Pass(), node)]
             case ast.AnnAssign(target=ast.Name()):
                 return [unannotated(node)]
             case _:
                 return [node]
+
+
+def _deleted(name: ast.Name) -> ast.stmt:
+    event: list[ast.expr] = [ast.Constant(DELETED), ast.Constant(name.id)]
+    return ast.copy_location(call(LOG, ast.Tuple(elts=event, ctx=ast.Load())), name)

@@ -79,7 +79,7 @@ class Sites:
     def __init__(self, dependence: Dependence) -> None:
         self._dependence = dependence
         self._fresh_only = mutates_deeply(dependence)
-        self._looked_up = looked_up(dependence.body)
+        self._looked_up = looked_up(dependence.units)
         self.sites: list[ast.stmt] = []
         self.described: list[Site] = []
         self.operands: list[ast.expr] = []
@@ -220,7 +220,7 @@ class Sites:
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
             return [self._checked(o, by=NUMBER) for o in operands]
-        slotted = [*slot_keys(unit.node), *bound_to_keys(unit.node, self._looked_up)]
+        slotted = [*slot_keys(unit.nodes), *bound_to_keys(unit.nodes, self._looked_up)]
         if not operands or not (checked or slotted):
             return operands
         keys = [ast.dump(key) for key in checked]

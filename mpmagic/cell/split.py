@@ -14,7 +14,7 @@ from mpmagic.cell.half import Half
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
-__all__ = ["BREAK", "DRAIN", "EVENT", "FAILURE", "REPLAY", "START", "SplitLoop"]
+__all__ = ["BREAK", "DELETED", "DRAIN", "EVENT", "FAILURE", "REPLAY", "START", "SplitLoop"]
 
 START: Final = -1
 """The event of an iteration's begin; its operand is the item."""
@@ -24,6 +24,9 @@ BREAK: Final = -2
 
 EVENT: Final = ".event"
 """The local variable that holds a commit's operands: no name of a user's can clash with it."""
+
+DELETED: Final = -11
+"""The event of a name that the work has unbound."""
 
 DRAIN: Final = ".drain"
 """In the worker: exhausts a generator expression that a commit consumes."""
@@ -60,8 +63,6 @@ class SplitLoop:
         Names that the commits change or bind.
     kernel_reads
         Names that the commits touch.
-    deleted
-        Private names that the body unbinds.
     operands
         What the worker sends.
     sites
@@ -86,7 +87,6 @@ class SplitLoop:
     targets: frozenset[str]
     shared: frozenset[str]
     kernel_reads: frozenset[str]
-    deleted: frozenset[str]
     operands: tuple[ast.expr, ...]
     sites: tuple[Site, ...]
     speculates: bool

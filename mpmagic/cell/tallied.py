@@ -72,7 +72,7 @@ class Tallied:
 
 def tallied(loop: ast.For, split: SplitLoop, filename: str) -> Tallied | None:
     """The form in which a loop can be summed; None if it can't."""
-    if split.slices or split.fresh or split.deleted or split.speculates:
+    if split.slices or split.fresh or split.speculates:
         return None
     body = _Body(split.private | split.targets, split.shared)
     if not body.target(loop.target) or not body.statements(loop.body, inner=False):

@@ -36,7 +36,8 @@ class Dispatch:
         self._ahead = ahead
         self._under_way: dict[Future[Any], Unit] = {}
         # Not concurrent.futures.wait: an interrupt in it could leave a future locked.
-        self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
+        self._stopped = False
 
     def run(self, show: Callable[[int], None]) -> None:
         """Run until the agenda is done, and `show` the bytes that have been counted.
@@ -48,7 +49,7 @@ class Dispatch:
         """
         done, due = 0, time.monotonic() + _PATIENCE
         try:
-            while self._fill():
+            while not self._stopped and self._fill():
                 done += self._wait(due - time.monotonic())
                 if time.monotonic() >= due:
                     due = time.monotonic() + _REFRESH
@@ -56,6 +57,11 @@ class Dispatch:
         finally:
             for future in self._under_way:
                 future.cancel()
+
+    def stop(self) -> None:
+        """Have `run` return without waiting for what is under way; from any thread."""
+        self._stopped = True
+        self._ended.put(None)
 
     def _fill(self) -> bool:
         while len(self._under_way) < self._ahead and (unit := self._agenda.take()) is not None:
@@ -69,6 +75,8 @@ class Dispatch:
         try:
             future = self._ended.get(timeout=max(0.0, patience))
         except queue.Empty:
+            return 0
+        if future is None:
             return 0
         unit = self._under_way.pop(future)
         self._note(unit, future)

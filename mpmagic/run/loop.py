@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
-from mpmagic.cell.split import BREAK, START
+from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
@@ -195,9 +195,8 @@ class LoopRun:
         """The events of all iterations in order, those that are the commits'."""
         inbox = self._cell.inbox
         while (flight := self._dispatch.next_flight()) is not None:
-            self._flight, log = flight, flight.log
-            self._log = log
             self._check(flight)
+            self._flight, self._log = flight, (log := flight.log)
             self._index, self._event = -1, None
             self._skipped.clear()
             inbox.enter_user_code()
@@ -237,6 +236,8 @@ class LoopRun:
                 yield (START, items[self._index])
             elif self._skipping and code not in (UNSENDABLE, SIGNALS):
                 continue
+            elif code == DELETED:
+                self._temporaries.deleted(event[1])
             elif code == TEXT:
                 play([early.rest(event)])
             elif code == BREAK:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.identity import Places
@@ -18,7 +19,7 @@ from mpmagic.run.modules import ModuleState
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
-__all__ = ["Program", "ProgramSource", "load_program"]
+__all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
 
 _KEPT: Final = 4
 """Programs that a worker keeps: a cell with several loops in a `while` comes back to each."""
@@ -91,9 +92,6 @@ class Program:
         What to run.
     captured
         The packed captured values.
-
-    Attributes
-    ----------
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
@@ -105,7 +103,7 @@ class Program:
         if import_as_sent(self.source.modules):
             _programs.clear()  # they hold what came from the modules' old selves
         self.enter()
-        values = decode(captured, self.side)
+        values = opened(captured, self.side, "what the work reads")
         self.side.captured = {**values, **self.source.own}
         self.side.class_ids = set(self.source.class_ids)
         namespace |= self.side.captured
@@ -167,6 +165,25 @@ class Program:
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
 
 
+def opened(packed: Packed, side: Side, what: str) -> Any:
+    """What the kernel has sent.
+
+    Raises
+    ------
+    UnsendableValue
+        If its own code fails to make it again: the cell would never have run that.
+    """
+    try:
+        return decode(packed, side)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnsendableValue(
+            f"{what} can't be unpickled in a worker ({type(error).__name__}: {error}). Make it in "
+            f"the work itself, or run the cell without %%parallel"
+        ) from error
+
+
 def _keep_source(filename: str, text: str) -> None:
     """Let tracebacks and `inspect` find the cell's lines."""
     if text:
@@ -196,3 +213,9 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
             _forget_source(_programs.popitem(last=False)[1])
     _programs.move_to_end(key)
     return program
+
+
+def forget_program(program: Program) -> None:
+    """Have it made anew when it's asked for again: what it captured isn't what was sent."""
+    for key in [key for key, known in _programs.items() if known is program]:
+        _forget_source(_programs.pop(key))

@@ -11,7 +11,7 @@ from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
-from mpmagic.run.program import Program, load_program
+from mpmagic.run.program import Program, forget_program, load_program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
@@ -81,6 +81,8 @@ def _run(program: Program, index: int) -> CallLog:
     log.seconds = perf_counter() - start
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
+    if log.lost_write:
+        forget_program(program)
     if log.failure is None and not log.lost_write:
         _keep(value, log, program)
     return log

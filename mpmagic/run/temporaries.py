@@ -31,7 +31,6 @@ class Temporaries:
 
     def __init__(self, names: tuple[str, ...], split: SplitLoop) -> None:
         self._names = names
-        self._deleted = split.deleted
         self._fresh = split.fresh
         self._sites = split.sites
         self._speculates = split.speculates
@@ -74,15 +73,20 @@ class Temporaries:
         else:
             self._take_at_site(log, finished, event)
 
+    def deleted(self, name: str) -> None:
+        """An iteration has unbound a name; what a later one binds it to is known afterwards."""
+        self._values[name] = UNBOUND
+
     def write(self, namespace: dict[str, Any]) -> None:
         """Bind the names in the notebook."""
         for name, value in self._values.items():
+            if value is UNBOUND:
+                namespace.pop(name, None)
+                continue
             lost = value is LOST
             if lost and name in self._fresh:
                 continue  # the loop ended early: the notebook's own is as it was
             namespace[name] = Placeholder(name, "a value") if lost else value
-        for name in self._deleted - self._values.keys():
-            namespace.pop(name, None)
 
     def _finish(self, log: Log, count: int, skipped: Mapping[int, _Event]) -> None:
         """Take the values that a chunk's first `count` iterations have left."""

@@ -17,7 +17,7 @@ from typing import Any
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
-from mpmagic.run.codec import Encoder, Packed, decode
+from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_caught, pack_failure
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
@@ -26,7 +26,7 @@ from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
 from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
-from mpmagic.run.program import Program, load_program
+from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
@@ -59,8 +59,9 @@ def _items_of(chunk: Chunk, program: Program) -> Any:
     if isinstance(chunk.items, FileRange):
         return _lines_of(chunk)
     if isinstance(chunk.items, Packed):
-        return decode(chunk.items, program.side)
-    return [decode(alone, program.side)[0] for alone in chunk.items]
+        return opened(chunk.items, program.side, f"an item of iteration {chunk.first} or later")
+    alone = enumerate(chunk.items, chunk.first)
+    return [opened(one, program.side, f"the item of iteration {i}")[0] for i, one in alone]
 
 
 def _lines_of(chunk: Chunk) -> list[Any]:
@@ -73,7 +74,11 @@ def _lines_of(chunk: Chunk) -> list[Any]:
 
 def check_program(source: Parcel, captured: Parcel) -> list[str]:
     """Names of captured values that this worker's chunks have changed since they came."""
-    return load_program(source, captured).watch.changed()
+    program = load_program(source, captured)
+    changed = program.watch.changed()
+    if changed:
+        forget_program(program)
+    return changed
 
 
 class Drained:
@@ -156,6 +161,7 @@ class _Recorder:
         return ""
 
     def _pack_lost(self, what: str) -> Packed:
+        forget_program(self._program)
         log = Log(lost_write=what, refused=self._refused, seconds=self._log.seconds)
         return Encoder(self._program.side, by_reference=True).encode(log)
 

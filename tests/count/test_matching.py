@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,8 @@ from mpmagic.count import CountInterrupted, Status, count_lines
 from mpmagic.count.literals import Literals
 from mpmagic.count.patterns import Pattern, portable
 from mpmagic.count.progress import Progress
+from mpmagic.count.splitting import Parts
+from mpmagic.errors import WorkerDied
 
 PIECES = [
     "a",
@@ -65,7 +69,7 @@ REGEXES = st.lists(
 ).map("".join)
 
 
-@contextmanager
+@contextlib.contextmanager
 def engine(name: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if name == "re":
@@ -160,8 +164,15 @@ def test_literals_in_large_blocks(
     )
     expected = sum(literal in line for line in data.split(b"\n"))
     assert Literals((literal,)).count(memoryview(data)) == expected
-    monkeypatch.setitem(sys.modules, "stringzilla", None)
+    monkeypatch.setattr("mpmagic.count.literals.split_positions", lambda: None)
     assert Literals((literal,)).count(memoryview(data)) == expected
+
+
+@pytest.mark.parametrize("block", [b"", b"ab", b"abab", b"aab", b"aba", b"xx", b"a\nab\n" * 50_000])
+def test_parts(block: bytes) -> None:
+    parts, expected = Parts(memoryview(block), b"ab"), block.split(b"ab")
+    bounds, joined = parts.bounds.tolist(), parts.joined.tobytes()
+    assert [joined[a:b] for a, b in itertools.pairwise(bounds)] == expected
 
 
 def test_patterns_that_are_put_into_another_form() -> None:
@@ -291,8 +302,49 @@ class _Interrupting(Progress):
         raise KeyboardInterrupt
 
 
-def test_an_interrupt_on_processes(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("other", [False, True])
+def test_an_interrupt_on_processes(log: Path, monkeypatch: pytest.MonkeyPatch, other: bool) -> None:
     monkeypatch.setattr("mpmagic.count.dispatch._PATIENCE", 0.0)
-    with pytest.raises(CountInterrupted) as caught:
-        count_lines(log, match=r"(\d)\1\1\1", progress=_Interrupting(), threads=2)
+    monkeypatch.setattr("mpmagic.count.engine._PATIENCE", 0.0)
+    before = psutil.Process().children(recursive=True)
+    with ThreadPoolExecutor(2) as executor, pytest.raises(CountInterrupted) as caught:
+        given = {"executor": executor} if other else {}
+        count_lines(log, match=r"(\d)\1\1\1", progress=_Interrupting(), threads=2, **given)
     assert caught.value.counts.partial
+    assert set(psutil.Process().children(recursive=True)) <= set(before)
+
+
+class _Killing(Progress):
+    """Kills the process that counts along, as soon as it's there."""
+
+    def show(self, done: int) -> None:
+        for server in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for worker in server.children():
+                    worker.kill()
+
+
+def test_a_process_that_is_killed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpmagic.count.engine._PATIENCE", 0.0)
+    monkeypatch.setattr("mpmagic.count.engine._REFRESH", 0.0)
+    with pytest.raises((WorkerDied, BrokenExecutor)):
+        count_lines(log, match=r"(\d)\1\1\1", progress=_Killing(), threads=2)
+
+
+GROUPS = {
+    "short": (r"=(\w*)", "a=b\na=cd\nnone\na=\na=cd\n"),
+    "eight and nine bytes": (r"=(\w*)", "a=12345678\na=123456789\na=1\n" * 30_000),
+    "the marks": (r"=(.)", "a=\0\na=b\n\0=c\n" * 30_000),
+    "no group": (r"\d\d", "1\n22\n3 33 444\n"),
+    "nothing": (r"=(x)", "a=b\n" * 30_000),
+    "beyond ASCII": (r"=(.+)", "a=b\na=\u00e9\na=b\n" * 30_000),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups(tmp_path: Path, name: str) -> None:
+    pattern, text = GROUPS[name]
+    (tmp_path / "text").write_text(text)
+    found = filter(None, (re.search(pattern, line) for line in text.split("\n")))
+    expected = Counter(match[min(1, match.re.groups)] for match in found)
+    assert count_lines(tmp_path / "text", by=pattern).groups == expected

@@ -117,3 +117,14 @@ def test_a_file_that_grows_is_counted_as_it_was(tmp_path: Path) -> None:
     assert record is not None
     assert (record.status, record.newlines, record.bytes) == (Status.CHANGED, 100, 500)
     assert "grew" in record.reason
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@given(text=TEXTS)
+@settings(max_examples=50, deadline=None)
+def test_newlines_in_bytes(loaded: bool, text: bytes) -> None:
+    data = text * 5000 if text.startswith(b"a") else text
+    with pytest.MonkeyPatch.context() as patch:
+        if not loaded:
+            patch.delitem(newlines.sys.modules, "numpy")
+        assert newlines.newlines_in(data) == data.count(b"\n")

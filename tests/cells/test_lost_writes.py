@@ -1,0 +1,48 @@
+"""What a lost write leaves behind: nothing, so that the same cell run again says the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compare import Judgement, Verdict, judge
+from tests.notebook import Notebook
+
+SETUP = """
+import collections
+groups = collections.defaultdict(list)
+def size(i):
+    return len(groups[i])
+"""
+LOOP = """
+sizes = []
+for i in range(8):
+    sizes.append(len(groups[i]) if i == 3 else i)
+"""
+CALLS = """
+first = size(1)
+second = size(2)
+"""
+READS = """
+sizes = []
+for i in range(4):
+    sizes.append(i + len(groups))
+"""
+
+
+@pytest.mark.parametrize("engine", ["notebook", "pool_notebook"])
+@pytest.mark.parametrize(("cell", "options"), [(LOOP, "--chunk 2"), (CALLS, "")])
+def test_run_again(engine: str, cell: str, options: str, request: pytest.FixtureRequest) -> None:
+    notebook: Notebook = request.getfixturevalue(engine)
+    first, second = (judge(notebook, cell, setup=SETUP, options=options) for _ in range(2))
+    assert (first.verdict, second.verdict) == (Verdict.ERROR, Verdict.ERROR)
+    assert "changed `groups`" in _message(first)
+    assert _message(second) == _message(first)
+
+
+def test_others_read_what_the_notebook_has(pool_notebook: Notebook) -> None:
+    judge(pool_notebook, LOOP, setup=SETUP)
+    assert judge(pool_notebook, READS, setup=SETUP).verdict is Verdict.EQUAL
+
+
+def _message(judgement: Judgement) -> str:
+    return str(judgement.parallel.error)
