@@ -77,9 +77,8 @@ def test_the_stop_button_reaches_the_process(method: str) -> None:
         assert session.execute("process.join()\nprocess.exitcode").result == "1"
 
 
-def test_nothing_is_left_of_a_killed_kernel() -> None:
-    before = _traces()
-    with kernel(load=False) as session:
+def test_nothing_is_left_of_a_killed_kernel(tmp_path: Path) -> None:
+    with kernel(load=False, env={"TMPDIR": str(tmp_path)}) as session:
         reply = session.execute(
             "import re\nfrom mpmagic.mp import *\nfrom mpmagic.mp import get_context\n"
             "def burn(end):\n    end.send(None)\n"
@@ -92,13 +91,11 @@ def test_nothing_is_left_of_a_killed_kernel() -> None:
             "lock, value, queue = Lock(), Value('i'), Queue()"
         )
         assert reply.status == "ok", reply.traceback
+        name = session.value("lock._semlock.name")
+        semaphore = Path(f"/dev/shm/sem.{name.removeprefix('/')}")
+        assert semaphore.exists() and list(tmp_path.iterdir())
         left = session.processes()
         assert len(left) >= 6
         os.kill(session.kernel_pid, signal.SIGKILL)
         assert gone(left)
-    assert _traces() <= before
-
-
-def _traces() -> set[Path]:
-    """Semaphores, segments and folders of multiprocessing."""
-    return {*Path("/dev/shm").iterdir(), *Path("/tmp").glob("pymp-*")}
+    assert not semaphore.exists() and not list(tmp_path.iterdir())
