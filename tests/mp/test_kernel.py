@@ -99,3 +99,16 @@ def test_nothing_is_left_of_a_killed_kernel(tmp_path: Path) -> None:
         os.kill(session.kernel_pid, signal.SIGKILL)
         assert gone(left)
     assert not semaphore.exists() and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_only_the_processes_themselves_are_in_the_group_of_the_kernel(method: str) -> None:
+    """A kernel that is shut down ends all of its group, and waits for those who don't obey."""
+    with kernel(load=False) as session:
+        reply = session.execute(
+            "import os, psutil, time\nfrom mpmagic.mp import get_context\n"
+            f"process = get_context({method!r}).Process(target=time.sleep, args=(600,))\n"
+            "process.start()\nchildren = psutil.Process().children(recursive=True)\n"
+            "[p.pid == process.pid for p in children if os.getpgid(p.pid) == os.getpgrp()]"
+        )
+        assert reply.result == "[True]", reply.traceback
