@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -116,8 +117,10 @@ class TerminalBar(Bars):
         return False
 
     def _write(self, text: str) -> None:
-        self._stream.write("\r" + text)
-        self._stream.flush()
+        # A terminal that is gone is no reason to lose a computation.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write("\r" + text)
+            self._stream.flush()
 
 
 def bars_for(shell: Any) -> Bars:

@@ -46,6 +46,7 @@ class WorkerTable:
         self._rows = [_row(w, _load(w.cpu, used.get(w.pid), seconds)) for w in workers]
         self._states = [worker.state for worker in workers]
 
+    # What the thread compares, to say nothing while nothing changes.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WorkerTable) and self._rows == other._rows
 
