@@ -18,11 +18,11 @@ from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
-    from mpmagic.cell.plan import CellPlan
     from mpmagic.count import Counts
     from mpmagic.pool import Pool
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
+    from mpmagic.show.pooltable import LiveTable, WorkerTable
 
 __all__ = ["ParallelMagics", "register"]
 
@@ -47,6 +47,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._inbox: Inbox | None = None
         self._method: str | None = None
         self._memory: int | None = None
+        self._table: LiveTable | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
@@ -54,7 +55,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         """Run the loops of a cell on all cores; delete the line and you get the same cell.
 
         %%parallel [-n N] [--chunk N] [--ahead] [--local NAMES] [--private NAMES] [--seed N]
-                   [--or-serial] [--explain] [-q]
+                   [--or-serial] [--explain] [--timeline] [--profile] [-q]
         """
         from mpmagic.cell.compiled import features_in, features_on
 
@@ -79,8 +80,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @line_magic  # type: ignore[untyped-decorator]
     def mppool(self, line: str) -> Any:
         """Show the workers; ``%mppool stop``, ``restart``, ``-n N``, ``--memory 2G``."""
-        from mpmagic.show.summary import WorkerTable
-
         given = parse(pool_parser(), line)
         if given is None:
             return None
@@ -92,13 +91,31 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             self._pool.restart()
         if given.workers is not None:
             self._own_pool(given.workers).grow(given.workers)
-        return WorkerTable(self._pool.workers() if self._pool is not None else [])
+        return self._worker_table()
 
     def close(self) -> None:
         """Stop the workers."""
+        self._freeze_table()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    # -- the workers ---------------------------------------------------------------------------
+
+    def _worker_table(self) -> WorkerTable | None:
+        """The table; None in a notebook, where it's displayed already, and goes on living."""
+        from mpmagic.show.pooltable import LiveTable, WorkerTable
+
+        self._freeze_table()
+        if self._pool is None or not LiveTable.can_live(self.shell):
+            return WorkerTable(self._pool.workers() if self._pool is not None else [])
+        self._table = LiveTable(self.shell.display_pub)
+        self._table.show(self._pool)
+        return None
+
+    def _freeze_table(self) -> None:
+        if self._table is not None:
+            self._table.freeze()
 
     # -- a parallel cell -----------------------------------------------------------------------
 
@@ -111,6 +128,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.errors import NotParallel
         from mpmagic.run.cell import check_sendable, refuse, run_cell
         from mpmagic.run.options import Options
+        from mpmagic.show.cellview import CellView
 
         filename, text = place
         options = Options(
@@ -145,8 +163,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
         self.shell.compile.flags |= features_in(tree)  # for the cells after it
-        run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
-        self._show_summary(plan, context.report, context.workers, quiet=given.quiet)
+        with CellView(self.shell, context, given).shown():
+            run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
 
     def _context(self, options: Options, filename: str, text: str) -> Any:
         from mpmagic.run.context import CellContext
@@ -179,16 +197,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool
-
-    def _show_summary(
-        self, plan: CellPlan, report: RunReport, workers: int, *, quiet: bool
-    ) -> None:
-        from IPython.display import display
-
-        from mpmagic.show.summary import Summary
-
-        if not quiet and report.told:
-            display(Summary(report, workers))
 
     def _shows_last(self, text: str) -> bool:
         if self.shell.ast_node_interactivity == "none":

@@ -46,7 +46,9 @@ def parallel_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="give each iteration random streams of its own")
     add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
-    add("-q", "--quiet", action="store_true", help="no summary")
+    add("--timeline", action="store_true", help="show which worker ran what when")
+    add("--profile", action="store_true", help="show where the work's time went, line by line")
+    add("-q", "--quiet", action="store_true", help="no progress bar and no summary")
     add("-h", "--help", action="store_true", help="show this text")
     return parser
 

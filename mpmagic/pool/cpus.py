@@ -1,4 +1,4 @@
-"""How many cores this process may really use, and the thread caps that follow from it."""
+"""How many cores this process may really use, the thread caps that follow, and what is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-__all__ = ["THREAD_VARIABLES", "cpu_count", "thread_caps"]
+__all__ = ["THREAD_VARIABLES", "cpu_count", "cpu_used", "thread_caps"]
 
 # Read once by each library when it is imported, so they have to be set before.
 THREAD_VARIABLES = (
@@ -36,6 +36,14 @@ def cpu_count() -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min([cores or 1, *(math.ceil(q) for q in _quotas())]))
+
+
+def cpu_used(pid: int) -> float:
+    """Read how many seconds of processor time a process has used; 0 if that can't be told."""
+    times = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if not times:  # it is gone, or there is no /proc
+        return 0.0
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def thread_caps(workers: int, environ: Mapping[str, str]) -> dict[str, str]:

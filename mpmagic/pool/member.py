@@ -11,6 +11,7 @@ from mpmagic.errors import WorkerDied
 from mpmagic.pool.books import Books
 from mpmagic.pool.capture import Tail, new_output_file
 from mpmagic.pool.channel import Channel
+from mpmagic.pool.cpus import cpu_used
 from mpmagic.pool.ends import Ends
 from mpmagic.pool.launcher import Exit
 from mpmagic.pool.limit import memory_used
@@ -172,4 +173,6 @@ class Member:
             done=self._done,
             rss=memory_used(self.pid) if self.pid else 0,
             restarts=self.restarts,
+            cpu=cpu_used(self.pid) if self.pid else 0.0,
+            mark=self.mark if self.has_begun else None,
         )

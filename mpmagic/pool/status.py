@@ -47,6 +47,10 @@ class WorkerStatus:
         Bytes of memory that it has to itself.
     restarts : int
         How many workers died in this one's place before it.
+    cpu : float
+        Seconds of processor time that it has used.
+    mark : int or None
+        What its task noted last with `mpmagic.pool.mark`.
     """
 
     pid: int
@@ -56,3 +60,5 @@ class WorkerStatus:
     done: int
     rss: int
     restarts: int
+    cpu: float = 0.0
+    mark: int | None = None

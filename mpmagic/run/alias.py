@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
-from mpmagic.run.reachable import Reachable, is_array
+from mpmagic.run.reachable import Reachable, is_array, is_of_kernel
 from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
 __all__ = ["Aliases", "Reach"]
@@ -188,7 +188,7 @@ def _parts(item: Any) -> Iterable[Any]:
     if isinstance(item, types.GeneratorType):
         frame = item.gi_frame
         return [] if frame is None else list(frame.f_locals.values())
-    if isinstance(item, types.ModuleType):
+    if isinstance(item, types.ModuleType) or is_of_kernel(type(item)):
         return []
     if isinstance(item, type):
         return _class_attributes(item)

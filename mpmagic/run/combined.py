@@ -12,6 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Final
 
 from mpmagic.cell.tallied import Tallied
@@ -19,9 +20,11 @@ from mpmagic.pool import Parcel, Pool
 from mpmagic.run.context import CellContext
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.flight import call_back
+from mpmagic.run.observer import Committed, Span, Standing
 from mpmagic.run.options import LoopReport
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.tallywork import Sums, run_tally
+from mpmagic.run.trip import Trip
 
 __all__ = ["Combined", "can_combine"]
 
@@ -33,6 +36,8 @@ _SENDABLE: Final = (int, float, complex, bool, str, bytes, type(None), re.Patter
 def can_combine(tallied: Tallied, captured: dict[str, Any], cell: CellContext) -> bool:
     """Whether what the loop's names stand for now is such that sums are the same."""
     namespace = cell.namespace
+    if cell.observer.samples:
+        return False  # a sum has no lines of its own
     if cell.options.chunk is not None or cell.options.seed is not None or cell.options.local:
         return False
     if any(namespace.get(n, vars(builtins)[n]) is not vars(builtins)[n] for n in tallied.called):
@@ -59,6 +64,7 @@ def _is_counter(value: Any) -> bool:
 class _Flight:
     part: FileRange
     future: Future[Any]
+    trip: Trip
 
 
 class Combined:
@@ -127,7 +133,16 @@ class Combined:
 
     def _wait_for_change(self) -> None:
         oldest, before = self._flights[0].future, self._under_way()
-        self._cell.inbox.wait_until(lambda: oldest.done() or self._under_way() < before)
+        self._cell.inbox.wait_until(
+            lambda: oldest.done() or self._under_way() < before,
+            pause=self._cell.observer.pause,
+            tick=self._tick,
+        )
+
+    def _tick(self) -> None:
+        # How many lines a stretch has nobody knows before it's back.
+        line, done = self._report.line, self._report.iterations
+        self._cell.observer.tick(line, lambda: Standing(done))
 
     def _under_way(self) -> int:
         return sum(not flight.future.done() for flight in self._flights)
@@ -141,7 +156,8 @@ class Combined:
             if part is None:
                 return
             self._size = min(2 * self._size, _LARGEST)
-            self._flights.append(_Flight(part, self._submit(part)))
+            future = self._submit(part)
+            self._flights.append(_Flight(part, future, Trip(future)))
 
     def _submit(self, part: FileRange) -> Future[Any]:
         arguments = (*self._parcels, part)
@@ -161,7 +177,7 @@ class Combined:
         sums: Sums | None = flight.future.result()
         if sums is None or not self._addable(sums):
             return False
-        namespace = self._cell.namespace
+        namespace, began = self._cell.namespace, perf_counter()
         for name, found in sums.counters.items():
             counter = namespace[name]
             for key, number in found.items():
@@ -170,10 +186,17 @@ class Combined:
             namespace[name] += number
         namespace.update(sums.finals)
         self._ranges.done(flight.part, sums.iterations)
+        self._tell(flight, sums, began)
         self._report.iterations += sums.iterations
         self._report.chunks += 1
-        self._report.work += sums.seconds
+        self._report.work += sums.timing.seconds
         return True
+
+    def _tell(self, flight: _Flight, sums: Sums, began: float) -> None:
+        line, span = self._report.line, Span(self._report.iterations, sums.iterations)
+        observer = self._cell.observer
+        observer.returned(flight.trip.returned(line, span, sums.timing))
+        observer.committed(Committed(line, span, began, perf_counter()))
 
     def _addable(self, sums: Sums) -> bool:
         """Whether each addition is one of integers that can't fail."""

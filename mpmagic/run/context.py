@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.wait import Inbox
 
@@ -35,6 +36,8 @@ class CellContext:
         What became of the cell's loops.
     remote
         Exceptions of the work of workers, by identity: their traceback is whole.
+    observer
+        Is told what happens.
     """
 
     namespace: dict[str, Any]
@@ -46,3 +49,4 @@ class CellContext:
     inbox: Inbox
     report: RunReport = field(default_factory=RunReport)
     remote: set[int] = field(default_factory=set)
+    observer: Observer = field(default_factory=Observer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +20,11 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.identity import find
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
+from mpmagic.run.observer import Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
+from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
 
@@ -48,6 +50,8 @@ class Flight:
         Its log, once it is taken back.
     early
         What it wrote before its log came.
+    trip
+        When it was sent and came back.
     """
 
     first: int
@@ -56,6 +60,7 @@ class Flight:
     future: Future[Any]
     log: Log
     early: Early
+    trip: Trip
     counted: bool = False
 
 
@@ -115,6 +120,7 @@ def pack_program(
         tally=None if tallied is None else tallied.half.code,
         counters=() if tallied is None else tallied.counters,
         sums=() if tallied is None else tallied.sums,
+        samples=cell.observer.samples,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
@@ -157,8 +163,13 @@ class Dispatch:
         # Other executors can't be asked afterwards what their workers hold.
         self._asks_each = hasattr(self._executor, "submit_each")
 
-    def next_flight(self) -> Flight | None:
+    def next_flight(self, tick: Callable[[], object]) -> Flight | None:
         """Wait for the oldest chunk and take its log; None when all are through.
+
+        Parameters
+        ----------
+        tick
+            Is called now and then while it waits, if the cell's observer wants that.
 
         Raises
         ------
@@ -172,7 +183,7 @@ class Dispatch:
             return None
         flight = self._flights[0]
         while not flight.future.done():
-            self._wait_for_change(flight)
+            self._wait_for_change(flight, tick)
             self._refill()
         self._flights.popleft()
         flight.log = self._opened(flight)
@@ -180,12 +191,23 @@ class Dispatch:
         self._refill()
         return flight
 
-    def _wait_for_change(self, oldest: Flight) -> None:
+    def _wait_for_change(self, oldest: Flight, tick: Callable[[], object]) -> None:
         before, arrived = self._under_way(), oldest.early.arrived
         self._cell.inbox.wait_until(
-            lambda: oldest.future.done() or self._under_way() < before or bool(arrived)
+            lambda: oldest.future.done() or self._under_way() < before or bool(arrived),
+            pause=self._cell.observer.pause,
+            tick=tick,
         )
-        oldest.early.show(oldest.batch.preludes)
+        if arrived:
+            self._cell.observer.make_way()
+            oldest.early.show(oldest.batch.preludes)
+
+    def standing(self) -> Standing:
+        """How far the loop has come."""
+        away = {f.future: Span(f.first, f.count) for f in self._flights if not f.future.done()}
+        done = self._next - sum(span.count for span in away.values())
+        spare = self._cell.workers - len(away) if self._source.exhausted else 0
+        return standing(self._executor, away, done, unit=Unit.ITERATION, spare=spare)
 
     def _opened(self, flight: Flight) -> Log:
         try:
@@ -205,7 +227,7 @@ class Dispatch:
 
     def _learn(self, flight: Flight) -> None:
         if not flight.counted:
-            self._chunking.learn(flight.count, flight.log.seconds)
+            self._chunking.learn(flight.count, flight.log.timing.seconds)
             flight.counted = True
 
     def _under_way(self) -> int:
@@ -231,7 +253,8 @@ class Dispatch:
         chunk = Chunk(self._next, batch.packed, count, batch.last, check)
         early = Early()
         future = self._submit(chunk, early)
-        self._flights.append(Flight(self._next, count, batch, future, Log(), early))
+        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future))
+        self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)
 

@@ -21,6 +21,7 @@ from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
+from mpmagic.run.trip import Trip
 from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
 
@@ -49,6 +50,8 @@ class CallFlight:
         What the call gave.
     error
         Why there is no value, if so.
+    trip
+        When it was sent and came back.
     seen
         What the captured values looked like, if a later change of them has to be found.
     """
@@ -57,6 +60,7 @@ class CallFlight:
     captured: Captured
     future: Future[Any]
     side: Side
+    trip: Trip
     log: CallLog | None = None
     value: Any = None
     error: BaseException | None = None
@@ -215,6 +219,7 @@ def send(
         class_ids=captured.class_ids,
         seed=cell.options.seed,
         modules=modules,
+        samples=cell.observer.samples,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
@@ -227,7 +232,7 @@ def send(
     )
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids))
-    return CallFlight(task, captured, future, side)
+    return CallFlight(task, captured, future, side, Trip(future))
 
 
 def call_back(cell: CellContext, futures: Iterable[Future[Any]], inbox: Inbox) -> None:

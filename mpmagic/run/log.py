@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.run.observer import UNTIMED, Timing
+from mpmagic.run.sampling import Samples
+
 __all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SIGNALS", "TEXT", "UNBOUND",
            "UNSENDABLE", "WARN", "Chunk", "Log", "Lost"]  # fmt: skip
 
@@ -103,8 +106,10 @@ class Log:
         What the work changed behind the kernel's back, in words.
     refused
         Why what it found can't be committed, whatever its own handlers made of that.
-    seconds
-        How long each iteration ran; the chunk as a whole if they were many.
+    timing
+        When the worker did what.
+    samples
+        Where the work spent its time, if that was wanted.
     """
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
@@ -112,4 +117,5 @@ class Log:
     finals: dict[str, Any] = field(default_factory=dict)
     lost_write: str = ""
     refused: str = ""
-    seconds: float = 0.0
+    timing: Timing = UNTIMED
+    samples: Samples | None = None

@@ -16,7 +16,6 @@ import ast
 import re
 import types
 from collections.abc import Iterator
-from time import perf_counter
 from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
@@ -38,6 +37,7 @@ from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
 from mpmagic.run.speculation import Outcome, raise_as_here, take
 from mpmagic.run.tape import play
+from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.work import Drained
 
@@ -73,7 +73,7 @@ class LoopRun:
         except StaysInKernel as reason:
             self._cell.report.stayed.append((line, str(reason)))
             return False
-        self._report = LoopReport(line)
+        self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         return True
 
@@ -85,7 +85,7 @@ class LoopRun:
         """Run a loop statement; whether it ended without a ``break``."""
         half = self._admitted.split.commit
         assert half is not None
-        self._began = perf_counter()
+        self._begin_telling()
         self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
@@ -104,7 +104,7 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         """Run a comprehension: pairs of an item and the event of an element."""
-        self._began = perf_counter()
+        self._begin_telling()
         self._read_ranges()
         self._start()
         item: Any = None
@@ -156,6 +156,12 @@ class LoopRun:
 
     # -- the run -------------------------------------------------------------------------------
 
+    def _begin_telling(self) -> None:
+        self._telling = Telling(self._planned.loop, self._cell.observer, self._report)
+
+    def _tick(self) -> None:
+        self._telling.tick(self._dispatch.standing)
+
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
@@ -172,7 +178,7 @@ class LoopRun:
             rest = Combined(form, ranges, parcels, cell, self._report).run()
         except BaseException:
             ranges.close()
-            self._report.wall = perf_counter() - self._began
+            self._telling.ended()
             raise
         self._source.go_on(rest)
 
@@ -194,24 +200,28 @@ class LoopRun:
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
         inbox = self._cell.inbox
-        while (flight := self._dispatch.next_flight()) is not None:
+        while (flight := self._dispatch.next_flight(self._tick)) is not None:
             self._check(flight)
             self._flight, self._log = flight, (log := flight.log)
             self._index, self._event = -1, None
             self._skipped.clear()
+            self._telling.returned(flight)
             inbox.enter_user_code()
             yield from self._events(log, flight)
             inbox.leave_user_code()
+            self._telling.committed(flight, self._index + 1)
             if self._failure is not None or (self._broken and self._admitted.split.speculates):
                 return
             self._log = None
             self._report.iterations += self._index + 1
             self._report.chunks += 1
-            self._report.work += log.seconds
+            self._report.work += log.timing.seconds
             self._temporaries.chunk_done(log, self._skipped)
             if self._broken:
                 return
+            self._tick()
         self._through = True
+        self._cell.observer.make_way()
         play(self._source.ended_with)
         self._failure = self._source.failure
 
@@ -313,7 +323,7 @@ class LoopRun:
     def _finish(self, *, checked: bool) -> None:
         inbox = self._cell.inbox
         inbox.leave_user_code()
-        self._report.wall = perf_counter() - self._began
+        self._telling.ended()
         within = self._log is not None and self._index >= 0
         if self._log is not None:
             self._stop_within(self._log)

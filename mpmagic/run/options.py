@@ -57,6 +57,8 @@ class LoopReport:
         Seconds from the loop's begin to its end.
     work
         Seconds of work in the workers, summed.
+    total
+        How many iterations it has, None if that can't be known before it's over.
     """
 
     line: int
@@ -64,6 +66,7 @@ class LoopReport:
     chunks: int = 0
     wall: float = 0.0
     work: float = 0.0
+    total: int | None = None
 
 
 @dataclass(slots=True)

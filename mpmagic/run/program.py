@@ -7,6 +7,7 @@ import linecache
 import types
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.identity import Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.modules import ModuleState
+from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
@@ -61,6 +63,8 @@ class ProgramSource:
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
         Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
+    samples
+        Whether workers note where the work spends its time.
     """
 
     work: types.CodeType
@@ -81,6 +85,7 @@ class ProgramSource:
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
+    samples: bool = False
 
 
 class Program:
@@ -149,6 +154,12 @@ class Program:
         """Give the iteration that begins its own copies."""
         for name, packed in self._fresh.items():
             self.side.namespace[name] = decode(packed, self.side)
+
+    def sampled(self) -> AbstractContextManager[Samples | None]:
+        """While open, note where the work spends its time, if that is wanted."""
+        if not self.source.samples:
+            return nullcontext()
+        return sampled(self.source.filename, self.side.namespace)
 
     def forget_temporaries(self) -> None:
         """Forget what the work has bound."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.run.watch import ATOMS
 
-__all__ = ["Reachable", "is_array"]
+__all__ = ["Reachable", "is_array", "is_of_kernel"]
 
 _SKIPPED: Final = ATOMS | {
     types.ModuleType, types.CodeType, types.GetSetDescriptorType, types.MemberDescriptorType,
@@ -79,6 +79,8 @@ class Reachable:
     def _referents(self, objects: list[Any]) -> list[Any]:
         """What objects hold; of functions and classes not the modules that they are from."""
         kinds = set(map(type, objects))
+        if any(map(is_of_kernel, kinds)):
+            objects = [value for value in objects if not is_of_kernel(type(value))]
         if not any(issubclass(k, type | types.FunctionType) or _is_array_type(k) for k in kinds):
             return gc.get_referents(*objects)
         plain: list[Any] = []
@@ -104,6 +106,15 @@ def _class_attributes(kind: type) -> list[Any]:
         return []
     own = [value for value in vars(kind).values() if not hasattr(type(value), "__get__")]
     return [*own, *kind.__bases__]
+
+
+def is_of_kernel(kind: type) -> bool:
+    """Whether objects of a type are the kernel's machinery, and hold nothing of the loop's.
+
+    A stream of the kernel's, which a bar around the items writes to, leads to the kernel, and that
+    to every object of the notebook.
+    """
+    return kind.__module__.partition(".")[0] == "ipykernel"
 
 
 def is_array(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -10,6 +11,7 @@ from typing import Any, Final
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder
 from mpmagic.run.filerange import FileRange
+from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program, load_program
 from mpmagic.run.watch import is_inert
@@ -33,15 +35,15 @@ class Sums:
         By name: the same for integers.
     finals
         What the work has bound in the end.
-    seconds
-        How long it took.
+    timing
+        When the worker did what.
     """
 
     iterations: int
     counters: dict[str, dict[Any, int]]
     numbers: dict[str, int]
     finals: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+    timing: Timing = UNTIMED
 
 
 def run_tally(source: Parcel, captured: Parcel, part: FileRange) -> Sums | None:
@@ -54,6 +56,7 @@ def run_tally(source: Parcel, captured: Parcel, part: FileRange) -> Sums | None:
     part
         The items.
     """
+    entered = perf_counter()
     program = load_program(source, captured)
     program.enter()
     start = perf_counter()
@@ -61,7 +64,7 @@ def run_tally(source: Parcel, captured: Parcel, part: FileRange) -> Sums | None:
         sums = _summed(program, part)
     except Exception:
         return None  # the ordinary way meets it again, and in its place
-    sums.seconds = perf_counter() - start
+    sums.timing = Timing(os.getpid(), entered, start, perf_counter())
     return sums if _exact(sums) else None
 
 

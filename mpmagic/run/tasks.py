@@ -26,8 +26,11 @@ from mpmagic.pool import in_worker
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.flight import CallFlight, call_back, captured_by, modules_of, send
+from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
+from mpmagic.run.taskwork import CallLog
+from mpmagic.run.trip import standing
 
 __all__ = ["TaskRun", "unsendable_tasks"]
 
@@ -65,6 +68,8 @@ class TaskRun:
     def __enter__(self) -> TaskRun:
         self._began = perf_counter()
         self._cell.report.calls.append(self._report)
+        total = sum(task.kind is Kind.WORK for task in self._group.tasks)
+        self._cell.observer.begun(Begun(self._report.line, Unit.CALL, total, self._began))
         self._cell.inbox.__enter__()
         return self
 
@@ -98,13 +103,17 @@ class TaskRun:
                 self._send_ready()
                 self._wait()
         flight.check_captured(self._cell)
+        self._tell(flight, flight.log)
         inbox.enter_user_code()
         for event in flight.log.events:
             replay_aside(event, self._cell.namespace)
         if flight.error is not None:
             raise flight.error
+        now = perf_counter()
+        committed = Committed(self._report.line, Span(flight.line, 1), self._began_binding, now)
+        self._cell.observer.committed(committed)
         self._report.calls += 1
-        self._report.work += flight.log.seconds
+        self._report.work += flight.log.timing.seconds
         return self._flights.pop(index).value  # the cell may free it before it ends
 
     def __exit__(
@@ -120,7 +129,9 @@ class TaskRun:
             if error is None:
                 inbox.raise_interrupt()
         finally:
-            self._report.wall = perf_counter() - self._began
+            ended = perf_counter()
+            self._report.wall = ended - self._began
+            self._cell.observer.ended(self._report.line, ended)
             inbox.__exit__(kind, error, tb)
 
     def _harmless(self, task: Task) -> bool:
@@ -141,7 +152,26 @@ class TaskRun:
 
     def _wait(self) -> None:
         away = self._away()
-        self._cell.inbox.wait_until(lambda: any(f.future.done() for f in away))
+        self._cell.inbox.wait_until(
+            lambda: any(f.future.done() for f in away),
+            pause=self._cell.observer.pause,
+            tick=lambda: self._cell.observer.tick(self._report.line, self._standing),
+        )
+
+    # -- what is told --------------------------------------------------------------------------
+
+    def _tell(self, flight: CallFlight, log: CallLog) -> None:
+        observer, line, span = self._cell.observer, self._report.line, Span(flight.line, 1)
+        if log.timing.pid:  # nothing came back from a worker that died
+            observer.returned(flight.trip.returned(line, span, log.timing, samples=log.samples))
+        observer.make_way()
+        self._began_binding = perf_counter()
+
+    def _standing(self) -> Standing:
+        away = {f.future: Span(f.line, 1) for f in self._away() if not f.future.done()}
+        done = self._report.calls + len(self._flights) - len(away)
+        spare = self._cell.workers - len(away)
+        return standing(self._cell.executor(), away, done, unit=Unit.CALL, spare=spare)
 
     # -- what is sent --------------------------------------------------------------------------
 

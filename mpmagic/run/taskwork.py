@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -11,7 +12,9 @@ from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
+from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.program import Program, forget_program, load_program
+from mpmagic.run.sampling import Samples
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
@@ -37,8 +40,10 @@ class CallLog:
         What it changed behind the kernel's back, in words.
     unsendable
         Of a value that can't travel, the type and the reason.
-    seconds
-        How long it ran.
+    timing
+        When the worker did what.
+    samples
+        Where it spent its time, if that was wanted.
     """
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
@@ -46,7 +51,8 @@ class CallLog:
     failure: Packed | None = None
     lost_write: str = ""
     unsendable: tuple[str, str] | None = None
-    seconds: float = 0.0
+    timing: Timing = UNTIMED
+    samples: Samples | None = None
 
 
 def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
@@ -59,9 +65,11 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
     index
         Of the statement, from which its random streams derive.
     """
+    entered = perf_counter()
     program = load_program(source, captured)
     program.enter()
     log = _run(program, index)
+    log.timing = log.timing._replace(entered=entered)
     return Encoder(program.side, by_reference=True).encode(log)
 
 
@@ -71,14 +79,19 @@ def _run(program: Program, index: int) -> CallLog:
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
     start, signals = perf_counter(), SignalWatch()
-    with taped(log.events), warnings_taped(log.events), records_taped(log.events):
+    with (
+        taped(log.events),
+        warnings_taped(log.events),
+        records_taped(log.events),
+        program.sampled() as log.samples,
+    ):
         try:
             value = program.work()
         except BaseException as error:
             if is_interrupt(error):
                 raise
             log.failure = pack_failure(error, program)
-    log.seconds = perf_counter() - start
+    log.timing = Timing(os.getpid(), start, start, perf_counter())
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
     if log.lost_write:

@@ -77,8 +77,24 @@ class Inbox:
             self._interrupted = False
             raise KeyboardInterrupt
 
-    def wait_until(self, done: Callable[[], bool], *, interruptible: bool = True) -> None:
+    def wait_until(
+        self,
+        done: Callable[[], bool],
+        *,
+        interruptible: bool = True,
+        pause: float | None = None,
+        tick: Callable[[], object] | None = None,
+    ) -> None:
         """Wait until `done()`, which is asked again whenever a watched future is done.
+
+        Parameters
+        ----------
+        done
+            Whether it's over.
+        interruptible
+            Whether the user may end it.
+        pause, tick
+            Seconds after which `tick` is called, over and over; by default it never is.
 
         Raises
         ------
@@ -88,8 +104,10 @@ class Inbox:
         while not done():
             if interruptible:
                 self.raise_interrupt()
-            select.select([self._reader], [], [])
+            select.select([self._reader], [], [], pause)
             self._drain()
+            if tick is not None:
+                tick()
 
     def _drain(self) -> None:
         try:

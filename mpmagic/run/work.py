@@ -9,14 +9,15 @@ from __future__ import annotations
 import copy
 import errno
 import itertools
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel, is_interrupt
+from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_caught, pack_failure
 from mpmagic.run.filerange import FileRange
@@ -26,6 +27,7 @@ from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
 from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
+from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
@@ -38,6 +40,10 @@ from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprin
 __all__ = ["Drained", "check_program", "run_chunk"]
 
 
+_MARKED: Final = 1000
+"""Iterations of a chunk of which each tells that it begins: those of larger ones are short."""
+
+
 def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
     """Run a chunk; the packed log.
 
@@ -48,9 +54,10 @@ def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
     chunk
         Its iterations.
     """
+    entered = perf_counter()
     program = load_program(source, captured)
     program.enter()
-    return _Recorder(program, chunk, _items_of(chunk, program)).run()
+    return _Recorder(program, chunk, _items_of(chunk, program)).run(entered)
 
 
 def _items_of(chunk: Chunk, program: Program) -> Any:
@@ -110,7 +117,7 @@ class _Recorder:
         self._refused = ""
         self._places: Places | None = None
 
-    def run(self) -> Packed:
+    def run(self, entered: float) -> Packed:
         program, log = self._program, self._log
         program.begin_chunk()
         for name in program.source.sliced:
@@ -125,11 +132,12 @@ class _Recorder:
                 taped(log.events, announcer.written),
                 warnings_taped(log.events),
                 records_taped(log.events),
+                program.sampled() as log.samples,
             ):
                 self._work()
         finally:
             announcer.stop()
-        log.seconds = perf_counter() - start
+        log.timing = Timing(os.getpid(), entered, start, perf_counter())
         signals.note(log.events)
         self._keep_finals()
         packed = self._pack()  # before the stores into sliced state are undone
@@ -162,7 +170,7 @@ class _Recorder:
 
     def _pack_lost(self, what: str) -> Packed:
         forget_program(self._program)
-        log = Log(lost_write=what, refused=self._refused, seconds=self._log.seconds)
+        log = Log(lost_write=what, refused=self._refused, timing=self._log.timing)
         return Encoder(self._program.side, by_reference=True).encode(log)
 
     def _work(self) -> None:
@@ -183,8 +191,11 @@ class _Recorder:
         log, names = self._log.events.append, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
+        marks = in_worker() and self._chunk.count <= _MARKED
         for index, item in enumerate(self._items, self._chunk.first):
             log(begin)
+            if marks:
+                mark(index)
             if speculates:
                 forget_unseen(self._log.events)
                 self._program.forget_temporaries()

@@ -1,18 +1,31 @@
-"""The one line under a parallel cell, and the table of workers."""
+"""The one line under a parallel cell."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+from html import escape
 
-from mpmagic.pool import WorkerStatus
-from mpmagic.run.options import CallsReport, RunReport
+from mpmagic.run.options import CallsReport, LoopReport, RunReport
+from mpmagic.show.quantities import counted, duration
+from mpmagic.show.style import wrapped
 
-__all__ = ["Summary", "WorkerTable"]
+__all__ = ["Line", "Stopped", "Summary"]
 
 
-class Summary:
-    """What became of a cell's loops and calls, in one line.
+class Line:
+    """A line of text in the second colour; what says something derives from it."""
+
+    def _text(self) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"%%parallel: {self._text()}"
+
+    def _repr_html_(self) -> str:
+        return wrapped(f'<span class="faint">{escape(repr(self))}</span>')
+
+
+class Summary(Line):
+    """What became of a cell's loops and calls.
 
     Parameters
     ----------
@@ -24,78 +37,66 @@ class Summary:
 
     def __init__(self, report: RunReport, workers: int) -> None:
         self._report = report
-        self._workers = workers
+        self._workers = counted(workers, "worker")
 
-    def __repr__(self) -> str:
-        parts = []
-        loops = self._report.loops
-        if loops:
-            wall = sum(loop.wall for loop in loops)
-            work = sum(loop.work for loop in loops)
-            count = sum(loop.iterations for loop in loops)
-            speed = f", {work / wall:.1f}x the work's own time" if wall > 0.01 else ""
-            parts.append(f"{count:,} iterations in {wall:.2f} s on {self._workers} workers{speed}")
-        parts += [_calls(report, self._workers) for report in self._report.calls if report.calls]
-        for line, reason in self._report.stayed:
-            parts.append(f"the loop in line {line} ran in the kernel: {reason}")
-        for line, reason in self._report.kept:
-            parts.append(f"the call in line {line} ran in the kernel: {reason}")
-        if self._report.serial:
-            parts.append(f"the cell ran in the kernel: {self._report.serial}")
-        return "%%parallel: " + "; ".join(parts)
+    def _text(self) -> str:
+        report = self._report
+        parts = [self._loops(report.loops)] if report.loops else []
+        parts += [self._calls(calls) for calls in report.calls if calls.calls]
+        for what, stayed in (("loop", report.stayed), ("call", report.kept)):
+            parts += [f"the {what} in line {n} ran in the kernel: {why}" for n, why in stayed]
+        if report.serial:
+            parts.append(f"the cell ran in the kernel: {report.serial}")
+        return "; ".join(parts)
 
-    def _repr_html_(self) -> str:
-        style = "color: var(--jp-ui-font-color2, currentColor); font-size: 90%"
-        return f'<span style="{style}">{html.escape(repr(self))}</span>'
+    def _loops(self, loops: list[LoopReport]) -> str:
+        count = counted(sum(loop.iterations for loop in loops), "iteration")
+        wall, work = sum(loop.wall for loop in loops), sum(loop.work for loop in loops)
+        return f"{count} in {duration(wall)} on {self._workers}{_gain(work, wall)}"
 
-
-def _calls(report: CallsReport, workers: int) -> str:
-    what = "1 call" if report.calls == 1 else f"{report.calls} calls"
-    beside = "" if report.beside else ", one after the other,"
-    speed = f", {report.work / report.wall:.1f}x the work's own time" if report.wall > 0.01 else ""
-    return f"{what}{beside} in {report.wall:.2f} s on {workers} workers{speed}"
+    def _calls(self, calls: CallsReport) -> str:
+        beside = "" if calls.beside else ", one after the other,"
+        gain = _gain(calls.work, calls.wall)
+        made = counted(calls.calls, "call")
+        return f"{made}{beside} in {duration(calls.wall)} on {self._workers}{gain}"
 
 
-class WorkerTable:
-    """The pool's workers, a row each.
+class Stopped(Line):
+    """Where a cell ended that didn't come to its end; the error itself stands below.
 
     Parameters
     ----------
-    workers
-        Their states.
+    report
+        The run's report.
+    error
+        What ended it.
     """
 
-    _HEAD = ("pid", "state", "doing", "for", "tasks", "memory", "restarts")
+    def __init__(self, report: RunReport, error: BaseException) -> None:
+        self._report = report
+        self._error = error
 
-    def __init__(self, workers: Sequence[WorkerStatus]) -> None:
-        self._rows = [_row(worker) for worker in workers]
-
-    def __repr__(self) -> str:
-        if not self._rows:
-            return "no workers: the pool starts with the first parallel cell"
-        table = [self._HEAD, *self._rows]
-        widths = [max(len(row[i]) for row in table) for i in range(len(self._HEAD))]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in table]
-        return "\n".join(line.rstrip() for line in lines)
-
-    def _repr_html_(self) -> str:
-        if not self._rows:
-            return html.escape(repr(self))
-        head = "".join(f"<th>{name}</th>" for name in self._HEAD)
-        rows = (
-            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
-            for row in self._rows
-        )
-        return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    def _text(self) -> str:
+        how = "interrupted" if isinstance(self._error, KeyboardInterrupt) else "ended by an error"
+        if not self._report.loops:
+            calls = self._report.calls
+            done = counted(sum(group.calls for group in calls), "call")
+            return f"{how} after {done} in {duration(sum(group.wall for group in calls))}"
+        last = self._report.loops[-1]
+        before = f"{last.iterations:,} of " if last.total is not None else ""
+        done = counted(last.iterations if last.total is None else last.total, "iteration")
+        where = f"of the loop in line {last.line}, in {duration(last.wall)}"
+        return f"{how} after {before}{done} {where}"
 
 
-def _row(worker: WorkerStatus) -> tuple[str, ...]:
-    return (
-        str(worker.pid or ""),
-        worker.state.value,
-        worker.label,
-        f"{worker.since:.1f} s",
-        str(worker.done),
-        f"{worker.rss / 1e6:.0f} MB" if worker.rss else "",
-        str(worker.restarts),
-    )
+def _gain(work: float, wall: float) -> str:
+    """How much faster it was than the work alone, one after the other."""
+    if wall < 0.02:
+        return ""
+    if work >= 1.05 * wall:
+        verdict = f"{work / wall:.1f} times as fast"
+    elif work < wall / 2:
+        verdict = "too little for workers to help"
+    else:
+        verdict = "no faster than without workers"
+    return f", {duration(work)} of work: {verdict}"
