@@ -257,7 +257,7 @@ class _Recorder:
         if not is_inert(value) and value in self._own():
             return value  # what travels is its place
         small = small_or_lost(value)
-        return copy.deepcopy(small) if copied else small
+        return copy.deepcopy(small) if copied and not is_inert(small) else small
 
     def _own(self) -> Places:
         """The places of what the kernel has the originals of."""
