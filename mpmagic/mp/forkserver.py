@@ -2,8 +2,9 @@
 
 The standard library's listens on a socket in the temporary folder, is one for the whole program,
 and from Python 3.14 on runs the main module. This one is reached through an inherited socket,
-belongs to `mpmagic.mp` alone, and ends with the kernel. It stays in the kernel's process group, so
-that the stop button and Ctrl-C reach its children as they reach those of the other start methods.
+belongs to `mpmagic.mp` alone, and ends with the kernel. Its children are put into the kernel's
+process group, so that the stop button and Ctrl-C reach them as they reach those of the other start
+methods; itself it isn't there, since ipykernel ends that group before it ends, and waits for it.
 
 A request is one byte with descriptors: to read the pickled process from, to report to, of the
 resource tracker, and those that the process inherits. Reported are the process's number and, when
@@ -88,9 +89,8 @@ class ForkServer:
         if self._control >= 0:
             let_go(self._control)
         near, far = socket.socketpair()
-        statement = (
-            f"from mpmagic.mp.forkserver import main; main({far.fileno()}, {self._preload!r})"
-        )
+        arguments = f"{far.fileno()}, {os.getpgrp()}, {self._preload!r}"
+        statement = f"from mpmagic.mp.forkserver import main; main({arguments})"
         with far:
             self._process = subprocess.Popen(
                 command(statement),
@@ -98,6 +98,7 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[far.fileno()],
+                process_group=0,
             )
         self._control = hold(near.detach())
 
@@ -105,8 +106,8 @@ class ForkServer:
 server: Final = ForkServer()
 
 
-def main(control: int, preload: tuple[str, ...]) -> None:
-    """Serve until the kernel is gone."""
+def main(control: int, group: int, preload: tuple[str, ...]) -> None:
+    """Serve until the kernel is gone, with children in the kernel's process group."""
     import mpmagic.mp.child
     import mpmagic.mp.context  # noqa: F401
 
@@ -118,12 +119,13 @@ def main(control: int, preload: tuple[str, ...]) -> None:
             logging.getLogger("mpmagic.mp").debug("import ahead of %s failed: %r", name, error)
     gc.collect()
     gc.freeze()  # else the children's collections would copy all pages that they share with us
-    _Server(socket.socket(fileno=control)).serve()
+    _Server(socket.socket(fileno=control), group).serve()
 
 
 class _Server:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, group: int) -> None:
         self._control = control
+        self._group = group
         self._statuses: dict[int, int] = {}  # by process number
         self._bell, self._rope = socket.socketpair()
         for end in (self._bell, self._rope):
@@ -152,6 +154,8 @@ class _Server:
         if pid == 0:
             os.close(status)
             self._become_child(fds)
+        with contextlib.suppress(OSError):  # the kernel's group is gone, and soon we are
+            os.setpgid(pid, self._group)  # before the kernel knows of it, and signals its group
         _report(status, pid)
         self._statuses[pid] = status
         for fd in fds:

@@ -15,6 +15,7 @@ import types
 import weakref
 from collections import ChainMap
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -29,20 +30,30 @@ from mpmagic.pool.codeobject import DISPATCH_TABLE
 __all__ = ["EnterMain", "Travelling", "carried", "dumps", "enter_main", "loads", "name_classes"]
 
 _PLAIN: Final = frozenset((int, float, complex, bool, str, bytes, type(None)))
+_SMALLEST_BUFFER: Final = 1 << 14
+
+Apart = Callable[[pickle.PickleBuffer], object]
 
 
-def dumps(value: Any) -> tuple[bytes, Sources]:
-    """Pickle a value; give its bytes, and the cells that its functions were written in."""
+def dumps(value: Any, buffer_callback: Apart | None = None) -> tuple[bytes, Sources]:
+    """Pickle a value; give its bytes, and the cells that its functions were written in.
+
+    Parameters
+    ----------
+    value : object
+    buffer_callback : callable, optional
+        As that of a pickler: takes what stays out of the bytes.
+    """
     file = io.BytesIO()
-    pickler = _Pickler(file)
+    pickler = _Pickler(file, buffer_callback)
     pickler.dump(value)
     return file.getvalue(), sources_of(pickler.files)
 
 
-def loads(data: bytes, sources: Sources) -> Any:
+def loads(data: bytes, sources: Sources, *buffers: Any) -> Any:
     """Give a value that `dumps` took down."""
     add_sources(sources)
-    return pickle.loads(data)
+    return pickle.loads(data, buffers=buffers)
 
 
 def carried(value: Any) -> Any:
@@ -65,6 +76,8 @@ class _Carried(NamedTuple):
 class Travelling:
     """Stands for a value that is taken down by `dumps` when it is pickled, and unpickles as it.
 
+    Its large buffers are left to the pickler that it is pickled by.
+
     Parameters
     ----------
     value : object
@@ -73,8 +86,19 @@ class Travelling:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return loads, dumps(self._value)
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if protocol < 5:
+            return loads, dumps(self._value)
+        buffers: list[pickle.PickleBuffer] = []
+        pickled = dumps(self._value, partial(_keep_in_band, buffers))
+        return loads, (*pickled, *buffers)
+
+
+def _keep_in_band(buffers: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
+    if buffer.raw().nbytes < _SMALLEST_BUFFER:
+        return True
+    buffers.append(buffer)
+    return False
 
 
 class EnterMain:
@@ -92,8 +116,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         ForkingPickler._extra_reducers,  # type: ignore[attr-defined]
     )
 
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=5)
+    def __init__(self, file: io.BytesIO, buffer_callback: Apart | None) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self.files: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
@@ -187,8 +211,9 @@ def _class_here(make: Callable[..., type], arguments: tuple[Any, ...], set_up: A
     kind = make(*arguments)
     if not is_known:
         _unfinished[kind] = set_up
-        if _main is not None and kind.__module__ == "__main__":
-            _main.setdefault(kind.__qualname__, kind)  # for the standard library's own pickles
+        if _main is not None and kind.__module__ == "__main__" and _may_set(kind.__qualname__):
+            # For the standard library's own pickles, and for functions that come after it.
+            _main[kind.__qualname__] = _arrived[kind.__qualname__] = kind
     return kind
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from multiprocessing import process
 from typing import Any
 
@@ -35,7 +36,8 @@ class Pool:
       is made; changing it afterwards changes nothing.
     - Workers start with the first call, not with the pool. "fork" means a fork of a server without
       threads: a worker has the globals that the functions handed to it use, no others. A global
-      that the initializer sets stays as it set it.
+      that the initializer sets stays as it set it, and a class's attributes are those that it had
+      when a worker first got it.
     - `terminate` and the stop button interrupt calls, and results that will never come raise
       `multiprocessing.ProcessError` instead of being waited for for ever.
     - Of several calls that raise, `map` raises what the first of them in the order of the items
@@ -131,7 +133,8 @@ class Pool:
             raised. It should return soon: others wait for it.
         """
         self._check_running()
-        call = self._submit(_call, Travelling(func), tuple(args), dict(kwds or {}))
+        what = Travelling((func, tuple(args), dict(kwds or {})))
+        call = self._submit(_call, what, label=_name(func))
         return AsyncResult([call], _only, callback, error_callback)
 
     def map_async(
@@ -225,8 +228,8 @@ class Pool:
         if self._is_closed:
             raise ValueError("Pool not running")
 
-    def _submit(self, function: Any, *args: Any) -> TaskFuture[Any]:
-        call = self._workers.submit(function, *args)
+    def _submit(self, function: Any, *args: Any, label: str) -> TaskFuture[Any]:
+        call = self._workers.dispatch(function, args, label=label)
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return call
@@ -241,8 +244,8 @@ class Pool:
     def _map_async(
         self, func: Any, chunks: list[Any], callback: Callback, error_callback: Callback
     ) -> AsyncResult:
-        function = _once(func)
-        calls: list[Future[Any]] = [self._submit(_call_each, function, c) for c in chunks]
+        submit = partial(self._submit, _call_each, _once(func), label=_name(func))
+        calls: list[Future[Any]] = [submit(Travelling(chunk)) for chunk in chunks]
         return AsyncResult(calls, _flat, callback, error_callback)
 
     def _feed(
@@ -253,20 +256,24 @@ class Pool:
         if size < 1:
             raise ValueError(f"Chunksize must be 1+, not {size}")
         chunks = _cut(((item,) for item in iterable), size)
-        work = (self._feed_all, results, _once(func), chunks)
-        feeder = threading.Thread(target=work[0], args=work[1:], daemon=True, name="mpmagic-imap")
+        submit = partial(self._submit, _call_each, _once(func), label=_name(func))
+        feeder = threading.Thread(
+            target=self._feed_all, args=(results, submit, chunks), daemon=True, name="mpmagic-imap"
+        )
         self._feeders.append(feeder)
         feeder.start()
         return results
 
-    def _feed_all(self, results: IMapIterator, function: Parcel, chunks: Iterator[Any]) -> None:
+    def _feed_all(
+        self, results: IMapIterator, submit: Callable[[Any], Future[Any]], chunks: Iterator[Any]
+    ) -> None:
         room = threading.Semaphore(_AHEAD * self._processes)
         try:
             for chunk in chunks:
                 room.acquire()
                 if self._is_terminated:
                     break
-                call = self._submit(_call_each, function, chunk)
+                call = submit(Travelling(chunk))
                 results.add(call)
                 call.add_done_callback(lambda _: room.release())
         except BaseException as error:  # the iterable's own
@@ -297,7 +304,8 @@ def _prepare(_: None, initial: tuple[Callable[..., object] | None, tuple[Any, ..
         initializer(*args)
 
 
-def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> Any:
+    function, args, kwargs = call
     return function(*args, **kwargs)
 
 
@@ -311,6 +319,10 @@ def _call_each(function: Parcel, chunk: Iterable[tuple[Any, ...]]) -> list[Any]:
 def _once(func: Any) -> Parcel:
     """Pickle a function now, and send it once to each worker."""
     return Parcel(os.urandom(16), Travelling(func))
+
+
+def _name(func: Any) -> str:
+    return getattr(func, "__qualname__", None) or type(func).__qualname__
 
 
 def _cut(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:

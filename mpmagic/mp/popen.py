@@ -17,7 +17,6 @@ from multiprocessing import (
     popen_forkserver,
     popen_spawn_posix,
     reduction,
-    resource_tracker,
     spawn,
     util,
 )
@@ -27,6 +26,7 @@ from mpmagic.mp import forkserver
 from mpmagic.mp.child import Child, Wires
 from mpmagic.mp.output import Output, hold, let_go
 from mpmagic.mp.pickling import name_classes
+from mpmagic.mp.tracker import tracker_apart
 from mpmagic.pool.surroundings import Surroundings
 
 __all__ = ["ForkPopen", "ForkServerPopen", "SpawnPopen"]
@@ -101,7 +101,7 @@ class SpawnPopen(_Tied, popen_spawn_posix.Popen):  # type: ignore[misc,name-defi
     _fds: list[int]
 
     def _launch(self, process_obj: Any) -> None:
-        tracker = _tracker()
+        tracker = tracker_apart()
         with self._wires() as wires, _Ends() as ends:
             stream = _stream(self, process_obj, Child((), wires, _default_method()))
             command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=ends.reader)
@@ -127,7 +127,7 @@ class ForkServerPopen(_Tied, popen_forkserver.Popen):  # type: ignore[misc,name-
             return forkserver.inherited[self._index]
 
     def _launch(self, process_obj: Any) -> None:
-        tracker = _tracker()
+        tracker = tracker_apart()
         with self._wires() as wires, _Ends() as ends:
             child = Child((), wires, _default_method(), Surroundings.here())
             stream = _stream(self, process_obj, child)
@@ -200,13 +200,6 @@ def _stream(popen: Any, process_obj: Any, child: Child) -> memoryview:
     finally:
         context.set_spawning_popen(None)
     return file.getbuffer()
-
-
-def _tracker() -> int:
-    """Give the descriptor of the process that removes names of semaphores left behind."""
-    fd = resource_tracker.getfd()
-    assert fd is not None
-    return fd
 
 
 def _default_method() -> str:

@@ -77,9 +77,8 @@ def test_the_stop_button_reaches_the_process(method: str) -> None:
         assert session.execute("process.join()\nprocess.exitcode").result == "1"
 
 
-def test_nothing_is_left_of_a_killed_kernel() -> None:
-    before = _traces()
-    with kernel(load=False) as session:
+def test_nothing_is_left_of_a_killed_kernel(tmp_path: Path) -> None:
+    with kernel(load=False, env={"TMPDIR": str(tmp_path)}) as session:
         reply = session.execute(
             "import re\nfrom mpmagic.mp import *\nfrom mpmagic.mp import get_context\n"
             "def burn(end):\n    end.send(None)\n"
@@ -92,13 +91,24 @@ def test_nothing_is_left_of_a_killed_kernel() -> None:
             "lock, value, queue = Lock(), Value('i'), Queue()"
         )
         assert reply.status == "ok", reply.traceback
+        name = session.value("lock._semlock.name")
+        semaphore = Path(f"/dev/shm/sem.{name.removeprefix('/')}")
+        assert semaphore.exists() and list(tmp_path.iterdir())
         left = session.processes()
         assert len(left) >= 6
         os.kill(session.kernel_pid, signal.SIGKILL)
         assert gone(left)
-    assert _traces() <= before
+    assert not semaphore.exists() and not list(tmp_path.iterdir())
 
 
-def _traces() -> set[Path]:
-    """Semaphores, segments and folders of multiprocessing."""
-    return {*Path("/dev/shm").iterdir(), *Path("/tmp").glob("pymp-*")}
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_only_the_processes_themselves_are_in_the_group_of_the_kernel(method: str) -> None:
+    """A kernel that is shut down ends all of its group, and waits for those who don't obey."""
+    with kernel(load=False) as session:
+        reply = session.execute(
+            "import os, psutil, time\nfrom mpmagic.mp import get_context\n"
+            f"process = get_context({method!r}).Process(target=time.sleep, args=(600,))\n"
+            "process.start()\nchildren = psutil.Process().children(recursive=True)\n"
+            "[p.pid == process.pid for p in children if os.getpgid(p.pid) == os.getpgrp()]"
+        )
+        assert reply.result == "[True]", reply.traceback

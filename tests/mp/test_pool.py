@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mpmagic import mp
@@ -88,6 +89,38 @@ def test_a_global_of_the_initializer_is_seen_by_the_calls(run: Run) -> None:
     with mp.Pool(2, names.prepare, (total,)) as pool:
         pool.map(names.count, range(50), chunksize=1)
     assert total.value == sum(range(50))
+
+
+def test_what_was_defined_again_is_used(run: Run) -> None:
+    run("class C:\n    n = 1\ndef helper():\n    return C.n\ndef work(_):\n    return helper()")
+    with mp.Pool(1) as pool:
+        assert pool.map(run("").work, [0]) == [1]
+        assert pool.map(run("class C:\n    n = 2").work, [0]) == [2]
+        assert pool.map(run("def helper():\n    return -C.n").work, [0]) == [-2]
+
+
+def test_what_the_initializer_stores_in_a_class_stays(run: Run) -> None:
+    names = run(
+        "class C:\n    link = None\n"
+        "def prepare():\n    C.link = 'made'\n"
+        "def work(c):\n    return c.link, C.link"
+    )
+    with mp.Pool(1, names.prepare) as pool:
+        for _ in range(2):
+            assert pool.map(names.work, [names.C()]) == [("made", "made")]
+            assert pool.apply(names.work, (names.C(),)) == ("made", "made")
+
+
+def test_large_arrays_as_arguments(pool: Any) -> None:
+    arrays = [np.full(1 << 18, i) for i in range(3)]
+
+    def change(array: Any, text: str) -> Any:
+        array[0] = 7
+        return array, text
+
+    changed = pool.starmap(change, [(a, "x" * 10) for a in arrays])
+    assert [(a[0], a[1], text) for a, text in changed] == [(7, i, "x" * 10) for i in range(3)]
+    assert [a[0] for a in arrays] == [0, 1, 2]
 
 
 def test_shared_things_as_arguments(pool: Any) -> None:
@@ -199,7 +232,7 @@ def test_a_killed_worker_is_an_error_at_once(pool: Any) -> None:
         return x
 
     result = pool.map_async(work, range(2), chunksize=1)
-    with pytest.raises(WorkerDied, match="SIGKILL"):
+    with pytest.raises(WorkerDied, match=r"SIGKILL while it ran .*work"):
         result.get(timeout=60)
     gate.set()
     assert pool.map(abs, [-1, -2]) == [1, 2]
