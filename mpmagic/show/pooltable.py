@@ -8,8 +8,9 @@ from html import escape
 from typing import Any, Final
 from weakref import ref
 
+from mpmagic.count.progress import readable_size
 from mpmagic.pool import Pool, WorkerState, WorkerStatus
-from mpmagic.show.quantities import duration, size
+from mpmagic.show.quantities import duration
 from mpmagic.show.style import CLASS, wrapped
 
 __all__ = ["LiveTable", "WorkerTable"]
@@ -148,7 +149,7 @@ def _row(worker: WorkerStatus, load: str) -> tuple[str, ...]:
         f"{worker.done:,}",
         duration(worker.cpu) if worker.cpu else "",
         load,
-        size(worker.rss) if worker.rss else "",
+        readable_size(worker.rss) if worker.rss else "",
         str(worker.restarts),
     )
 

@@ -18,7 +18,7 @@ from mpmagic.show import cellview
 from mpmagic.show.bars import Bars
 from mpmagic.show.cellview import CellView
 from mpmagic.show.progress import Progress
-from mpmagic.show.standing import Row
+from mpmagic.show.row import Row
 
 
 class Place(Bars):
