@@ -114,7 +114,7 @@ def test_calls_have_a_bar_too(session: KernelSession) -> None:
     cell = "%%parallel -n 2\na = slow(1, 1.5)\nb = slow(2, 0.1)\nc = slow(3, 0.1)\n(a, b, c)"
     reply = session.execute(cell)
     assert reply.result == "(1, 2, 3)"
-    assert states(reply)[0].startswith("%%parallel: line 2: 2 of 3 calls, 67%")
+    assert states(reply)[0].startswith("%%parallel: line 2: 2 of 3 calls, 66%")
 
 
 def test_a_bar_of_the_users_own_is_the_only_one(session: KernelSession) -> None:
