@@ -1,7 +1,9 @@
 """mpmagic: one line on top of a notebook cell makes its loops use every core.
 
 ``%load_ext mpmagic`` brings ``%%parallel``, ``%mpcount`` and ``%mppool``. What they are made of
-can be used without a notebook: `Pool`, an executor of persistent processes, and `count_lines`.
+can be used without a notebook: `Pool`, an executor of persistent processes, `count_lines`, and
+`shared`, arrays in memory that processes have in common. `mpmagic.mp` is `multiprocessing` for
+notebooks.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ if TYPE_CHECKING:
 
     from mpmagic.count import Counts, Lines, count_lines
     from mpmagic.pool import Pool
+    from mpmagic.pool.sharedarray import shared
 
-__all__ = ["Counts", "Lines", "Pool", "count_lines", "load_ipython_extension"]
+__all__ = ["Counts", "Lines", "Pool", "count_lines", "load_ipython_extension", "shared"]
 
 _HOMES = {
     "Counts": "mpmagic.count",
     "Lines": "mpmagic.count",
     "Pool": "mpmagic.pool",
     "count_lines": "mpmagic.count",
+    "shared": "mpmagic.pool.sharedarray",
 }
 
 

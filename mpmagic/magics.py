@@ -7,6 +7,7 @@ import ast
 import contextlib
 import linecache
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
+    from mpmagic.cell.compiled import Warned
     from mpmagic.count import Counts
     from mpmagic.pool import Pool
     from mpmagic.run.options import Options, RunReport
@@ -54,6 +56,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @cell_magic  # type: ignore[untyped-decorator]
     @documented_by(parallel_parser())
     def parallel(self, line: str, cell: str) -> None:
+        from mpmagic.cell.compiled import features_in, features_on
         from mpmagic.show.explain import refusals_shown
 
         given = parse(parallel_parser(), line)
@@ -61,9 +64,10 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return
         filename, text, offset = self._place(line, cell)
         _keep_source(filename, text)
-        tree = self._parsed(cell, filename, offset)
-        with self._shown_errors(filename), refusals_shown(self.shell):
-            self._run(tree, given, (filename, text))
+        tree, warned = self._parsed(cell, filename, offset)
+        features = self.shell.compile.flags | features_in(tree)
+        with self._shown_errors(filename), refusals_shown(self.shell), features_on(features):
+            self._run(tree, warned, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_magic  # type: ignore[untyped-decorator]
@@ -115,7 +119,10 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     # -- a parallel cell -----------------------------------------------------------------------
 
-    def _run(self, tree: ast.Module, given: argparse.Namespace, place: tuple[str, str]) -> None:
+    def _run(
+        self, tree: ast.Module, warned: Warned, given: argparse.Namespace, place: tuple[str, str]
+    ) -> None:
+        from mpmagic.cell.compiled import features_in
         from mpmagic.cell.explain import explained, told
         from mpmagic.cell.plan import CellPlan, plan_cell
         from mpmagic.errors import NotParallel
@@ -156,8 +163,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         context.report.serial = serial
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
+        self.shell.compile.flags |= features_in(tree)  # for the cells after it
         with CellView(self.shell, context, given).shown():
-            run_cell(plan, context, show_last=self._shows_last(text))
+            run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
 
     def _context(self, options: Options, filename: str, text: str) -> Any:
         from mpmagic.run.context import CellContext
@@ -196,20 +204,40 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return False
         return not self.shell.displayhook.semicolon_at_end_of_expression(text)
 
-    def _parsed(self, cell: str, filename: str, offset: int) -> ast.Module:
-        """The cell's tree. A syntax error is shown as that of any cell, without our frames."""
-        allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    def _parsed(self, cell: str, filename: str, offset: int) -> tuple[ast.Module, Warned]:
+        """The cell's tree, and what the compiler warns of in it.
+
+        A syntax error is shown as that of any cell, without our frames.
+        """
         try:
             source = self.shell.transform_cell(cell)
             offset += _blank_lines_above(cell)  # which IPython leaves out
-            tree: ast.Module = ast.parse("\n" * offset + source, filename)
-            compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
+            return self._compiled("\n" * offset + source, filename)
         except SyntaxError as error:
             if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
                 error.filename, error.lineno = filename, error.lineno + offset
             _show_bare(error, self.shell.SyntaxTB)
             raise
-        return tree
+
+    def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
+        """The source's tree; what the parser warns of is shown, as IPython does."""
+        from mpmagic.cell.compiled import features_of, warnings_kept
+
+        features = features_of(self.shell.compile.flags)
+        allowed = features | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        with warnings_kept() as by_parser:
+            tree: ast.Module = compile(
+                source, filename, "exec", dont_inherit=True, flags=features | ast.PyCF_ONLY_AST
+            )
+        with warnings_kept() as by_compiler:
+            compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
+        # IPython compiles a cell before that, to see whether it awaits; in a kernel, twice.
+        for _ in range(2 if hasattr(self.shell, "kernel") else 1):
+            if by_parser or by_compiler:
+                self.shell.should_run_async(source, transformed_cell=source)
+        for warning in by_parser:
+            warnings.showwarning(*warning)
+        return tree, by_compiler
 
     def _place(self, line: str, cell: str) -> tuple[str, str, int]:
         """The cell's file name, its text and how many lines stand above the cell's code."""

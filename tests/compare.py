@@ -288,7 +288,8 @@ def _placed(content: Any, outcome: Outcome, lines: int) -> Any:
 
     if isinstance(content, str):
         content = re.sub(r" at 0x[0-9a-f]+", " at an address", content)
-        return re.sub(r"<ipython-input-(\d+)-\w+>:(\d+)", place, content)
+        content = re.sub(r"<ipython-input-(\d+)-\w+>:(\d+)", place, content)
+        return re.sub(r"(?<=^<>:)\d+", lambda n: str(int(n[0]) + lines), content, flags=re.M)
     return content
 
 

@@ -8,13 +8,16 @@ by name and content; everything else must be of the very same type.
 from __future__ import annotations
 
 import collections
+import dis
 import enum
 import functools
 import io
 import itertools
 import re
 import struct
+import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,10 +28,17 @@ IGNORED_ATTRIBUTES = {
     "__weakref__",
     "__module__",
     "__firstlineno__",
+    # What Python makes of annotations: these themselves are compared.
     "__annotate__",
+    "__annotate_func__",
+    "__annotations__",
+    "__annotations_cache__",
+    "__classdictcell__",
 }
 
 
+_TYPE_VARIABLE = ("__name__", "__bound__", "__constraints__", "__covariant__", "__infer_variance__")
+_GENERIC = (types.GenericAlias, types.UnionType, type(typing.List[int]), type(typing.Optional[int]))  # noqa: UP006,UP045
 _ATOMS = frozenset({int, str, bytes, bool})
 """Types that most parts of a cell's names have, and whose equality says all."""
 
@@ -61,6 +71,15 @@ def is_notebook_class(cls: type) -> bool:
     return getattr(cls, "__module__", None) == "__main__"
 
 
+def _content(shared: Any) -> Any:
+    if hasattr(shared, "get_obj"):
+        value = shared.get_obj()
+        return list(value) if hasattr(value, "__len__") else value.value
+    if hasattr(shared, "is_set"):
+        return shared.is_set()
+    return shared.qsize() if hasattr(shared, "qsize") else shared._semlock._is_zero()
+
+
 class _Comparison:
     """One walk over two graphs; pairs that were seen already end it (graphs have cycles)."""
 
@@ -85,6 +104,8 @@ class _Comparison:
         for kind, rule in self._rules():
             if isinstance(value, kind):
                 return rule
+        if type(value).__module__.startswith(("multiprocessing.", "mpmagic.mp.")):
+            return self._shared
         return _rule_of_library(value) or self._object
 
     def _rules(self) -> Iterator[tuple[Any, Callable[[Any, Any, str], str | None]]]:
@@ -100,6 +121,9 @@ class _Comparison:
         yield types.CodeType, self._code
         yield types.CellType, self._cell
         yield property, lambda a, b, w: self._named(("fget", "fset", "fdel"), a, b, w)
+        yield _GENERIC, self._generic
+        yield typing.ForwardRef, lambda a, b, w: self._named(("__forward_arg__",), a, b, w)
+        yield typing.TypeVar, lambda a, b, w: self._named(_TYPE_VARIABLE, a, b, w)
         yield type, self._class
         yield BaseException, self._exception
         yield (range, slice, re.Pattern, types.ModuleType), self._plain
@@ -113,6 +137,10 @@ class _Comparison:
         if not equal:
             return f"{where}: {_short(a)} became {_short(b)}"
         return self._attributes(a, b, where)
+
+    def _shared(self, a: Any, b: Any, where: str) -> str | None:
+        """What several processes share counts for what is in it, wherever that lies."""
+        return self.compare(_content(a), _content(b), where)
 
     def _enum(self, a: Any, b: Any, where: str) -> str | None:
         same = a is b or (is_notebook_class(type(a)) and a.name == b.name)
@@ -146,11 +174,16 @@ class _Comparison:
         if (a.__globals__ is not b.__globals__) and a.__globals__.get("__name__") == "__main__":
             return f"{where}: {b.__name__} reads other globals than the notebook's"
         names = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__")
-        return self._named((*names, "__dict__", "__closure__", "__code__"), a, b, where)
+        found = self._named((*names, "__dict__", "__closure__", "__code__"), a, b, where)
+        return found or self.compare(_annotations(a), _annotations(b), f"{where}.__annotations__")
 
     def _code(self, a: Any, b: Any, where: str) -> str | None:
-        names = ("co_name", "co_code", "co_names", "co_varnames", "co_freevars", "co_consts")
-        return self._named(names, a, b, where)
+        names = ("co_name", "co_names", "co_varnames", "co_freevars", "co_exceptiontable")
+        found = self._named(names, a, b, where)
+        return found or self.compare(_instructions(a), _instructions(b), f"{where}.co_code")
+
+    def _generic(self, a: Any, b: Any, where: str) -> str | None:
+        return self._named(("__origin__", "__args__"), a, b, where)
 
     def _cell(self, a: Any, b: Any, where: str) -> str | None:
         return self._named(("cell_contents",), a, b, where)
@@ -265,8 +298,26 @@ def _is_cache(cls: type, name: str) -> bool:
 
 def _class_content(cls: type) -> dict[str, Any]:
     content = {k: v for k, v in vars(cls).items() if k not in IGNORED_ATTRIBUTES}
-    content["__bases__"] = cls.__bases__
+    content |= {"__bases__": cls.__bases__, "__annotations__": _annotations(cls)}
     return {k: content[k] for k in sorted(content) if not k.startswith("_abc_")}
+
+
+def _annotations(value: Any) -> dict[str, str]:
+    """The annotations of a function or class, in words: they may name what isn't defined."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(value, format=annotationlib.Format.STRING)
+    own = vars(value).get("__annotations__", {}) if isinstance(value, type) else {}
+    return {name: repr(a) for name, a in (own or value.__annotations__).items()}
+
+
+def _instructions(code: types.CodeType) -> list[tuple[str, Any]]:
+    """What code does, but for the line on which a class begins: it moves with the magic's line."""
+    found = list(dis.get_instructions(code))
+    is_line = [i.opname == "STORE_NAME" and i.argval == "__firstlineno__" for i in found[1:]]
+    values = [None if line else i.argval for i, line in zip(found, [*is_line, False], strict=True)]
+    return [(i.opname, value) for i, value in zip(found, values, strict=True)]
 
 
 def _file_state(file: Any) -> tuple[object, ...]:

@@ -28,7 +28,10 @@ from traitlets.config import Config
 
 from tests.deep import Drained, is_iterator
 
-HISTORY = re.compile(r"_i+|_i\d+|_ih|In|_oh|_dh|Out|__warningregistry__|__annotations__")
+HISTORY = re.compile(
+    r"_i+|_i\d+|_ih|In|_oh|_dh|Out|__warningregistry__"
+    r"|__annotations__|__annotate__|__conditional_annotations__"
+)
 
 
 IMMUTABLE = (int, float, complex, str, bytes, tuple, frozenset, range, type(None), type)
@@ -132,6 +135,7 @@ class Notebook:
             If the setup fails: then the case itself is wrong.
         """
         self._reset()
+        self.shell.compile.reset_compiler_flags()  # what `from __future__` has asked for
         if setup:
             result = self.shell.run_cell(setup, store_history=True)
             assert result.success, f"the setup failed: {result.error_in_exec!r}\n{setup}"

@@ -14,6 +14,7 @@ from typing import Final
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import operands_of
 from mpmagic.cell.knowledge import UNKNOWN, bound_names
+from mpmagic.cell.probe import is_repeatable
 from mpmagic.cell.slices import SliceKind, store_targets
 from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.tables import is_immutable_type
@@ -65,12 +66,20 @@ def is_called_twice(unit: Unit, dependence: Dependence) -> bool:
     It does so for the sake of objects that it holds. What the calls print, they would print twice.
     """
     calls = [n for p in operands_of(unit.node) for n in walk(p) if isinstance(n, ast.Call)]
-    if not calls:
+    own = [call for call in calls if may_alias(call, dependence)] if calls else []
+    if not own:
         return False
-    deep = mutates_deeply(dependence)
-    return any(
-        may_alias(call, dependence) and (deep or (hands_out(call) and call.keywords))
-        for call in calls
+    if mutates_deeply(dependence):
+        return True
+    own = [call for call in own if hands_out(call)]
+    return any(call.keywords or _comes_before_another(call, calls) for call in own)
+
+
+def _comes_before_another(call: ast.Call, calls: list[ast.Call]) -> bool:
+    """Whether the kernel, which makes one call itself, has to make others after it."""
+    inside = walk(call)
+    return not is_repeatable(call) and any(
+        not hands_out(other) and other not in inside for other in calls[calls.index(call) + 1 :]
     )
 
 

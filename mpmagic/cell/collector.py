@@ -17,7 +17,7 @@ from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import roots_of
 from mpmagic.cell.syntax import walk
 
-__all__ = ["Collector", "own_names", "parameters_of"]
+__all__ = ["Collector", "own_names", "parameters_of", "type_parameters_of"]
 
 
 class Collector:
@@ -82,6 +82,11 @@ class Collector:
             if known is None or (known.shallow and not shallow):
                 self.effects.mutates[outer] = mutation
 
+    def count(self, name: str, locks: frozenset[int], line: int) -> None:
+        """Note that something is added to a shared integer while these locks are held."""
+        self.read(name, line)
+        self.effects.counts[name] = self.effects.counts.get(name, locks) & locks
+
     def outer(self, names: Iterable[str]) -> set[str]:
         """The names of the cell's scope from which those of inner scopes take their values."""
         outer: set[str] = set()
@@ -142,7 +147,13 @@ def own_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[
     if isinstance(node, ast.Lambda):
         return parameters_of(node.args)
     bound = {name for statement in node.body for name in bound_names(statement)}
-    return parameters_of(node.args) | (bound - _declared_global(node))
+    own = parameters_of(node.args) | type_parameters_of(node)
+    return own | (bound - _declared_global(node))
+
+
+def type_parameters_of(node: ast.AST) -> set[str]:
+    """The names of the type parameters of a function, class or alias, from Python 3.12 on."""
+    return {parameter.name for parameter in getattr(node, "type_params", ())}
 
 
 def _declared_global(node: ast.AST) -> set[str]:

@@ -84,6 +84,13 @@ class Effects:
         Names that a function made here reads when it is called.
     hidden
         Names that functions of the notebook touch which are called here.
+    enters
+        Locks that the work enters itself.
+    counts
+        Names of shared integers that are added to, and the locks that are held wherever that is
+        done.
+    looks
+        Names of shared memory that is read, or handed on, otherwise.
     """
 
     reads: dict[str, int] = field(default_factory=dict)
@@ -95,6 +102,9 @@ class Effects:
     refusals: list[Refusal] = field(default_factory=list)
     late: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    enters: set[int] = field(default_factory=set)
+    counts: dict[str, frozenset[int]] = field(default_factory=dict)
+    looks: set[str] = field(default_factory=set)
     substantial: bool = False
 
     def touched(self) -> set[str]:
@@ -120,6 +130,10 @@ class Effects:
         self.refusals += other.refusals
         self.late |= other.late
         self.hidden |= other.hidden
+        self.enters |= other.enters
+        for name, locks in other.counts.items():
+            self.counts[name] = self.counts.get(name, locks) & locks
+        self.looks |= other.looks
         self.substantial |= other.substantial
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mpmagic.cell.calls import Calls
 from mpmagic.cell.collector import Collector, parameters_of
+from mpmagic.cell.counters import is_shared, is_shared_array
 from mpmagic.cell.effects import FunctionSummary
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
@@ -43,6 +44,7 @@ class Expressions(ast.NodeVisitor):
         self._collector = Collector(knowledge, summarise)
         self._calls = Calls(self._collector)
         self._knowledge = knowledge
+        self._locks: list[int] = []  # that are held where a node stands
 
     def generic_visit(self, node: ast.AST) -> None:
         """Visit what is inside a node of which no more is known."""
@@ -55,6 +57,8 @@ class Expressions(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self._collector.read(node.id, node.lineno)
+            if not self._collector.owns(node.id) and is_shared(self._knowledge.value(node.id)):
+                self._collector.effects.looks.add(node.id)
             if node.id in _DYNAMIC and self._collector.is_builtin(node.id):
                 reason = f"`{node.id}` reaches names that the source doesn't show"
                 self._collector.refuse(node.lineno, node.id, reason)
@@ -78,6 +82,9 @@ class Expressions(ast.NodeVisitor):
 
     def _store_into(self, node: ast.expr) -> None:
         root = root_of(node)
+        if root is not None and is_shared_array(self._knowledge.value(root)):
+            if not self._collector.owns(root):
+                return  # the work stores into it itself: that is what such an array is for
         if root is not None:
             assert isinstance(node, ast.Attribute | ast.Subscript)
             self._collector.mutate(root, node, shallow=isinstance(node.value, ast.Name))

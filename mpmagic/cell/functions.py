@@ -15,6 +15,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mpmagic.cell.compiled import warnings_kept
 from mpmagic.cell.effects import Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.scanner import Scanner
@@ -25,6 +26,8 @@ __all__ = ["Summaries", "global_names"]
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _EMPTY: Final = FunctionSummary(Effects())
 _MADE_BY_PYTHON: Final = 1 << 9  # the flag of types whose attributes can be set
+# The last one is what annotations in a class, and what is made of them later, load names with.
+_LOADING: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
 
 
@@ -223,7 +226,7 @@ def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
     loaded: set[str] = set()
     stored: set[str] = set()
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if instruction.opname in _LOADING:
             loaded.add(instruction.argval)
         elif instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             stored.add(instruction.argval)
@@ -248,7 +251,8 @@ def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]
     # A cell of ours is kept with its magic line on top.
     lines = ["" if line.startswith("%") else line for line in text.split("\n")]
     try:
-        tree = ast.parse("\n".join(lines))
+        with warnings_kept():  # given when the cell ran
+            tree = ast.parse("\n".join(lines))
     except SyntaxError:
         return {}  # a cell with other syntax of IPython's: the bytecode must do
     places: dict[tuple[int, str], list[_FunctionNode]] = {}

@@ -11,6 +11,7 @@ import types
 from dataclasses import dataclass
 from functools import cached_property
 
+from mpmagic.cell.compiled import compiled
 from mpmagic.cell.syntax import locate_new
 
 __all__ = ["Half"]
@@ -55,7 +56,7 @@ class Half:
         function.body = [*statements, self.body]
         locate_new(function, self.body.lineno)
         module = ast.Module(body=[function], type_ignores=[])
-        code = compile(module, self.filename, "exec", dont_inherit=True)
+        code = compiled(module, self.filename, "exec")
         inner = next(c for c in code.co_consts if isinstance(c, types.CodeType))
         return _as_module(inner)
 

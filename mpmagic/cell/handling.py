@@ -15,13 +15,13 @@ from typing import Any, Final
 from mpmagic.cell import tables
 from mpmagic.cell.functions import source_of
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
-from mpmagic.cell.syntax import children, walk
+from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, children, walk
 
 __all__ = ["Handling", "handling"]
 
 _SCOPES: Final = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _HOLDING: Final = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Starred, ast.BinOp, ast.BoolOp,
-                   ast.keyword)  # fmt: skip
+                   ast.keyword, *TEMPLATES, *INTERPOLATIONS)  # fmt: skip
 _LOOKING: Final = (ast.FormattedValue, ast.Compare, ast.UnaryOp, ast.If, ast.While, ast.Assert,
                    ast.Expr, ast.For, ast.comprehension)  # fmt: skip
 _PASSING: Final = frozenset(

@@ -79,6 +79,8 @@ class Knowledge:
         self.staying: Mapping[str, str] = {}
         # Whether state may be sliced: until the slots can be seen to meet.
         self.slicing = True
+        # Whether the work may add to shared integers: where its additions are all that happens.
+        self.counting = False
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.aliasing import hands_out, may_alias
@@ -22,14 +22,14 @@ from mpmagic.cell.replay import given
 from mpmagic.cell.site import Piece
 from mpmagic.cell.speculation import Sent, Speculation
 from mpmagic.cell.split import DRAIN, REPLAY
-from mpmagic.cell.syntax import copied, locate_new
+from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, copied, locate_new
 
 __all__ = ["Operands", "When"]
 
 # Made in the kernel because of what they hold on to.
-_DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set)
+_DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set, *TEMPLATES)
 # No values by themselves.
-_NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue)
+_NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue, *INTERPOLATIONS)
 
 
 class When(enum.IntEnum):
@@ -219,12 +219,18 @@ class Operands:
             case ast.Attribute():
                 node.value = self._expr(node.value, when)
             case ast.FormattedValue():
-                node.value = self._expr(node.value, when)
-                if node.format_spec is not None:
-                    self._descend(node.format_spec, when)
+                self._field(node, when)
+            case _ if isinstance(node, INTERPOLATIONS):
+                self._field(node, when)
             case _:
                 self._children(node, when)
         return node
+
+    def _field(self, node: Any, when: When) -> None:
+        """Hoist from a replacement field, which is no value by itself."""
+        node.value = self._expr(node.value, when)
+        if node.format_spec is not None:
+            self._descend(node.format_spec, when)
 
     def _argument(self, node: ast.expr, when: When) -> ast.expr:
         if not isinstance(node, ast.GeneratorExp) or when is When.NEVER:

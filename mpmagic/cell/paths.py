@@ -12,6 +12,7 @@ from typing import Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, children
 
 __all__ = ["is_paired", "root_of", "roots_of"]
 
@@ -53,6 +54,9 @@ def roots_of(node: ast.expr, knowledge: Knowledge | None = None) -> set[str]:
             return set()
         case ast.Call(func=ast.Name(id=name), args=args) if name in _PASS_THROUGH:
             return set().union(*(roots_of(a, knowledge) for a in args))
+        case _ if isinstance(node, TEMPLATES + INTERPOLATIONS):
+            held = (part for part in children(node) if isinstance(part, ast.expr))
+            return set().union(*(roots_of(part, knowledge) for part in held))
         case _:
             return set()
 

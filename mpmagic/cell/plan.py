@@ -23,6 +23,7 @@ from mpmagic.cell.comprehension import (
     outermost,
 )
 from mpmagic.cell.constants import method_call
+from mpmagic.cell.counters import Uncountable, advice_for
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
 from mpmagic.cell.effects import Effects, Refusal
 from mpmagic.cell.fission import Fission
@@ -31,7 +32,7 @@ from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.stages import staged
+from mpmagic.cell.stages import staged, staged_with_locks
 from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
@@ -149,7 +150,38 @@ def split_loop(
         If that can't be done under the promise.
     """
     drawn = _iterable_effects(loop.iter, knowledge)
-    dependence = staged(Dependence(loop.target, loop.body, knowledge, allowances, element, drawn))
+    # What is counted can't be taken back, as what was run ahead may have to be.
+    knowledge.counting = not allowances.ahead
+    try:
+        return _split(loop, knowledge, allowances, filename, element, drawn)
+    except Uncountable:
+        pass
+    except Unsplittable as reason:
+        raise _advised(reason, knowledge) from None
+    finally:
+        knowledge.counting = False
+    try:
+        return _split(loop, knowledge, allowances, filename, element, drawn)
+    except Unsplittable as reason:
+        raise _advised(reason, knowledge) from None
+
+
+def _advised(reason: Unsplittable, knowledge: Knowledge) -> Unsplittable:
+    """The same, with what to do where it is about what processes share."""
+    advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))
+    return Unsplittable(reason.refusal, advice, reason.units)
+
+
+def _split(
+    loop: ast.For,
+    knowledge: Knowledge,
+    allowances: Allowances,
+    filename: str,
+    element: ast.stmt | None,
+    drawn: Effects,
+) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
+    whole = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
+    dependence = staged_with_locks(whole) if whole.whole.enters else staged(whole)
     while allowances.ahead and (body := unguarded(dependence)) is not None:
         dependence = staged(Dependence(loop.target, body, knowledge, allowances, element, drawn))
     refusal = check_read_ahead(loop.iter, dependence)

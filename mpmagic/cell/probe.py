@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import Final
 
 from mpmagic.cell.split import EVENT
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, walk
 
 __all__ = ["Probe", "is_repeatable", "may_fail", "may_raise"]
+
+
+_PLAIN: Final = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Slice, *TEMPLATES,
+                 *INTERPOLATIONS)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,7 @@ def may_raise(node: ast.expr) -> bool:
     if isinstance(node, ast.Set | ast.Dict):
         keys = node.elts if isinstance(node, ast.Set) else node.keys
         return not all(isinstance(key, ast.Constant) for key in keys)
-    plain = (ast.Name, ast.Constant, ast.Lambda, ast.Tuple, ast.List, ast.Slice)
-    return not isinstance(node, plain)
+    return not isinstance(node, _PLAIN)
 
 
 def may_fail(node: ast.expr) -> bool:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.collector import own_names, parameters_of
+from mpmagic.cell.collector import own_names, parameters_of, type_parameters_of
+from mpmagic.cell.compiled import annotations_wait
+from mpmagic.cell.counters import Entered, counted, lock_of
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.expressions import Expressions
 from mpmagic.cell.knowledge import bound_names
@@ -94,20 +97,35 @@ class Scanner(Expressions):
             self._collector.bind(node.target.id, node.lineno)
             if not tables.is_immutable_type(self._knowledge.type_of(_loaded(node.target))):
                 self._collector.mutate(node.target.id, node, shallow=True)
+        elif self._locks and (name := self._counter(node)):
+            if isinstance(node.target, ast.Subscript):
+                self.visit(node.target.slice)
+            self._collector.count(name, frozenset(self._locks), node.lineno)
         else:
             self.visit(node.target)
 
+    def _counter(self, node: ast.AugAssign) -> str:
+        name = counted(node, self._knowledge)
+        return "" if self._collector.owns(name) else name
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self.visit(node.annotation)
-        if not self._collector.is_inside and any(
-            isinstance(n, ast.Call) for n in walk(node.annotation)
-        ):
-            reason = "its annotation calls something, which a split loop wouldn't"
-            self._collector.refuse(node.lineno, brief(node.target), reason)
+        if not (annotations_wait() and isinstance(node.target, ast.Name)):
+            self._visit_evaluated(node)
+        elif self._collector.is_inside:  # perhaps a class's, which is asked for it
+            with self._collector.scope((), deferred=True):
+                self.visit(node.annotation)
         if node.value is not None:
             self.visit(node.value)
             self._alias(node.target, node.value)
             self.visit(node.target)
+
+    def _visit_evaluated(self, node: ast.AnnAssign) -> None:
+        """An annotation that is evaluated where it stands."""
+        self.visit(node.annotation)
+        called = any(isinstance(n, ast.Call) for n in walk(node.annotation))
+        if called and not self._collector.is_inside:
+            reason = "its annotation calls something, which a split loop wouldn't"
+            self._collector.refuse(node.lineno, brief(node.target), reason)
 
     def _visit_for(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
@@ -126,7 +144,35 @@ class Scanner(Expressions):
     def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
         self._refuse_await(node)
 
+    def visit_With(self, node: ast.With) -> None:
+        for item in node.items:
+            self.visit(item)
+        with self.holding(node):
+            for statement in node.body:
+                self.visit(statement)
+
+    @contextmanager
+    def holding(self, node: ast.stmt) -> Iterator[None]:
+        """Visit the block of a ``with``, under the locks that the work enters there."""
+        held = len(self._locks)
+        if isinstance(node, ast.With):
+            entered = filter(None, map(self._lock, node.items))
+            self._locks += [lock.key for lock in entered if lock.is_exclusive]
+        yield
+        del self._locks[held:]
+
+    def _lock(self, item: ast.withitem) -> Entered | None:
+        """Identify the lock that the work may enter itself."""
+        root = root_of(_owner(item))
+        if not self._knowledge.counting or item.optional_vars or root is None:
+            return None
+        return None if self._collector.owns(root) else lock_of(item.context_expr, self._knowledge)
+
     def visit_withitem(self, node: ast.withitem) -> None:
+        if (lock := self._lock(node)) is not None:
+            self._collector.read(str(root_of(_owner(node))), node.context_expr.lineno)
+            self._collector.effects.enters.add(lock.key)
+            return
         self.visit(node.context_expr)
         if type(self._knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
             self._collector.mutate(root_of(node.context_expr), node.context_expr)
@@ -192,9 +238,31 @@ class Scanner(Expressions):
             self.visit(decorator)
         self._visit_defaults(node.args)
         self._collector.bind(node.name, node.lineno)
-        with self._collector.scope(own_names(node), deferred=True):
-            for statement in node.body:
-                self.visit(statement)
+        with self._type_parameters(node):
+            self._visit_annotations(node)
+            locks, self._locks = self._locks, []  # called, it may hold others
+            with self._collector.scope(own_names(node), deferred=True):
+                for statement in node.body:
+                    self.visit(statement)
+            self._locks = locks
+
+    def _visit_annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        arguments = (n for n in walk(node.args) if isinstance(n, ast.arg))
+        later = self._collector.scope((), deferred=True)
+        with later if annotations_wait() else nullcontext():
+            for annotation in (*(a.annotation for a in arguments), node.returns):
+                if annotation is not None:
+                    self.visit(annotation)
+
+    @contextmanager
+    def _type_parameters(self, node: Any) -> Iterator[None]:
+        """Visit a scope with the type parameters of a definition; they ask for bounds later."""
+        names = type_parameters_of(node)
+        with self._collector.scope(names) if names else nullcontext():
+            with self._collector.scope((), deferred=True):
+                for parameter in node.type_params if names else ():
+                    self.generic_visit(parameter)
+            yield
 
     def scan_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Effects:
         """The effects of calling a function; what it mutates of a parameter ``p`` under ``p()``."""
@@ -210,12 +278,30 @@ class Scanner(Expressions):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._collector.effects.substantial = True
-        for expression in (*node.decorator_list, *node.bases, *node.keywords):
-            self.visit(expression)
+        for decorator in node.decorator_list:
+            self.visit(decorator)
         self._collector.bind(node.name, node.lineno)
-        with self._collector.scope({name for s in node.body for name in bound_names(s)}):
-            for statement in node.body:
-                self.visit(statement)
+        with self._type_parameters(node):
+            for expression in (*node.bases, *node.keywords):
+                self.visit(expression)
+            with self._collector.scope({name for s in node.body for name in bound_names(s)}):
+                for statement in node.body:
+                    self.visit(statement)
+
+    def visit_TypeAlias(self, node: Any) -> None:
+        """From Python 3.12 on: an alias asks for its value later, and is found by its name."""
+        if not self._collector.is_inside:
+            reason = "a type alias that an iteration makes can't come back; make it before the loop"
+            self._collector.refuse(node.lineno, node.name.id, reason)
+        self.visit(node.name)
+        with self._type_parameters(node), self._collector.scope((), deferred=True):
+            self.visit(node.value)
+
+
+def _owner(item: ast.withitem) -> ast.expr:
+    """What a manager is, or is made by a method of."""
+    context = item.context_expr
+    return context.func if isinstance(context, ast.Call) else context
 
 
 def _loaded(node: ast.Name) -> ast.Name:

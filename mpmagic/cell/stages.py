@@ -7,7 +7,8 @@ classes grow from their seeds to a fixed point.
 from __future__ import annotations
 
 from mpmagic.cell.compound import check_compound
-from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.counters import Uncountable, are_sound
+from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.refusing import (
@@ -27,7 +28,7 @@ from mpmagic.cell.seeds import (
 from mpmagic.cell.sliced import keep_sliced, seed_sliced
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["staged"]
+__all__ = ["staged", "staged_with_locks"]
 
 
 def staged(dependence: Dependence) -> Dependence:
@@ -51,6 +52,27 @@ def staged(dependence: Dependence) -> Dependence:
     refuse_partly_taken_back(dependence)
     refuse_private_in_commits(dependence)
     refuse_breaks(dependence)
+    return dependence
+
+
+def staged_with_locks(dependence: Dependence) -> Dependence:
+    """The same for a loop whose work enters locks that the workers share.
+
+    Raises
+    ------
+    Uncountable
+        If it has to be split as if they couldn't: what it does under them isn't the work's alone.
+    """
+    if not are_sound(dependence.whole, dependence.iterable, dependence.knowledge):
+        raise Uncountable
+    try:
+        staged(dependence)
+    except Unsplittable:
+        raise Uncountable from None
+    locked = [u for u in dependence.every_unit() if u.is_locked]
+    # What is done under a lock isn't torn apart.
+    if any(inner.stage is Stage.COMMIT for u in locked for inner in u.walk()):
+        raise Uncountable
     return dependence
 
 

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 __all__ = [
+    "INTERPOLATIONS",
+    "TEMPLATES",
     "brief",
     "children",
     "copied",
@@ -26,6 +28,18 @@ __all__ = [
 ]
 
 _Node = TypeVar("_Node", bound=ast.AST)
+
+
+def _kinds(name: str) -> tuple[type[ast.expr], ...]:
+    """Kinds of nodes of that name: none before the Python that has them."""
+    return (getattr(ast, name),) if hasattr(ast, name) else ()
+
+
+TEMPLATES: Final[tuple[type[ast.expr], ...]] = _kinds("TemplateStr")
+"""The kinds of nodes that are template strings: they hold the very objects."""
+
+INTERPOLATIONS: Final[tuple[type[ast.expr], ...]] = _kinds("Interpolation")
+"""The kinds of nodes that are their replacement fields."""
 
 _PLAIN: Final = frozenset({"arg", "attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
 

@@ -45,6 +45,8 @@ _SET = {
     "intersection_update", "symmetric_difference_update",
 }  # fmt: skip
 _DICT = {"pop", "popitem", "clear", "update", "setdefault", "move_to_end", "subtract"}
+_QUEUE = {"put", "get", "put_nowait", "get_nowait", "task_done", "join", "close", "join_thread",
+          "cancel_join_thread"}  # fmt: skip
 _FILE = {"read", "readline", "readlines", "write", "writelines", "seek", "truncate", "flush",
          "close", "readinto", "read1", "detach"}  # fmt: skip
 
@@ -65,6 +67,17 @@ _MUTATING: Final[dict[str, frozenset[str]]] = {
     ),
     "random.Random": frozenset({"seed", "setstate"}),
     "threading.Event": frozenset({"set", "clear"}),
+    "multiprocessing.queues.Queue": frozenset(_QUEUE),
+    "multiprocessing.queues.SimpleQueue": frozenset(_QUEUE),
+    "multiprocessing.connection._ConnectionBase": frozenset(
+        {"send", "recv", "send_bytes", "recv_bytes", "recv_bytes_into", "close", "poll"}
+    ),
+    "multiprocessing.synchronize.SemLock": frozenset({"acquire", "release"}),
+    "multiprocessing.synchronize.Condition": frozenset(
+        {"acquire", "release", "wait", "wait_for", "notify", "notify_all"}
+    ),
+    "multiprocessing.synchronize.Event": frozenset({"set", "clear", "wait"}),
+    "threading.Barrier": frozenset({"wait", "reset", "abort"}),
 }
 
 # Types whose methods don't change the receiver, though they stand as a statement: what such a
@@ -105,7 +118,9 @@ _NOT_DRAWS: Final = frozenset(
     {"getstate", "get_state", "bit_generator", "__getstate__", "spawn", "seed", "setstate"}
 )
 
-# Library functions that mutate arguments, by position.
+# What functions say that they are from, from Python 3.13 and 3.14 on.
+_PUBLIC: Final = {"_decimal": "decimal", "_py_warnings": "warnings"}
+
 _MAKING_WHAT_STAYS: Final = frozenset(
     {"_io.open", "io.open", "gzip.open", "bz2.open", "lzma.open", "tempfile.NamedTemporaryFile",
      "tempfile.TemporaryFile", "_thread.allocate_lock", "_thread.lock", "_thread.RLock",
@@ -113,6 +128,7 @@ _MAKING_WHAT_STAYS: Final = frozenset(
      "_sqlite3.connect", "sqlite3.connect"}
 )  # fmt: skip
 
+# Library functions that mutate arguments, by position.
 _MUTATED_ARGUMENTS: Final[dict[str, tuple[int, ...]]] = {
     "builtins.next": (0,),
     "builtins.setattr": (0,),
@@ -122,6 +138,11 @@ _MUTATED_ARGUMENTS: Final[dict[str, tuple[int, ...]]] = {
     "_heapq.heapify": (0,),
     "_heapq.heappushpop": (0,),
     "_heapq.heapreplace": (0,),
+    "_heapq.heappush_max": (0,),
+    "_heapq.heappop_max": (0,),
+    "_heapq.heapify_max": (0,),
+    "_heapq.heappushpop_max": (0,),
+    "_heapq.heapreplace_max": (0,),
     "heapq.heappush": (0,),
     "heapq.heappop": (0,),
     "_bisect.insort_right": (0,),
@@ -222,7 +243,9 @@ def qualified_name(function: Any) -> str:
     """``module.name`` of a library's function; empty where it has none."""
     name = getattr(function, "__name__", None)
     module = getattr(function, "__module__", None)
-    return f"{module}.{name}" if isinstance(name, str) and isinstance(module, str) else ""
+    if not isinstance(name, str) or not isinstance(module, str):
+        return ""
+    return f"{_PUBLIC.get(module, module)}.{name}"
 
 
 def makes_what_stays(function: Any) -> bool:

@@ -44,6 +44,8 @@ class Unit:
         Whether the worker does it too, on its copies of sliced state.
     attempted
         Whether it's a ``try`` of which the worker runs the beginning, and the kernel the rest.
+    is_locked
+        Whether it's a ``with`` that enters a lock which the workers enter too.
     sent
         Of a commit, what a worker computes for it.
     """
@@ -56,6 +58,7 @@ class Unit:
     guarded: bool = False
     mirrored: bool = False
     attempted: bool = False
+    is_locked: bool = False
     sent: list[ast.expr] = field(default_factory=list)
 
     @cached_property
@@ -121,4 +124,6 @@ def _cut_one(node: ast.stmt, scanner: Scanner) -> Unit:
     if not blocks:
         return Unit(node, scanner.scan([node]))
     header = scanner.scan_header(node)
-    return Unit(node, header, [cut(block, scanner) for block in blocks])
+    with scanner.holding(node):
+        inner = [cut(block, scanner) for block in blocks]
+    return Unit(node, header, inner, is_locked=bool(header.enters))

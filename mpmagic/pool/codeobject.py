@@ -28,7 +28,8 @@ def _named(
     return make(*arguments).replace(co_filename=filename)
 
 
-DISPATCH_TABLE: Final = collections.ChainMap(
-    {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
-)
-"""cloudpickle's reducers with the one for code replaced: a pickler's ``dispatch_table``."""
+REDUCERS: Final[dict[type, Callable[[Any], Any]]] = {types.CodeType: _reduce_code}
+"""Reducers that come before cloudpickle's in all picklers of this package."""
+
+DISPATCH_TABLE: Final = collections.ChainMap(REDUCERS, cloudpickle.Pickler.dispatch_table)
+"""cloudpickle's reducers with ours before them: a pickler's ``dispatch_table``."""

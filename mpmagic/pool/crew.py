@@ -47,6 +47,8 @@ class Orders:
         Says how many segments each of so many workers may hold.
     start_limit : float or None
         Seconds that the initialiser may take.
+    most_tasks : int or None
+        Tasks after which each is replaced.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Orders:
     budget: int
     most_held: Callable[[int], int]
     start_limit: float | None = None
+    most_tasks: int | None = None
 
     def environ(self) -> dict[str, str]:
         """Give the environment in which an interpreter starts."""
@@ -132,7 +135,12 @@ class Crew:
         restarts, self._losses = (1, self._losses - 1) if self._losses else (0, 0)
         try:
             books = Books(self._orders.budget, lambda: self._orders.most_held(len(self)))
-            member = Member(next(self._numbers), books=books, restarts=restarts)
+            member = Member(
+                next(self._numbers),
+                books=books,
+                restarts=restarts,
+                most_tasks=self._orders.most_tasks,
+            )
         except OSError as error:  # no descriptors left
             self._overseer.on_failed_start(Exit(None, reason=f"could not start: {error}"))
             return None

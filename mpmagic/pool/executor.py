@@ -68,6 +68,8 @@ class Pool(Executor):
         stays, and it reports and prints again. A task that was stopped, by `interrupt` or by
         its time limit, isn't run again, nor is one that raised. One that its worker had not yet
         begun is given to another in any case.
+    max_tasks_per_child : int, optional
+        Tasks after which a worker is replaced.
     daemon : bool
         At the end of the interpreter, kill what runs instead of waiting for it.
 
@@ -87,6 +89,7 @@ class Pool(Executor):
         memory_limit: int | None = None,
         task_timeout: float | None = None,
         retries: int = 0,
+        max_tasks_per_child: int | None = None,
         daemon: bool = False,
     ) -> None:
         if initializer is not None and not callable(initializer):
@@ -106,6 +109,7 @@ class Pool(Executor):
             memory_limit=positive("memory_limit", memory_limit),
             budget=budget(),
             most_held=self._depot.most_held,
+            most_tasks=positive("max_tasks_per_child", max_tasks_per_child),
             start_limit=self._task_timeout if initializer is not None else None,
         )
         self._supervisor = Supervisor(orders, self._max_workers)

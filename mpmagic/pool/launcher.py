@@ -18,7 +18,7 @@ from mpmagic.pool.ends import Ends
 from mpmagic.pool.group import signal_group
 from mpmagic.pool.message import Exited, Fork, Forked, ForkFailed, Kill
 
-__all__ = ["Exit", "ForkServerLauncher", "Launcher", "SpawnLauncher", "Watcher"]
+__all__ = ["Exit", "ForkServerLauncher", "Launcher", "SpawnLauncher", "Watcher", "command"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Launcher(Protocol):
         """Close this process's copies of what belongs to the process that forked it."""
 
 
-def _command(statement: str) -> list[str]:
+def command(statement: str) -> list[str]:
     """Give the command line of an interpreter like this one that runs one statement."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     # -P: the notebook's folder may hold a file with the name of a module of the standard library.
@@ -145,7 +145,7 @@ class ForkServerLauncher:
         with far:
             try:
                 self._server = subprocess.Popen(
-                    _command(statement),
+                    command(statement),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -238,7 +238,7 @@ class SpawnLauncher:
         )
         try:
             process = subprocess.Popen(
-                _command(statement),
+                command(statement),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -34,9 +34,13 @@ class Member:
         On what it holds.
     restarts : int
         How many died in its place before it.
+    most_tasks : int, optional
+        It takes so many, and retires.
     """
 
-    def __init__(self, number: int, *, books: Books, restarts: int) -> None:
+    def __init__(
+        self, number: int, *, books: Books, restarts: int, most_tasks: int | None = None
+    ) -> None:
         self.number = number
         self.pid = 0
         self.state = WorkerState.STARTING
@@ -49,6 +53,7 @@ class Member:
         self.restarts = restarts
         self._since = time.monotonic()
         self._done = 0
+        self._most_tasks = most_tasks
         self._open_files()
 
     def _open_files(self) -> None:
@@ -84,6 +89,8 @@ class Member:
         self.task = None
         self.deadline = None
         self._done += 1
+        if self._done == self._most_tasks:
+            self.is_retiring = True
         self._enter(WorkerState.IDLE)
 
     def leave(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from mpmagic.pool.codeobject import DISPATCH_TABLE
+from mpmagic.pool.attaching import DISPATCH_TABLE, attachable
 from mpmagic.pool.parcel import Parcel
 
 __all__ = ["Pickled", "pickle_payload", "pickle_result", "pickle_task"]
@@ -35,12 +35,14 @@ class Pickled(NamedTuple):
 
 def pickle_task(call: tuple[Any, ...]) -> Pickled:
     """Pickle a function and its arguments; parcels leave only their key in the stream."""
-    return _pickle(_TaskPickler, call)
+    with attachable():
+        return _pickle(_TaskPickler, call)
 
 
 def pickle_payload(payload: Any) -> Pickled:
     """Pickle what is in a parcel."""
-    return _pickle(_Pickler, payload)
+    with attachable():
+        return _pickle(_Pickler, payload)
 
 
 def pickle_result(value: Any) -> Pickled:

@@ -25,6 +25,7 @@ _BUDGET: Final = 50_000
 
 _KEPT_BY_PYTHON: Final = frozenset({"_abc_impl", "_field_defaults", "_fields"})
 
+_HOLDING_MODULES: Final = frozenset({"builtins", "itertools", "collections", "string.templatelib"})
 _CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque)
 
 
@@ -195,8 +196,8 @@ def _parts(item: Any) -> Iterable[Any]:
         return [item.obj]
     if is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
-    if type(item).__module__ in ("builtins", "itertools", "collections"):
-        return gc.get_referents(item)  # iterators and views
+    if type(item).__module__ in _HOLDING_MODULES:
+        return gc.get_referents(item)  # iterators, views, template strings
     return _attributes(item)
 
 

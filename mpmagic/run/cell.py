@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import math
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from mpmagic.cell.compiled import Warned, compiled
 from mpmagic.cell.constants import embed, placeholder
 from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
@@ -21,7 +24,9 @@ from mpmagic.run.tasks import TaskRun, unsendable_tasks
 __all__ = ["check_sendable", "clean_traceback", "refuse", "run_cell"]
 
 
-def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
+def run_cell(
+    plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
+) -> None:
     """Run a planned cell in the user's namespace.
 
     Parameters
@@ -32,6 +37,8 @@ def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
         The cell.
     show_last
         Whether the value of a last expression is displayed.
+    warned
+        What the compiler warns of, in order.
 
     Raises
     ------
@@ -45,7 +52,8 @@ def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
     if show_last and body and isinstance(body[-1], ast.Expr):
         body, last = body[:-1], body[-1:]
     try:
-        _run(ast.Module(body=body, type_ignores=[]), "exec", cell, runs)
+        for statements in _pieces(body, last, list(warned or ())):
+            _run(ast.Module(body=statements, type_ignores=[]), "exec", cell, runs)
         if last:
             _run(ast.Interactive(body=last), "single", cell, runs)
     except BaseException as error:
@@ -53,9 +61,22 @@ def run_cell(plan: CellPlan, cell: CellContext, *, show_last: bool) -> None:
         raise error.with_traceback(clean_traceback(error.__traceback__, remote))  # noqa: B904
 
 
+def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Iterator[list[ast.stmt]]:
+    """Statements to run at once: all, or each after what the compiler warns of in it."""
+    if not warned:
+        yield body
+        return
+    order = [*body, *last]
+    ends = [following.lineno for following in order[1:]]
+    for statement, end in zip(order, [*ends, math.inf], strict=True):
+        while warned and warned[0][3] < end:
+            warnings.showwarning(*warned.pop(0))
+        yield [statement] if statement not in last else []
+
+
 def _run(tree: Any, mode: str, cell: CellContext, runs: dict[str, Any]) -> None:
     if tree.body:
-        code = compile(tree, cell.filename, mode, dont_inherit=True)
+        code = compiled(tree, cell.filename, mode)
         exec(embed(code, runs), cell.namespace)
 
 

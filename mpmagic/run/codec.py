@@ -17,6 +17,7 @@ import pickle
 import sys
 import threading
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,16 @@ from typing import Any, Final
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from mpmagic.pool.codeobject import DISPATCH_TABLE
+from mpmagic.pool import in_worker
+from mpmagic.pool.attaching import DISPATCH_TABLE, attachable
+from mpmagic.run.annotated import (
+    REFERENCE,
+    add_annotations,
+    fill_reference,
+    function_state,
+    reference_state,
+)
+from mpmagic.run.named import reduce_named
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
@@ -139,7 +149,11 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         Exception
             Whatever the value's own code raises, `pickle.PicklingError` and `TypeError` mostly.
         """
-        self.dump(value)
+        if in_worker():
+            self.dump(value)
+        else:
+            with attachable(pipes=False):
+                self.dump(value)
         return Packed(self._file.getvalue(), tuple(self._buffers))
 
     def _keep_out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
@@ -179,11 +193,19 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(obj)
             if self._by_reference and identifier in self._side.class_ids:
                 return _fetch_class, (identifier,)
-            reduced = _with_slots(obj, super().reducer_override(obj))
+            reduced = _whole(obj, super().reducer_override(obj))
             if not self._by_reference:
                 self._note_class(obj)
             return reduced
-        return super().reducer_override(obj)
+        if isinstance(obj, types.FunctionType):
+            if obj.__module__ is None:
+                # By value: cloudpickle would look for one like it in all modules, some of which
+                # warn of being looked at.
+                return self._dynamic_function_reduce(obj)
+            return super().reducer_override(obj)
+        if type(obj) is REFERENCE:
+            return _reduce_reference(obj, self._side.namespace)
+        return reduce_named(obj)
 
     def _note_class(self, kind: type) -> None:
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
@@ -257,8 +279,10 @@ def _fetch_class(identifier: str) -> type:
 
 
 def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
-    state, slots = internals._function_getstate(function)
+    state, slots = function_state(function)
     slots["__globals__"] = {}
+    if parameters := getattr(function, "__type_params__", ()):
+        slots["__type_params__"] = parameters
     arguments = (function.__code__, len(function.__code__.co_freevars))
     return _make_function, arguments, (state, slots), None, None, _fill_function
 
@@ -274,13 +298,30 @@ def _fill_function(function: types.FunctionType, state: Any) -> None:
         space["__builtins__"] = before
 
 
-def _with_slots(kind: type, reduced: Any) -> Any:
-    """A class's reduction that makes its slots; cloudpickle's only lists them."""
-    slots = vars(kind).get("__slots__")
-    if not slots or reduced is NotImplemented:
+def _reduce_reference(reference: Any, namespace: dict[str, Any]) -> tuple[Any, ...]:
+    kinds = (reference.__forward_is_argument__, reference.__forward_is_class__)
+    arguments = (reference.__forward_arg__, reference.__forward_module__, *kinds)
+    state = reference_state(reference, namespace)
+    return _make_reference, arguments, state, None, None, _fill_reference
+
+
+def _make_reference(text: str, module: str | None, is_argument: bool, is_class: bool) -> Any:
+    return typing.ForwardRef(text, module=module, is_argument=is_argument, is_class=is_class)
+
+
+def _fill_reference(reference: Any, state: tuple[Any, ...]) -> None:
+    fill_reference(reference, state, _here().namespace)
+
+
+def _whole(kind: type, reduced: Any) -> Any:
+    """A class's reduction with what cloudpickle leaves out: its slots, and its annotations."""
+    if reduced is NotImplemented:
         return reduced
     make, arguments, *rest = reduced
-    if make is not internals._make_skeleton_class:
+    if make in (internals._make_skeleton_class, internals._make_skeleton_enum):
+        add_annotations(kind, rest[0][0])
+    slots = vars(kind).get("__slots__")
+    if not slots or make is not internals._make_skeleton_class:
         return reduced
     constructor, name, bases, members, *others = arguments
     return make, (constructor, name, bases, members | {"__slots__": slots}, *others), *rest

@@ -36,6 +36,8 @@ _SENDABLE: Final = (int, float, complex, bool, str, bytes, type(None), re.Patter
 def can_combine(tallied: Tallied, captured: dict[str, Any], cell: CellContext) -> bool:
     """Whether what the loop's names stand for now is such that sums are the same."""
     namespace = cell.namespace
+    if cell.observer.samples:
+        return False  # a sum has no lines of its own
     if cell.options.chunk is not None or cell.options.seed is not None or cell.options.local:
         return False
     if any(namespace.get(n, vars(builtins)[n]) is not vars(builtins)[n] for n in tallied.called):

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mpmagic.cell.compiled import compiled
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import Parcel, Pool
@@ -179,7 +180,7 @@ def modules_of(task: Task, captured: Captured, cell: CellContext) -> tuple[Modul
     UnsendableValue
         If a worker couldn't have one of them as the kernel has it.
     """
-    call = compile(ast.Expression(task.node.value), cell.filename, "eval", dont_inherit=True)
+    call = compiled(ast.Expression(task.node.value), cell.filename, "eval")
     codes = (call, *(f.__code__ for f in captured.functions))
     names = {name for code in codes for name in names_in(code)}
     return states_of(captured.values.values(), captured.modules, names, cell.options.local)
@@ -207,7 +208,7 @@ def send(
     captured, modules = sent
     call = ast.Expression(task.node.value)
     source = ProgramSource(
-        work=compile(call, cell.filename, "eval", dont_inherit=True),
+        work=compiled(call, cell.filename, "eval"),
         private=(),
         certain=frozenset(),
         targets=frozenset(),

@@ -260,6 +260,8 @@ def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
         yield from _attributes(item, "__defaults__", "__kwdefaults__", "__closure__")
     elif holds_cells(item):
         yield from ((value, id(item), ("cell", at)) for at, value in object_cells(item))
+    elif type(item).__module__ == "string.templatelib":  # template strings, their fields
+        yield from _attributes(item, "interpolations", "value")
     elif not hasattr(type(item), "__array__"):
         yield from _attributes(item, *_attribute_names(item))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mpmagic.cell.compiled import warnings_kept
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.attributes import Attributes, look_at
 
@@ -197,7 +198,8 @@ class _Source:
     @functools.cached_property
     def signatures(self) -> frozenset[Any]:
         """Those of all code objects in it."""
-        module = compile(self._content, self._file, "exec", dont_inherit=True)
+        with warnings_kept():  # given when it was imported
+            module = compile(self._content, self._file, "exec", dont_inherit=True)
         return frozenset(signature(code) for code in _within(module))
 
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.identity import Places
@@ -20,7 +21,7 @@ from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch
 
-__all__ = ["Program", "ProgramSource", "forget_program", "load_program"]
+__all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
 
 _KEPT: Final = 4
 """Programs that a worker keeps: a cell with several loops in a `while` comes back to each."""
@@ -96,9 +97,6 @@ class Program:
         What to run.
     captured
         The packed captured values.
-
-    Attributes
-    ----------
     """
 
     def __init__(self, source: Packed, captured: Packed) -> None:
@@ -110,7 +108,7 @@ class Program:
         if import_as_sent(self.source.modules):
             _programs.clear()  # they hold what came from the modules' old selves
         self.enter()
-        values = decode(captured, self.side)
+        values = opened(captured, self.side, "what the work reads")
         self.side.captured = {**values, **self.source.own}
         self.side.class_ids = set(self.source.class_ids)
         namespace |= self.side.captured
@@ -176,6 +174,25 @@ class Program:
             if not apart and namespace.get(name, self) is not value:
                 yield name
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
+
+
+def opened(packed: Packed, side: Side, what: str) -> Any:
+    """What the kernel has sent.
+
+    Raises
+    ------
+    UnsendableValue
+        If its own code fails to make it again: the cell would never have run that.
+    """
+    try:
+        return decode(packed, side)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnsendableValue(
+            f"{what} can't be unpickled in a worker ({type(error).__name__}: {error}). Make it in "
+            f"the work itself, or run the cell without %%parallel"
+        ) from error
 
 
 def _keep_source(filename: str, text: str) -> None:

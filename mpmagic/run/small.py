@@ -9,6 +9,7 @@ import datetime
 import decimal
 import fractions
 import pathlib
+import sys
 import types
 from collections.abc import Iterable
 from typing import Any, Final
@@ -31,6 +32,8 @@ _SMALL_PARTS: Final = 1024
 
 def small_or_lost(value: Any) -> Any:
     """The value if it is small, all its parts included."""
+    if isinstance(value, types.ModuleType):  # which an iteration may import
+        return value if sys.modules.get(value.__name__) is value else LOST
     parts, count, met = [value], 0, set[int]()
     while parts:
         part, count = parts.pop(), count + 1

@@ -18,7 +18,7 @@ from typing import Any, Final
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
-from mpmagic.run.codec import Encoder, Packed, decode
+from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_caught, pack_failure
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
@@ -28,7 +28,7 @@ from mpmagic.run.live import Announcer
 from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
-from mpmagic.run.program import Program, forget_program, load_program
+from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
@@ -66,8 +66,9 @@ def _items_of(chunk: Chunk, program: Program) -> Any:
     if isinstance(chunk.items, FileRange):
         return _lines_of(chunk)
     if isinstance(chunk.items, Packed):
-        return decode(chunk.items, program.side)
-    return [decode(alone, program.side)[0] for alone in chunk.items]
+        return opened(chunk.items, program.side, f"an item of iteration {chunk.first} or later")
+    alone = enumerate(chunk.items, chunk.first)
+    return [opened(one, program.side, f"the item of iteration {i}")[0] for i, one in alone]
 
 
 def _lines_of(chunk: Chunk) -> list[Any]:
@@ -256,7 +257,7 @@ class _Recorder:
         if not is_inert(value) and value in self._own():
             return value  # what travels is its place
         small = small_or_lost(value)
-        return copy.deepcopy(small) if copied else small
+        return copy.deepcopy(small) if copied and not is_inert(small) else small
 
     def _own(self) -> Places:
         """The places of what the kernel has the originals of."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
 from html import escape
 from typing import Any, Final, TextIO
 
-from mpmagic.show.standing import Row
+from mpmagic.show.row import Row
 from mpmagic.show.style import CLASS, wrapped
 
-__all__ = ["Bars", "NotebookBars", "TerminalBar", "bars_for"]
+__all__ = ["Bars", "NotebookBars", "Picture", "TerminalBar", "bars_for"]
 
 
 class Bars:
@@ -36,8 +37,14 @@ class Bars:
         return False
 
 
-class _Picture:
-    """What the bars look like at one moment."""
+class Picture:
+    """What the bars look like at one moment.
+
+    Parameters
+    ----------
+    rows
+        The loops, in the order in which they were reached.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
@@ -63,7 +70,7 @@ class NotebookBars(Bars):
         self._handle: Any = None
 
     def show(self, rows: Sequence[Row]) -> None:
-        self._display(_Picture(list(rows)))
+        self._display(Picture(list(rows)))
 
     def become(self, last: object | None) -> bool:
         if self._handle is None or last is None:
@@ -116,8 +123,10 @@ class TerminalBar(Bars):
         return False
 
     def _write(self, text: str) -> None:
-        self._stream.write("\r" + text)
-        self._stream.flush()
+        # A terminal that is gone is no reason to lose a computation.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write("\r" + text)
+            self._stream.flush()
 
 
 def bars_for(shell: Any) -> Bars:

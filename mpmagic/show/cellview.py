@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mpmagic.run.context import CellContext
@@ -46,15 +46,27 @@ class CellView:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Around the run: bars while it lasts, a line and the pictures at its end."""
+        """Around the run: bars while it lasts, a line and the pictures at its end.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupts while those are shown.
+        """
+        inbox = self._cell.inbox
         try:
             yield
         except BaseException as error:
-            self._bars.become(Stopped(self._cell.report, error))
-            self._show_pictures()
+            with inbox:  # the stop button, pressed twice, shall not leave half a bar
+                self._bars.become(Stopped(self._cell.report, error))
+                self._show_pictures()
+            with suppress(KeyboardInterrupt):  # the cell ends already
+                inbox.raise_interrupt()
             raise
-        self._show_summary()
-        self._show_pictures()
+        with inbox:
+            self._show_summary()
+            self._show_pictures()
+        inbox.raise_interrupt()
 
     def _show_summary(self) -> None:
         from IPython.display import display

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mpmagic.count.progress import readable_size
 from mpmagic.run.observer import Begun, Committed, Returned, Unit
-from mpmagic.show.quantities import duration, size
+from mpmagic.show.quantities import duration
 
 __all__ = ["Act", "Doing", "Lane", "Loop", "Shares", "lanes_of"]
 
@@ -152,7 +153,7 @@ def _acts(chunks: Iterable[tuple[Returned, Unit]], start: float) -> Iterator[Act
         # The worker goes on while the kernel takes what it has sent.
         back = chunk.arrived if following is None else following[0].timing.entered
         arrived = max(ended, min(chunk.arrived, back) - start)
-        nbytes = f", {size(chunk.nbytes)}" if chunk.nbytes else ""
+        nbytes = f", {readable_size(chunk.nbytes)}" if chunk.nbytes else ""
         yield Act(
             Doing.TRANSFER, ended, arrived, f"{name}: sent in {duration(arrived - ended)}{nbytes}"
         )

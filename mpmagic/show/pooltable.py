@@ -8,8 +8,9 @@ from html import escape
 from typing import Any, Final
 from weakref import ref
 
+from mpmagic.count.progress import readable_size
 from mpmagic.pool import Pool, WorkerState, WorkerStatus
-from mpmagic.show.quantities import duration, size
+from mpmagic.show.quantities import duration
 from mpmagic.show.style import CLASS, wrapped
 
 __all__ = ["LiveTable", "WorkerTable"]
@@ -46,6 +47,7 @@ class WorkerTable:
         self._rows = [_row(w, _load(w.cpu, used.get(w.pid), seconds)) for w in workers]
         self._states = [worker.state for worker in workers]
 
+    # What the thread compares, to say nothing while nothing changes.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WorkerTable) and self._rows == other._rows
 
@@ -147,7 +149,7 @@ def _row(worker: WorkerStatus, load: str) -> tuple[str, ...]:
         f"{worker.done:,}",
         duration(worker.cpu) if worker.cpu else "",
         load,
-        size(worker.rss) if worker.rss else "",
+        readable_size(worker.rss) if worker.rss else "",
         str(worker.restarts),
     )
 

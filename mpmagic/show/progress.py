@@ -8,7 +8,7 @@ from typing import Final
 
 from mpmagic.run.observer import Begun, Committed, Observer, Standing
 from mpmagic.show.bars import Bars
-from mpmagic.show.standing import Row
+from mpmagic.show.row import Row
 
 __all__ = ["Progress"]
 

@@ -1,12 +1,14 @@
-"""Numbers as people say them: durations, counts, sizes."""
+"""Numbers as people say them: durations and counts."""
 
 from __future__ import annotations
 
-__all__ = ["counted", "duration", "size"]
+__all__ = ["counted", "duration"]
 
 
 def duration(seconds: float) -> str:
     """Such as ``0.25 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 0.00005:
+        return "0 s"
     if seconds < 0.0095:
         return f"{1000 * seconds:.1f} ms"
     if seconds < 9.95:
@@ -21,12 +23,3 @@ def duration(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Such as ``1 call``, ``1,200 iterations``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def size(nbytes: float) -> str:
-    """Such as ``312 B``, ``1.5 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000:
-            return f"{nbytes:.0f} B" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.1f} TB"

@@ -21,20 +21,23 @@ refusal or an error (``says`` may be repeated); ``raises``, the exception of the
 aren't compared, since each worker was allowed its own; ``splits``, how many loops are split or
 groups of calls run side by side;
 ``prefix``, a list that an error leaves as the start of the serial one; ``engine=pool`` for what
-shows only between processes, ``engine=inline`` for what only a process of its own would hide.
+shows only between processes, ``engine=inline`` for what only a process of its own would hide;
+``since``, the Python that has what the cell is written in: before it, the cell isn't in the table.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 VERDICTS = ("parallel", "stays", "refused", "error", "sound")
 HEADER = re.compile(r"# %% (?P<title>[^|\n]+?)(?: \| (?P<verdict>\w+)(?P<keys>.*))?\n?")
-KEYS = {"options", "line", "name", "says", "raises", "lost", "splits", "prefix", "engine", "free"}
+KEYS = {"options", "line", "name", "says", "raises", "lost", "splits", "prefix", "engine", "free",
+        "since"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,11 @@ class Case:
     splits: int = 1
     prefix: str = ""
     engine: str = ""
+    since: tuple[int, ...] = ()
 
 
 def load_cases() -> list[Case]:
-    """All cells of the table.
+    """All cells of the table that this Python knows.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def load_cases() -> list[Case]:
         if case.id in seen:
             raise ValueError(f"two cells are called {case.id}")
         seen.add(case.id)
-    return cases
+    return [case for case in cases if case.since <= sys.version_info]
 
 
 def read_cases(group: str, text: str) -> list[Case]:
@@ -122,6 +126,8 @@ def _values(keys: dict[str, list[str]]) -> dict[str, Any]:
     for key in ("lost", "free"):
         if key in keys:
             values[key] = frozenset(keys[key][-1].split(","))
+    if "since" in keys:
+        values["since"] = tuple(map(int, keys["since"][-1].split(".")))
     if "says" in keys:
         values["says"] = tuple(keys["says"])
     return values

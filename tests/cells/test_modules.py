@@ -99,6 +99,16 @@ def test_function_imported_by_its_name(trial: Trial) -> None:
     assert_split(trial("f(x)", "from helpers import f\nhelpers.LIMIT = 50"))
 
 
+def test_what_the_compiler_warned_of_is_not_said_again(
+    trial: Trial, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "helpers.py").write_text(HELPERS + "def odd(x):\n    return x is 1\n")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.warns(SyntaxWarning, match="literal"):
+        importlib.import_module("helpers")
+    assert_split(trial("helpers.odd(x)"))
+
+
 def test_module_imported_inside_a_function_of_the_notebook(trial: Trial) -> None:
     assert_split(
         trial("late(x)", "def late(x):\n    import settings\n    return x + settings.OFFSET\n"

@@ -10,11 +10,12 @@ import pytest
 from tests.kernel.session import KernelSession, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/parallel.md")
+PAGES = ("README.md", "docs/parallel.md", "docs/toolbox.md")
 
 # A cell, and what it shows where the next block is text.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
-ERROR = re.compile(r"^(?:NotParallel|LostWrite|\w+Error)\b", re.MULTILINE)
+# Of a refusal the listing stands above the error.
+ERROR = re.compile(r"\A(?:LostWrite|\w+Error)|^NotParallel", re.MULTILINE)
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\"#:]+)[)\"]")
 
 

@@ -52,6 +52,22 @@ def test_a_bar_is_one_display_that_becomes_the_summary(session: KernelSession) -
     assert not reply.stream("stderr")
 
 
+def test_loops_of_a_cell_share_one_display(session: KernelSession) -> None:
+    cell = (
+        "%%parallel -n 2\nfor x in range(50):\n    out.append(slow(x))\n"
+        "while epoch < 2:\n    epoch += 1\n    print(epoch)\n"
+        "    for x in out[:30]:\n        total += slow(x)"
+    )
+    session.execute("out, total, epoch = [], 0, 0")
+    reply = session.execute(cell)
+    assert reply.status == "ok", reply.traceback
+    assert reply.stream() == "1\n2\n"
+    *bars, _, last = states(reply)
+    assert any("line 2: 50 iterations" in bar and "\n%%parallel: line 7: " in bar for bar in bars)
+    assert any("\n%%parallel: line 7, pass 2: " in bar for bar in bars)
+    assert "110 iterations in " in last
+
+
 def test_quiet_is_quiet(session: KernelSession) -> None:
     reply = session.execute(f"%%parallel -q -n 2\n{LOOP}")
     assert not reply.of("display_data")
@@ -98,7 +114,7 @@ def test_calls_have_a_bar_too(session: KernelSession) -> None:
     cell = "%%parallel -n 2\na = slow(1, 1.5)\nb = slow(2, 0.1)\nc = slow(3, 0.1)\n(a, b, c)"
     reply = session.execute(cell)
     assert reply.result == "(1, 2, 3)"
-    assert states(reply)[0].startswith("%%parallel: line 2: 2 of 3 calls, 67%")
+    assert states(reply)[0].startswith("%%parallel: line 2: 2 of 3 calls, 66%")
 
 
 def test_a_bar_of_the_users_own_is_the_only_one(session: KernelSession) -> None:

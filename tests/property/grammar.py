@@ -8,6 +8,7 @@ next. All randomness comes from one `random.Random`, so that hypothesis can stee
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,7 +16,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 SETUP = """
-import collections, contextlib, io
+import collections, contextlib, io, itertools
 import numpy as np
 def f(x):
     return (x * 7 + 3) % 11
@@ -141,6 +142,30 @@ COMMITS = (
     "out.append((lookup[{e} % 6], {e}))",
     "d[{e}] = table[{e} % 5]",
     "acc += table[{e} % 4][0]",
+    "out[len(out):] = [{e}]",
+    "out[:1] = [{e}, {e}]",
+    "out.insert({e} % 3, {e})",
+    "out.extend(q for q in range({e} % 3))",
+    "out.extend(map(f, [{e}, {e}]))",
+    "out.append(({e}, len(out)))",
+    "out.append({{**tagged({e})}})",
+    "out.append({e}) if {e} % 2 else seen.add({e})",
+    "other[0] += {e}",
+    "seen |= {{{e}}}",
+    "d |= {{{e}: {e}}}",
+    "d[{e}, {e}] = {e}",
+    "d[{e}] = [*groups[{e}], {e}]",
+    "groups[{e}] += [{e}]",
+    "names['a'] += {e}",
+    "names.update(a={e}, b={e})",
+    "acc, best = best, acc + {e}",
+    "box.v, arg = {e}, {e}",
+    "best = {e} if best < {e} else best",
+    "(acc := acc + {e})",
+    "arr[:3] += {e}",
+    "arr[[{i}, 0]] = {e}",
+    "print({e}, file=buf)",
+    "buf.writelines([str({e}), ','])",
 )
 
 RARE_COMMITS = (
@@ -270,6 +295,18 @@ ITERABLES = (
     ("x", "other.copy()"),
     ("x", "sorted(seen)"),
     ("x", "list(d)"),
+    ("x", "reversed(xs)"),
+    ("x", "filter(None, xs)"),
+    ("x, *y_", "zip(xs, ys, xs)"),
+    ("(x, y), j", "zip(zip(xs, ys), range(9))"),
+    ("x", "[*xs, *ys]"),
+    ("x", "xs if acc else ys"),
+    ("x", "map(loud, ys)"),
+    ("x", "itertools.islice(xs, 5)"),
+    ("y, x", "zip(iter(xs), ys)"),
+    ("x", "iter(iter(xs).__next__, 5)"),
+    ("x", "itertools.chain(xs, out[:2])"),
+    ("x", "itertools.accumulate(ys)"),
 )
 
 OBJECT_ITEMS = (
@@ -374,7 +411,7 @@ class _Writer:
             scope = Scope(list(reads), changes)
         else:
             target, iterable = self._pick(ITERABLES)
-            numbers = [n for n in target.split(", ") if n != "k"]
+            numbers = [n for n in re.findall(r"\w+", target) if n not in ("k", "y_")]
             scope = Scope(numbers)
         body = self._body(scope, self._random.randrange(1, 6))
         text = f"for {target} in {iterable}:\n{body}"
@@ -525,6 +562,22 @@ class _Writer:
             f"assert {e(scope)} != 5, 'five'",
             f"t = [{e(scope)}]\nt.append({e(scope)})\nout.append(t)\nt = 0",
             f"t: int = {e(scope)}",
+            f"with io.StringIO() as s_:\n    s_.write(str({e(scope)}))\n    t = s_.tell()\ndel s_",
+            f"class Local:\n    v = {e(scope)}\nt = Local.v",
+            f"t = [{e(scope)}, {e(scope)}]\nt[0], t[1] = t[1], t[0]\nt = t[0]",
+            f"try:\n    t = {e(scope)} // ({e(scope)} % 2)\nexcept ZeroDivisionError:\n    t = -1\n"
+            "finally:\n    u = t",
+            f"t = next((q for q in [1, {e(scope)}] if q > 1), 0)",
+            f"import math\nt = math.floor({e(scope)})",
+            f"t = int(np.array([{e(scope)}, 1]).sum())",
+            f"for q_ in [{e(scope)}]:\n    t = q_\nelse:\n    u = q_",
+            f"t = 0\nfor q_ in range(4):\n    if q_ == {e(scope)}:\n        break\n    t += q_\n"
+            "else:\n    t = -1",
+            f"while True:\n    t = {e(scope)}\n    break",
+            f"t = [q + {e(scope)} for q in (1, 2)]\nout.append(t)\nt = t[0]",
+            f"t = {{'a': [{e(scope)}]}}\nt['a'].append({e(scope)})\nd[{e(scope)}] = t\nt = 1",
+            f"t = Box({e(scope)})\nt.add({e(scope)})\nout.append(t.v)\nt = t.get(1)",
+            f"t = gen({e(scope)} % 4)\nu = next(t, 0)\nt = sum(t)",
         )
         return self._pick(choices)
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from mpmagic.run.observer import Committed, Span, Standing, Straggler
-from mpmagic.show.bars import Bars, TerminalBar, _Picture
+from mpmagic.show.bars import Bars, Picture, TerminalBar
 from mpmagic.show.progress import Progress
-from mpmagic.show.standing import Row
+from mpmagic.show.quantities import duration
+from mpmagic.show.row import Row
 from tests.show.events import START, begun
 
 
@@ -60,14 +61,26 @@ def test_a_length_that_is_unknown_gives_a_rate() -> None:
     row = Row(begun(None), START)
     row.look(Standing(300), START + 10)
     assert str(row) == "line 3: 300 iterations, 30/s, 10 s"
-    assert 'role="progressbar"' not in _Picture([row])._repr_html_()
+    assert 'role="progressbar"' not in Picture([row])._repr_html_()
+
+
+def test_before_the_first_is_done_the_time_is_shown() -> None:
+    row = Row(begun(), START)
+    row.look(asked(0), START + 3)
+    assert str(row) == "line 3: 0 of 40 iterations, 0%, 3.0 s"
+
+
+def test_durations_are_said_as_people_do() -> None:
+    told = {0: "0 s", 0.0012: "1.2 ms", 0.25: "0.25 s", 2.34: "2.3 s", 9.96: "10 s",
+            59.6: "1 min 0 s", 200: "3 min 20 s", 7500: "2 h 5 min"}  # fmt: skip
+    assert {seconds: duration(seconds) for seconds in told} == told
 
 
 def test_what_holds_up_the_end_is_named_instead_of_a_guess() -> None:
     row = Row(begun(), START)
     row.look(asked(39, Straggler("iteration 17", 12.0)), START + 20)
-    assert str(row) == "line 3: 39 of 40 iterations, 98%, iteration 17 has run for 12 s so far"
-    assert "iteration 17" in _Picture([row])._repr_html_()
+    assert str(row) == "line 3: 39 of 40 iterations, 97%, iteration 17 has run for 12 s so far"
+    assert "iteration 17" in Picture([row])._repr_html_()
 
 
 def test_an_ended_loop_has_what_was_committed() -> None:
@@ -148,7 +161,7 @@ def test_the_terminal_line_is_tqdms_and_is_wiped(monkeypatch: pytest.MonkeyPatch
 def test_html_shows_the_share() -> None:
     row = Row(begun(), START)
     row.look(asked(10), START + 2)
-    html = _Picture([row])._repr_html_()
+    html = Picture([row])._repr_html_()
     assert "width:25.0%" in html
     assert 'aria-valuenow="25.0"' in html
     assert "10 of 40 iterations" in html

@@ -52,7 +52,7 @@ def screen(sent: str) -> list[str]:
         seen: list[str] = []
         for piece in line.split("\r"):
             seen[: len(piece)] = piece
-        lines.append("".join(seen).rstrip())
+        lines.append("".join(seen).rpartition("...: ")[2].rstrip())  # without the prompts
     return lines
 
 

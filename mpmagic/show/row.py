@@ -95,17 +95,26 @@ class Row:
     @property
     def parts(self) -> list[str]:
         """How far it is, in pieces of text."""
-        total, rate = self.begun.total, self.rate
+        total, so_far = self.begun.total, duration(self.seconds)
         if self.is_over:
-            return [counted(self.done, self.noun), duration(self.seconds)]
-        pace = [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"] if rate else []
+            return [counted(self.done, self.noun), so_far]
         if total is None:
-            return [counted(self.done, self.noun), *pace, duration(self.seconds)]
-        parts = [f"{self.done:,} of {counted(total, self.noun)}", f"{self.share or 0:.0%}"]
+            return [counted(self.done, self.noun), *self._pace, so_far]
+        # Rounded down: 100% is when it's over.
+        percent = f"{int(100 * (self.share or 0.0))}%"
+        parts = [f"{self.done:,} of {counted(total, self.noun)}", percent]
         if self.waits_for:  # how long that takes nobody can tell from the others
             return [*parts, self.waits_for]
-        left = duration((total - self.done) / rate) if rate else ""
-        return [*parts, *([f"{left} left"] if left and self.done < total else []), *pace]
+        if not self.done:
+            return [*parts, so_far]
+        left = duration((total - self.done) / self.rate)
+        return [*parts, *([f"{left} left"] if self.done < total else []), *self._pace]
+
+    @property
+    def _pace(self) -> list[str]:
+        if not self.rate:
+            return []
+        return [f"{self.rate:,.0f}/s" if self.rate >= 10 else f"{self.rate:.2g}/s"]
 
     def __str__(self) -> str:
         return f"{self.label}: {', '.join(self.parts)}"

@@ -1,0 +1,1 @@
+"""The toolbox, `mpmagic.mp`: its processes and pools, and what of them loops can use."""
