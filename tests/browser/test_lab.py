@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mpmagic.cell.listing import Explanation, Line
+from mpmagic.show.listing import Listing
 from tests.browser.conftest import Opener
 from tests.browser.lab import THEMES, Lab, LabNotebook, write_notebook
 from tests.browser.looks import unreadable
@@ -149,6 +151,26 @@ def test_everything_is_readable_and_stays_when_saved(
     notebook.reload()
     assert [notebook.html(index) for index in (1, 2, 3)] == before
     assert unreadable(notebook.page) == []
+
+
+def test_a_listing_in_a_notebook_that_is_not_trusted(lab: Lab, opened: Opener) -> None:
+    """JupyterLab drops its style sheet; every word stays, in rows."""
+    lines = (Line(1, "for x in xs:", "kernel", ""), Line(2, "    a.append(x)", "commit", "`a`"))
+    listing = Listing(Explanation("", lines, "after"))
+    data = {"text/plain": repr(listing), "text/html": listing._repr_html_()}
+    path = lab.folder / "foreign.ipynb"
+    write_notebook(path, "%load_ext mpmagic")
+    saved = nbformat.read(path, as_version=4)
+    saved.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
+    nbformat.write(saved, path)
+    notebook = opened("foreign.ipynb")
+    assert notebook.cell(0).locator("style").count() == 0
+    rows = notebook.cell(0).locator("tr").all_inner_texts()
+    assert [row.split() for row in rows] == [
+        ["kernel", "1", "for", "x", "in", "xs:"],
+        ["commit", "2", "a.append(x)", "a"],
+    ]
+    assert "after" in notebook.text(0)
 
 
 def marks(notebook: LabNotebook, index: int) -> list[str]:
