@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from mpmagic.count.clock import Clock
-from mpmagic.count.matching import Grouper, Matcher, bites
+from mpmagic.count.matching import Grouper, Matcher
 from mpmagic.count.measures import measure
-from mpmagic.count.newlines import BLOCK, Block, new_block
+from mpmagic.count.newlines import BLOCK, Block, new_block, newlines_in
 from mpmagic.count.query import Query
 from mpmagic.count.scan import Reader, scan
 from mpmagic.count.tally import Tally
@@ -102,7 +102,7 @@ class _LineEnds:
 
     def _count(self, block: memoryview) -> int:
         if "numpy" not in sys.modules:
-            return sum(bite.count(b"\n") for bite in bites(block))
+            return newlines_in(block)
         import numpy as np
 
         if self._mask is None or len(self._mask) < len(block):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -54,13 +56,16 @@ def new_block(size: int) -> Block:
     return _VectorBlock()
 
 
-def newlines_in(data: bytes) -> int:
+def newlines_in(data: bytes | memoryview) -> int:
     """Count the newlines in bytes that are to be kept as they are.
 
-    Six times as fast where numpy is loaded; importing it takes as long as counting 400 MB without.
+    numpy and `stringzilla` are six times as fast as `bytes.count`, but to import numpy takes as
+    long as to count 400 MB by that.
     """
     if "numpy" not in sys.modules:
-        return data.count(b"\n")
+        with suppress(ImportError):
+            return int(import_module("stringzilla").count(data, b"\n"))
+        return bytes(data).count(b"\n")
     import numpy as np
 
     array = np.frombuffer(data, np.uint8)
