@@ -7,7 +7,6 @@ the process that has it, which the system lets others of the same user open (``/
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import stat
@@ -25,24 +24,27 @@ __all__ = ["DISPATCH_TABLE", "HANDLES", "Handle", "attachable"]
 Reducer = Callable[[Any], tuple[Any, ...]]
 
 
-@contextlib.contextmanager
-def attachable(*, pipes: bool = True) -> Iterator[None]:
+class attachable:  # noqa: N801 - used like a function
     """Let objects that may be inherited only be pickled, as handles, by this thread.
+
+    No generator: one that an interrupt strikes on the way in or out keeps what its caller holds.
 
     Parameters
     ----------
     pipes : bool
         Whether queues and pipes are among them, of which the order of putting and getting counts.
     """
-    before = context.get_spawning_popen()
-    if before is not None:  # a process is being started: they are inherited
-        yield
-        return
-    context.set_spawning_popen(_Attaching(pipes=pipes))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        context.set_spawning_popen(before)
+
+    def __init__(self, *, pipes: bool = True) -> None:
+        self._before: Any = context.get_spawning_popen()
+        self._pipes = pipes
+
+    def __enter__(self) -> None:
+        if self._before is None:  # else a process is being started: they are inherited
+            context.set_spawning_popen(_Attaching(pipes=self._pipes))  # type: ignore[arg-type]
+
+    def __exit__(self, *_: object) -> None:
+        context.set_spawning_popen(self._before)
 
 
 class Handle:
