@@ -13,7 +13,7 @@ import gc
 import sys
 import types
 import typing
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from cloudpickle import cloudpickle as internals
 
@@ -46,7 +46,7 @@ def _is_evaluated(function: types.FunctionType) -> bool:
 
     To ask for them would evaluate them. The function leads to the dictionary if there is one.
     """
-    built_in = function.__builtins__  # type: ignore[attr-defined]
+    built_in = cast(Any, function).__builtins__  # not every typeshed knows it
     others = (function.__globals__, built_in, function.__kwdefaults__, vars(function))
     held = [part for part in gc.get_referents(function) if type(part) is dict]
     return any(all(part is not other for other in others) for part in held)
