@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from mpmagic.count.clock import Clock
 from mpmagic.count.matching import Grouper, Matcher
@@ -62,9 +61,8 @@ class _LineCounter:
         self._matcher = Matcher(query.match) if query.match else None
         self._grouper = Grouper(query) if query.by else None
         self._clock = Clock(query) if query.interval else None
-        ends = _LineEnds().sum_up
         self._measure: Callable[[memoryview], Tally] = (
-            partial(measure, query=query) if query.columns else ends
+            partial(measure, query=query) if query.columns else _ends
         )
 
     def count(self, reader: Reader, tally: Tally) -> None:
@@ -90,23 +88,5 @@ def _room(query: Query) -> int:
     return _ROOM_OF_MEASURES if query.columns else BLOCK // 2
 
 
-class _LineEnds:
-    """Counts line ends only, with numpy only if it is there: importing it takes a worker process as
-    long as searching 300 MB."""
-
-    def __init__(self) -> None:
-        self._mask: Any = None
-
-    def sum_up(self, block: memoryview) -> Tally:
-        return Tally(self._count(block), len(block), block[-1] != _NEWLINE)
-
-    def _count(self, block: memoryview) -> int:
-        if "numpy" not in sys.modules:
-            return newlines_in(block)
-        import numpy as np
-
-        if self._mask is None or len(self._mask) < len(block):
-            self._mask = np.empty(len(block), np.bool_)  # kept: new pages take longer to get
-        mask = self._mask[: len(block)]
-        np.equal(np.frombuffer(block, np.uint8), _NEWLINE, out=mask)
-        return int(np.count_nonzero(mask))
+def _ends(block: memoryview) -> Tally:
+    return Tally(newlines_in(block), len(block), block[-1] != _NEWLINE)
