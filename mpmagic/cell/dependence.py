@@ -190,6 +190,7 @@ class Dependence:
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
         hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}
+        hidden |= _read_by_definitions(unit)
         for name in bound_here & hidden:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")
@@ -240,3 +241,12 @@ class Dependence:
     def unsplittable(self, refusal: Refusal, advice: str = "") -> Unsplittable:
         """The error that says where the loop can't be split, and why."""
         return Unsplittable(refusal, advice, self.units)
+
+
+def _read_by_definitions(unit: Unit) -> set[str]:
+    """What functions and classes are made of that a commit defines: the kernel's names, as written.
+
+    Their defaults, decorators, bases and what a class body reads are no operands of a commit.
+    """
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {n for u in unit.walk() if isinstance(u.node, kinds) for n in u.header.reads}
