@@ -61,7 +61,8 @@ def _variant(source: Path, made: Path, options: list[str]) -> str:
         subprocess.run([*compiler, *flags], check=True, capture_output=True, text=True)
         count = ctypes.CDLL(str(made)).mpmagic_count_byte
     except subprocess.CalledProcessError as error:
-        return str(error.stderr).strip().rpartition("\n")[2]
+        said = [line for line in error.stderr.splitlines() if "error" in line]
+        return said[0] if said else str(error)
     except OSError as error:
         return str(error)
     return "" if count(b"\na\n", ctypes.c_size_t(3), 10) == 2 else "the compiled kernel miscounts"

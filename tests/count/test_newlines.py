@@ -119,12 +119,28 @@ def test_a_file_that_grows_is_counted_as_it_was(tmp_path: Path) -> None:
     assert "grew" in record.reason
 
 
-@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("way", ["native", "numpy", "neither"])
 @given(text=TEXTS)
 @settings(max_examples=50, deadline=None)
-def test_newlines_in_bytes(loaded: bool, text: bytes) -> None:
+def test_newlines_in_bytes(way: str, text: bytes) -> None:
     data = text * 5000 if text.startswith(b"a") else text
     with pytest.MonkeyPatch.context() as patch:
-        if not loaded:
+        if way != "native":
+            patch.setattr(newlines, "byte_counter", lambda: None)
+        if way == "neither":
             patch.delitem(newlines.sys.modules, "numpy")
         assert newlines.newlines_in(data) == data.count(b"\n")
+        assert newlines.newlines_in(memoryview(bytearray(data))) == data.count(b"\n")
+
+
+@pytest.mark.parametrize("around", [1, 32 << 10, 2 << 20])
+@pytest.mark.parametrize("native", [False, True])
+def test_the_block_for_a_large_file(
+    native: bool, around: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native:
+        monkeypatch.setattr(newlines, "byte_counter", lambda: None)
+    block = newlines.new_block(1 << 30)
+    data = (b"line\n" * newlines.BLOCK)[: newlines.BLOCK]
+    block.view[:] = data
+    assert block.newlines(around - 1) == data.count(b"\n", 0, around - 1)
