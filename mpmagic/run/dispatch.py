@@ -207,7 +207,8 @@ class Dispatch:
         away = {f.future: Span(f.first, f.count) for f in self._flights if not f.future.done()}
         done = self._next - sum(span.count for span in away.values())
         spare = self._cell.workers - len(away) if self._source.exhausted else 0
-        return standing(self._executor, away, done, unit=Unit.ITERATION, spare=spare)
+        found = standing(self._executor, away, done, unit=Unit.ITERATION, spare=spare)
+        return found._replace(share=self._source.share)
 
     def _opened(self, flight: Flight) -> Log:
         try:

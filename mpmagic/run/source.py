@@ -104,6 +104,11 @@ class ItemSource:
         return self._done and not self._waiting
 
     @property
+    def share(self) -> float | None:
+        """How much has been given out of a file that is cut; None of other iterables."""
+        return None if self._ranges is None else self._ranges.share
+
+    @property
     def first(self) -> Any:
         """The item that was pulled to look at it; None if there was none."""
         return self._waiting[0][0] if self._waiting else None
