@@ -38,7 +38,7 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
         shared = name in dependence.kernel and name not in dependence.whole.binds
         if shared and not dependence.alias_roots(name) & dependence.targets:
             if _changed_by_call(name, unit, dependence):
-                return _own_copies(name)
+                return _own_copies(name, dependence)
     for name in sorted(unit.whole().binds):
         if name in dependence.flow.exposed and _bound_by_functions_only(name, unit):
             return f"`--local {name}` lets each worker keep its own, and doesn't send it back"
@@ -93,11 +93,15 @@ def _past_guard(unit: Unit, dependence: Dependence) -> str:
     return AHEAD
 
 
-def _own_copies(name: str) -> str:
-    return (
+def _own_copies(name: str, dependence: Dependence) -> str:
+    advice = (
         f"`--private {name}` gives each iteration a copy of its own, of which the last one stays; "
         f"`--local {name}` lets each worker keep its own, and sends no change back"
     )
+    kind = dependence.knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
+    if kind is not None and hasattr(kind, "fit") and hasattr(kind, "get_params"):
+        advice += f"; `model = sklearn.base.clone({name})` in the loop makes one that isn't fitted"
+    return advice
 
 
 def _changed_by_call(name: str, unit: Unit, dependence: Dependence) -> bool:
