@@ -17,6 +17,7 @@ from mpmagic.cell.calls import Calls
 from mpmagic.cell.collector import Collector, parameters_of
 from mpmagic.cell.counters import is_shared, is_shared_array
 from mpmagic.cell.effects import FunctionSummary
+from mpmagic.cell.figures import Touch
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
 from mpmagic.cell.syntax import brief, children
@@ -45,6 +46,11 @@ class Expressions(ast.NodeVisitor):
         self._calls = Calls(self._collector)
         self._knowledge = knowledge
         self._locks: list[int] = []  # that are held where a node stands
+
+    @property
+    def touches(self) -> dict[ast.Call, Touch]:
+        """What the calls that were visited do to pyplot's figures."""
+        return self._calls.touches
 
     def generic_visit(self, node: ast.AST) -> None:
         """Visit what is inside a node of which no more is known."""

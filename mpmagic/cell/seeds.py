@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 
+from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE, Mutation, Refusal
 from mpmagic.cell.flow import Flow
@@ -104,7 +105,9 @@ def seed_mutated(dependence: Dependence) -> None:
             line = dependence.whole.reads.get(name, dependence.target.lineno)
             reason = f"the loop's iterable changes `{name}` while it is read ahead"
             raise dependence.unsplittable(Refusal(line, name, reason))
-    if FIGURE in dependence.whole.binds and not _closes_figures(dependence):
+    if FIGURE in dependence.whole.binds and not closes_its_own(
+        dependence.body, dependence.scanner.touches
+    ):
         dependence.kernel[FIGURE] = "figures that aren't closed are shown by the kernel"
 
 
@@ -132,12 +135,6 @@ def _changes_its_own(dependence: Dependence, name: str, unit: Unit) -> bool:
     return bound and makes_its_own(
         name, unit, dependence.units, name in dependence.targets, dependence.knowledge
     )
-
-
-def _closes_figures(dependence: Dependence) -> bool:
-    calls = [n.func for u in dependence.units for n in u.nodes if isinstance(n, ast.Call)]
-    names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
-    return "close" in names and "show" not in names
 
 
 def seed_element(dependence: Dependence) -> None:

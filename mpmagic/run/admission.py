@@ -26,6 +26,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
+from mpmagic.run.figures import has_open_figures
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
@@ -106,6 +107,8 @@ def _admit(
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
     _check_iterator(planned.loop, cell.namespace)
+    if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
+        raise StaysInKernel("it closes all figures, and the notebook has some that are open")
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()

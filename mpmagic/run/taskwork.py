@@ -10,6 +10,7 @@ from typing import Any
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import UNTIMED, Timing
@@ -75,7 +76,7 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
 
 def _run(program: Program, index: int) -> CallLog:
     log, seed, value = CallLog(), program.source.seed, None
-    draws = DrawWatch() if seed is None else None
+    draws, figures = DrawWatch() if seed is None else None, FigureWatch()
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
     start, signals = perf_counter(), SignalWatch()
@@ -94,6 +95,8 @@ def _run(program: Program, index: int) -> CallLog:
     log.timing = Timing(os.getpid(), start, start, perf_counter())
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
+    if figures.close_new() and not log.lost_write and log.failure is None:
+        log.lost_write = LEFT_FIGURES
     if log.lost_write:
         forget_program(program)
     if log.failure is None and not log.lost_write:

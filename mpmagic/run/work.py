@@ -20,6 +20,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
@@ -125,6 +126,7 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
+        figures = FigureWatch()
         signals, announcer = SignalWatch(), Announcer(log.events)
         start = perf_counter()
         try:
@@ -143,6 +145,8 @@ class _Recorder:
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
+        if figures.close_new() and not lost and self._failed is None:
+            lost = LEFT_FIGURES
         return packed if not lost and not self._refused else self._pack_lost(lost)
 
     def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
