@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from mpmagic.cell.split import START
 from mpmagic.pool import in_worker, report
-from mpmagic.run.log import TEXT
-from mpmagic.run.tape import play
+from mpmagic.run.log import FILTERED, TEXT
+from mpmagic.run.tape import catch_up, play
 
 __all__ = ["Announcer", "Early"]
 
@@ -39,23 +39,16 @@ class Announcer:
         self._events = events
         self._event = self._piece = self._length = 0
         self._index = -1
-        self._timer: threading.Timer | None = None
+        self._is_over = False
+        self._stopped = threading.Event()
         self._telling = threading.Lock()
-        self._is_over = not in_worker()
-
-    def written(self) -> None:
-        """Something has just been written."""
-        if self._timer is None and not self._is_over:
-            self._timer = threading.Timer(_PAUSE_SECONDS, self._tell)
-            self._timer.daemon = True
-            self._timer.start()
+        if in_worker():
+            # Text of C code and child processes is found by looking only.
+            threading.Thread(target=self._tell_on, name="mpmagic-tell", daemon=True).start()
 
     def stop(self) -> None:
         """Tell no more: the log follows, and after it another task."""
-        self._is_over = True
-        timer = self._timer
-        if timer is not None:
-            timer.cancel()
+        self._stopped.set()
         try:
             self._wait_for_report()
         except KeyboardInterrupt:  # it strikes a task once at most
@@ -66,10 +59,17 @@ class Announcer:
         with self._telling:
             pass
 
+    def _tell_on(self) -> None:
+        with suppress(RuntimeError):  # in a process that the work has forked
+            while not self._is_over and not self._stopped.wait(_PAUSE_SECONDS):
+                self._tell()
+
     def _tell(self) -> None:
-        with self._telling, suppress(RuntimeError):  # in a process that the work has forked
-            self._timer = None
-            pieces = [] if self._is_over else self._unsaid()
+        with self._telling:
+            if self._stopped.is_set():
+                return
+            catch_up(self._events)
+            pieces = self._unsaid()
             if pieces:
                 report(pieces)
 
@@ -84,7 +84,7 @@ class Announcer:
                     break  # it may still grow
             elif event[0] == START:
                 self._index += 1
-            else:
+            elif event[0] != FILTERED:  # nobody sees that
                 self._is_over = True
                 break
             self._event, self._piece = self._event + 1, 0
