@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mpmagic.cell.split import START
 from mpmagic.pool import in_worker, report
-from mpmagic.run.log import FILTERED, TEXT
+from mpmagic.run.log import FILTERED, SHOWN, TEXT
 from mpmagic.run.tape import catch_up, play
 
 __all__ = ["Announcer", "Early"]
@@ -23,7 +23,7 @@ __all__ = ["Announcer", "Early"]
 _PAUSE_SECONDS: Final = 0.1
 _MOST_CHARACTERS: Final = 1 << 20
 
-Piece = tuple[int, str, str]
+Piece = tuple[int, tuple[Any, ...]]
 
 
 class Announcer:
@@ -82,6 +82,8 @@ class Announcer:
                 found += self._pieces_of(event)
                 if self._event == len(self._events) - 1:
                     break  # it may still grow
+            elif event[0] == SHOWN:
+                found.append((self._index, event))
             elif event[0] == START:
                 self._index += 1
             elif event[0] != FILTERED:  # nobody sees that
@@ -96,7 +98,7 @@ class Announcer:
         text = "".join(pieces[self._piece :])
         self._piece = len(pieces)
         self._length += len(text)
-        return [(self._index, stream, text)] if text else []
+        return [(self._index, (TEXT, stream, [text]))] if text else []
 
 
 class Early:
@@ -105,7 +107,7 @@ class Early:
     def __init__(self) -> None:
         self.arrived: deque[list[Piece]] = deque()
         self._begun = -1
-        self._shown = 0
+        self._shown = self._displays = 0
 
     def show(self, preludes: dict[int, list[tuple[Any, ...]]]) -> None:
         """Show what has come; for the oldest chunk only.
@@ -116,19 +118,25 @@ class Early:
             What the iterable wrote before each of the chunk's iterations.
         """
         while self.arrived:
-            for index, stream, text in self.arrived.popleft():
+            for index, event in self.arrived.popleft():
                 while self._begun < index:
                     self._begun += 1
                     play(preludes.get(self._begun, ()))
-                play([(TEXT, stream, [text])])
-                self._shown += len(text)
+                play([event])
+                if event[0] == TEXT:
+                    self._shown += len(event[2][0])
+                else:
+                    self._displays += 1
 
     def has_begun(self, index: int) -> bool:
         """Whether what precedes that iteration has been shown."""
         return index <= self._begun
 
     def rest(self, event: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What is left to show of the next event of text."""
+        """What is left to show of the next event of text, or of a display."""
+        if event[0] == SHOWN:
+            seen, self._displays = bool(self._displays), max(self._displays - 1, 0)
+            return (TEXT, "stdout", []) if seen else event
         code, stream, pieces = event
         if not self._shown:
             return event

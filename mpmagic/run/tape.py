@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.pool import drain_output, in_worker
-from mpmagic.run.log import TEXT
+from mpmagic.run.log import SHOWN, TEXT
 
 __all__ = ["Tape", "catch_up", "play", "taped"]
 
@@ -126,6 +126,10 @@ def _note(events: list[tuple[Any, ...]], stream: str, text: str) -> None:
 
 
 def play(events: Iterable[tuple[Any, ...]]) -> None:
-    """Write what was taped to this process's streams as they are now."""
-    for _, stream, pieces in events:
+    """Write what was taped to this process's streams as they are now, and display it."""
+    for code, *content in events:
+        if code == SHOWN:
+            content[0].show()
+            continue
+        stream, pieces = content
         (sys.stdout if stream == "stdout" else sys.stderr).write("".join(pieces))

@@ -30,6 +30,7 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
@@ -130,6 +131,7 @@ class _Recorder:
         try:
             with (
                 taped(log.events),
+                Screen(log.events, program.source.formats, program.side).on(self._refuse),
                 warnings_taped(log.events),
                 records_taped(log.events),
                 program.sampled() as log.samples,
