@@ -135,6 +135,8 @@ def _travels(formats: Formats) -> bool:
 
 def _is_the_librarys(part: Any) -> bool:
     """Whether a printer, or a type, is from an importable module; printers may be closures."""
+    if isinstance(part, functools.partial):
+        part = part.func
     if isinstance(part, types.BuiltinFunctionType):
         return True
     if not isinstance(part, types.FunctionType | type) or part.__module__ == "__main__":
