@@ -57,6 +57,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @documented_by(parallel_parser())
     def parallel(self, line: str, cell: str) -> None:
         from mpmagic.cell.compiled import features_in, features_on
+        from mpmagic.cell.escapes import with_escapes
         from mpmagic.show.explain import refusals_shown
 
         given = parse(parallel_parser(), line)
@@ -66,6 +67,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         _keep_source(filename, text)
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
+        tree = with_escapes(tree, self.shell)
         with self._shown_errors(filename), refusals_shown(self.shell), features_on(features):
             self._run(tree, warned, given, (filename, text))
 

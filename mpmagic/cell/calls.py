@@ -45,7 +45,8 @@ _TAKEN_BACK_BY: Final = {
     "decimal.setcontext": "decimal.localcontext",
 }
 _SHOWS: Final = frozenset(
-    {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
+    f"IPython.core.display_functions.{name}"
+    for name in ("display", "update_display", "publish_display_data", "clear_output")
 )
 
 
@@ -104,7 +105,7 @@ class Calls:
             name = node.func.id  # a kernel has an `input` of its own
         if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
-        if tables.qualified_name(callee) in _SHOWS:
+        if tables.qualified_name(callee) in _SHOWS and not self._knowledge.shows_in_workers:
             self._collector.effects.kernel_only[line] = "only the kernel can display"
         if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
             reason = "it changes the state of the process, which iterations share"

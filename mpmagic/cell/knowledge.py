@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.syntax import children, walk
 
 __all__ = ["UNKNOWN", "Knowledge", "Unknown", "bound_names"]
@@ -81,6 +82,8 @@ class Knowledge:
         self.slicing = True
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
+        # Whether workers can format what is displayed as the notebook does.
+        self.shows_in_workers = formats_in(namespace) is not None
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 

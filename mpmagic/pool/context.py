@@ -106,7 +106,7 @@ def drain_output() -> list[tuple[str, str]]:
     """
     capture = current_worker().capture
     capture.is_live = False
-    return list(capture.take())
+    return list(capture.take()) if capture.may_have_text() else []
 
 
 def mark(number: int) -> None:

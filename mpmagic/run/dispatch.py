@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
 from mpmagic.errors import UnsendableValue, WorkerDied
@@ -121,6 +122,7 @@ def pack_program(
         counters=() if tallied is None else tallied.counters,
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
+        formats=formats_in(cell.namespace),
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)

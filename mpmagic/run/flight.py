@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.cell.compiled import compiled
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import Parcel, Pool
@@ -223,6 +224,7 @@ def send(
         seed=cell.options.seed,
         modules=modules,
         samples=cell.observer.samples,
+        formats=formats_in(cell.namespace),
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)

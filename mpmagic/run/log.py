@@ -8,7 +8,7 @@ from typing import Any, Final
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.sampling import Samples
 
-__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SIGNALS", "TEXT", "UNBOUND",
+__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT", "UNBOUND",
            "UNSENDABLE", "WARN", "Chunk", "Log", "Lost"]  # fmt: skip
 
 TEXT: Final = -3
@@ -33,6 +33,9 @@ FILTERED: Final = -8
 SIGNALS: Final = -10
 """The event of decimal arithmetic's signals, at the head of a log: their classes."""
 
+
+SHOWN: Final = -12
+"""The event of something displayed: what the kernel has to do, see `mpmagic.run.shown`."""
 
 PIECE: Final = -9
 """The event of a piece that begins to run ahead; what follows is cut from the log with it."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import RECORD
+from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
 __all__ = ["log_again", "records_taped", "written_by_handlers"]
@@ -36,6 +37,7 @@ def records_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
     def keep(logger: logging.Logger, record: logging.LogRecord) -> None:
         if not logger.disabled:
             shown = _show(logger, record)
+            catch_up(events)
             events.append((RECORD, logger.name, _portable(record), shown))
 
     def note(logger: logging.Logger, handler: logging.Handler) -> None:

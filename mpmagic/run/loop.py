@@ -30,7 +30,7 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
-from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log
+from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
@@ -249,7 +249,7 @@ class LoopRun:
                 continue
             elif code == DELETED:
                 self._temporaries.deleted(event[1])
-            elif code == TEXT:
+            elif code in (TEXT, SHOWN):
                 play([early.rest(event)])
             elif code == BREAK:
                 self._broken = True  # what `finally` commits on the way out still follows

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
@@ -65,6 +66,8 @@ class ProgramSource:
         Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
     samples
         Whether workers note where the work spends its time.
+    formats
+        How the notebook formats what it displays; None if the kernel has to.
     """
 
     work: types.CodeType
@@ -86,6 +89,7 @@ class ProgramSource:
     counters: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     samples: bool = False
+    formats: Formats | None = None
 
 
 class Program:

@@ -17,6 +17,7 @@ from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.program import Program, forget_program, load_program
 from mpmagic.run.sampling import Samples
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
@@ -82,6 +83,7 @@ def _run(program: Program, index: int) -> CallLog:
     start, signals = perf_counter(), SignalWatch()
     with (
         taped(log.events),
+        Screen(log.events, program.source.formats, program.side).on(),
         warnings_taped(log.events),
         records_taped(log.events),
         program.sampled() as log.samples,

@@ -31,10 +31,11 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
-from mpmagic.run.tape import taped
+from mpmagic.run.tape import catch_up, taped
 from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
@@ -131,7 +132,8 @@ class _Recorder:
         start = perf_counter()
         try:
             with (
-                taped(log.events, announcer.written),
+                taped(log.events),
+                Screen(log.events, program.source.formats, program.side).on(self._refuse),
                 warnings_taped(log.events),
                 records_taped(log.events),
                 program.sampled() as log.samples,
@@ -177,8 +179,12 @@ class _Recorder:
         log = Log(lost_write=what, refused=self._refused, timing=self._log.timing)
         return Encoder(self._program.side, by_reference=True).encode(log)
 
+    def _note(self, event: tuple[Any, ...]) -> None:
+        catch_up(self._log.events)
+        self._log.events.append(event)
+
     def _work(self) -> None:
-        log = self._log.events.append
+        log = self._note
         try:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
@@ -192,7 +198,7 @@ class _Recorder:
             log((RAISE, pack_failure(error, self._program)))
 
     def _iterations(self) -> Iterator[Any]:
-        log, names = self._log.events.append, self._program.source.private
+        log, names = self._note, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
@@ -246,7 +252,7 @@ class _Recorder:
         assert error is not None
         if is_interrupt(error):
             raise error
-        self._log.events.append((RAISE, pack_failure(error, self._program)))
+        self._note((RAISE, pack_failure(error, self._program)))
 
     def _caught(self) -> tuple[Packed, int]:
         """The exception of the beginning of a ``try`` whose handlers are the kernel's."""
