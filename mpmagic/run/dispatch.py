@@ -121,6 +121,7 @@ def pack_program(
         counters=() if tallied is None else tallied.counters,
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
+        verbose=cell.verbose,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)

@@ -65,6 +65,8 @@ class ProgramSource:
         Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
     samples
         Whether workers note where the work spends its time.
+    verbose
+        Whether tracebacks are shown with the values of variables.
     """
 
     work: types.CodeType
@@ -86,6 +88,7 @@ class ProgramSource:
     counters: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     samples: bool = False
+    verbose: bool = False
 
 
 class Program:
