@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import linecache
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +57,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.cell.compiled import features_in, features_on
         from mpmagic.cell.escapes import with_escapes
         from mpmagic.show.explain import refusals_shown
+        from mpmagic.show.failing import errors_shown
 
         given = parse(parallel_parser(), line)
         if given is None:
@@ -68,7 +67,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
-        with self._shown_errors(filename), refusals_shown(self.shell), features_on(features):
+        with errors_shown(self.shell), refusals_shown(self.shell), features_on(features):
             self._run(tree, warned, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -183,6 +182,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             executor=lambda: self.engine or self._own_pool(options.workers),
             workers=options.workers or self._default_workers(),
             inbox=self._inbox,
+            verbose=self.shell.InteractiveTB.mode == "Verbose",
         )
 
     def _default_workers(self) -> int:
@@ -257,35 +257,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
                 return frame.f_code.co_filename, text, offset
             frame = frame.f_back  # type: ignore[assignment]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
-
-    @contextlib.contextmanager
-    def _shown_errors(self, filename: str) -> Iterator[None]:
-        """Let IPython show an error of the cell with the cell's own frames only."""
-        from mpmagic.errors import MpmagicError
-
-        try:
-            yield
-        except MpmagicError:
-            raise
-        except BaseExceptionGroup:
-            raise  # IPython leaves these to Python's own printer
-        except (Exception, KeyboardInterrupt) as error:
-            failed, tb, shell = error, error.__traceback__, self.shell
-            tb = tb.tb_next if tb is not None else None  # this very frame
-            while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(
-                "mpmagic"
-            ):
-                tb = tb.tb_next
-
-            def render() -> Any:
-                vars(failed).pop("_render_traceback_", None)
-                return shell.InteractiveTB.structured_traceback(
-                    type(failed), failed, tb, tb_offset=0
-                )
-
-            if tb is not None:
-                vars(error)["_render_traceback_"] = render
-            raise
 
 
 def _blank_lines_above(cell: str) -> int:

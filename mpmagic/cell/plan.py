@@ -22,7 +22,7 @@ from mpmagic.cell.comprehension import (
     ending_early,
     outermost,
 )
-from mpmagic.cell.constants import method_call
+from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.counters import Uncountable, advice_for
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
 from mpmagic.cell.effects import Effects, Refusal
@@ -30,15 +30,19 @@ from mpmagic.cell.fission import Fission
 from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge, bound_names
+from mpmagic.cell.rethrow import rethrown
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.stages import staged, staged_with_locks
-from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
+from mpmagic.cell.syntax import copied, iterating, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
 from mpmagic.cell.unit import Unit, blocks_of
 
 _Node = TypeVar("_Node", bound=ast.AST)
+
+# Statements around a loop that see the traceback of what it raises.
+_WATCHING = (ast.Try, ast.TryStar, ast.With)
 
 __all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell", "split_loop"]
 
@@ -215,6 +219,8 @@ class _Planner:
         self._allowances = allowances
         self._filename = filename
         self._numbers = 0
+        # How many statements around the present one can see the traceback of its exceptions.
+        self._watching = 0
         # Generators that only `--ahead` would make loops of.
         self.ending_early: list[RefusedLoop] = []
 
@@ -241,10 +247,21 @@ class _Planner:
                 self._knowledge.hide(name)
         node = copy.copy(node)
         inner = {id(statement) for block in blocks for statement in block}
+        first = self._numbers
         self._expressions(node, inner)
+        own = self._numbers > first
         if blocks:
+            watches = isinstance(node, _WATCHING)
+            self._watching += watches
             set_blocks(node, [self.block(block) for block in blocks])
-        return node
+            self._watching -= watches
+        return self._tidied(node, first) if own else node
+
+    def _tidied(self, node: ast.stmt, number: int) -> ast.stmt:
+        """A statement with a loop, whose exceptions reach handlers without our frames."""
+        if not self._watching:
+            return node
+        return _located(rethrown(node, ast.Constant(placeholder(number))), node)
 
     def _loop(self, node: ast.For) -> ast.stmt:
         refused = len(self.plan.refused)
@@ -260,17 +277,17 @@ class _Planner:
             return inside
         number = planned.number
         done = ast.If(
-            test=method_call(number, "run"),
+            test=_located(method_call(number, "run"), iterating(node)),
             body=node.orelse or [ast.Pass()],
             orelse=[],
         )
         serial = copy.copy(node)
         serial.iter = method_call(number, "items")
         locate_new(serial.iter, node.lineno)
-        begin = ast.copy_location(method_call(number, "begin", node.iter), node.iter)
+        begin = _located(method_call(number, "begin", node.iter), iterating(node))
         choice = _located(ast.If(test=begin, body=[done], orelse=[]), node)
         choice.orelse = [serial]  # which has its place but for what it iterates over
-        return choice
+        return self._tidied(choice, number)
 
     def _plan(self, loop: ast.For, element: ast.stmt | None) -> PlannedLoop:
         dependence, split, _ = split_loop(

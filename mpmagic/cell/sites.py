@@ -140,8 +140,8 @@ class Sites:
             site = unannotated(copied(unit.node))
             assert isinstance(site, ast.Try)
             hoister = self._attempted(unit, site, guarded=True)
-        work = [u.node for u in (*tried, *first)]
-        site.body.insert(0, ast.copy_location(raising(operand(0), work), work[0]))
+        start = (*tried, *first)[0].node
+        site.body.insert(0, ast.copy_location(raising(operand(0)), start))
         self.sites.append(site)
         values = hoister.operands[1:]
         self.operands += values

@@ -14,7 +14,17 @@ from mpmagic.cell.half import Half
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
-__all__ = ["BREAK", "DELETED", "DRAIN", "EVENT", "FAILURE", "REPLAY", "START", "SplitLoop"]
+__all__ = [
+    "BREAK",
+    "DELETED",
+    "DRAIN",
+    "EVENT",
+    "EVENTS",
+    "FAILURE",
+    "REPLAY",
+    "START",
+    "SplitLoop",
+]
 
 START: Final = -1
 """The event of an iteration's begin; its operand is the item."""
@@ -24,6 +34,9 @@ BREAK: Final = -2
 
 EVENT: Final = ".event"
 """The local variable that holds a commit's operands: no name of a user's can clash with it."""
+
+EVENTS: Final = ".events"
+"""In the kernel: what gives the events, and is told how the commits go on."""
 
 DELETED: Final = -11
 """The event of a name that the work has unbound."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-import types
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +19,9 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.loop import LoopRun
 from mpmagic.run.options import Options
 from mpmagic.run.tasks import TaskRun, unsendable_tasks
+from mpmagic.run.tidying import tidy
 
-__all__ = ["check_sendable", "clean_traceback", "refuse", "run_cell"]
+__all__ = ["check_sendable", "refuse", "run_cell"]
 
 
 def run_cell(
@@ -57,8 +57,9 @@ def run_cell(
         if last:
             _run(ast.Interactive(body=last), "single", cell, runs)
     except BaseException as error:
-        remote = id(error) in cell.remote
-        raise error.with_traceback(clean_traceback(error.__traceback__, remote))  # noqa: B904
+        tidy(error)
+        cell.origins.tell(error)
+        raise
 
 
 def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Iterator[list[ast.stmt]]:
@@ -78,51 +79,6 @@ def _run(tree: Any, mode: str, cell: CellContext, runs: dict[str, Any]) -> None:
     if tree.body:
         code = compiled(tree, cell.filename, mode)
         exec(embed(code, runs), cell.namespace)
-
-
-def clean_traceback(tb: types.TracebackType | None, remote: bool) -> types.TracebackType | None:
-    """A traceback without our own frames.
-
-    Parameters
-    ----------
-    tb
-        The traceback.
-    remote
-        Whether the exception is a worker's: its frames are the last ones, from the cell's code
-        down, and the kernel's before them are only the way that it came.
-    """
-    frames = []
-    while tb is not None:
-        frames.append(tb)
-        tb = tb.tb_next
-    own = [i for i, f in enumerate(frames) if _is_ours(f)]
-    kept = [f for f in frames if not _is_ours(f)]
-    inside = frames[own[-1] + 1 :] if own else frames
-    if remote and own:
-        kept = [f for f in frames[: own[-1]] if not _is_ours(f)]
-        if inside and inside[0].tb_frame.f_code.co_name == "<module>":
-            kept.pop()  # the worker's first frame stands for it, the loop's or the element's
-        kept += inside
-    elif inside and inside[0].tb_frame.f_code.co_name == "<module>":
-        kept = inside
-    result: types.TracebackType | None = None
-    for frame in reversed(kept):
-        if result is not None and _stands_for(result, frame):
-            continue
-        result = types.TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return result
-
-
-def _stands_for(inner: types.TracebackType, outer: types.TracebackType) -> bool:
-    """Whether both are the cell's own code: its loop runs in a frame of its own."""
-    codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
-    return codes[0].co_filename == codes[1].co_filename and all(
-        code.co_name == "<module>" for code in codes
-    )
-
-
-def _is_ours(tb: types.TracebackType) -> bool:
-    return str(tb.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "mpmagic"
 
 
 def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:

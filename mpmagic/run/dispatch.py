@@ -123,6 +123,7 @@ def pack_program(
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
         formats=formats_in(cell.namespace),
+        verbose=cell.verbose,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)

@@ -20,6 +20,7 @@ from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import find
 from mpmagic.run.modules import ModuleState, names_in, states_of
+from mpmagic.run.origins import Origin, Origins
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
@@ -78,29 +79,29 @@ class CallFlight:
         """Its line in the cell."""
         return self.task.node.lineno
 
-    def open(self, remote: set[int]) -> None:
+    def open(self, origins: Origins) -> None:
         """Read what came back.
 
         Parameters
         ----------
-        remote
-            Takes the identity of an exception of the call's own.
+        origins
+            Are told of an exception of the call's own.
         """
         self.log = CallLog()
         try:
             self.log = decode(self.future.result(), self.side)
-            self._take(self.log, remote)
+            self._take(self.log, origins)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             self.error = error
 
-    def _take(self, log: CallLog, remote: set[int]) -> None:
+    def _take(self, log: CallLog, origins: Origins) -> None:
         if log.lost_write:
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
-            remote.add(id(self.error))
+            origins.note(self.error, Origin(f"line {self.line}", log.timing.pid))
         elif log.value is not None:
             self._read(log)
         else:
@@ -225,6 +226,7 @@ def send(
         modules=modules,
         samples=cell.observer.samples,
         formats=formats_in(cell.namespace),
+        verbose=cell.verbose,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)

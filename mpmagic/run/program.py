@@ -68,6 +68,8 @@ class ProgramSource:
         Whether workers note where the work spends its time.
     formats
         How the notebook formats what it displays; None if the kernel has to.
+    verbose
+        Whether tracebacks are shown with the values of variables.
     """
 
     work: types.CodeType
@@ -90,6 +92,7 @@ class ProgramSource:
     sums: tuple[str, ...] = ()
     samples: bool = False
     formats: Formats | None = None
+    verbose: bool = False
 
 
 class Program:

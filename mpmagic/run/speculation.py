@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from mpmagic.cell.site import Piece
 from mpmagic.pool import is_interrupt
-from mpmagic.run.codec import Packed
-from mpmagic.run.failure import pack_failure
+from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.keys import slotted
 from mpmagic.run.log import PIECE, UNBOUND, WARN
 from mpmagic.run.placeholder import Placeholder
@@ -59,7 +58,7 @@ class Outcome:
 
     values: tuple[Any, ...] = ()
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    failure: Packed | None = None
+    failure: Failure | None = None
     fine: bool = False
 
     def portable(self, hindrance: Callable[[Any], str]) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
-from mpmagic.run.failure import pack_failure
+from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
@@ -50,7 +50,7 @@ class CallLog:
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
     value: Packed | None = None
-    failure: Packed | None = None
+    failure: Failure | None = None
     lost_write: str = ""
     unsendable: tuple[str, str] | None = None
     timing: Timing = UNTIMED

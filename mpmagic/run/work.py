@@ -19,7 +19,7 @@ from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
 from mpmagic.run.codec import Encoder, Packed
-from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
@@ -101,7 +101,7 @@ class Drained:
         The packed exception that ended it, if one did.
     """
 
-    def __init__(self, elements: list[Any], failure: Packed | None) -> None:
+    def __init__(self, elements: list[Any], failure: Failure | None) -> None:
         self.elements = elements
         self.failure = failure
 
@@ -254,7 +254,7 @@ class _Recorder:
             raise error
         self._note((RAISE, pack_failure(error, self._program)))
 
-    def _caught(self) -> tuple[Packed, int]:
+    def _caught(self) -> Failure:
         """The exception of the beginning of a ``try`` whose handlers are the kernel's."""
         error = sys.exception()
         assert error is not None
