@@ -26,6 +26,7 @@ from mpmagic.cell.guard import hash_checked, infallible, number_checked, operand
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.paths import root_of
+from mpmagic.cell.prepared import Prepared
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.slices import Slice
 from mpmagic.cell.unit import Stage, Unit, cut
@@ -105,6 +106,7 @@ class Dependence:
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
     protected: set[Unit] = field(init=False, default_factory=set)
+    prepared: Prepared = field(init=False, default_factory=Prepared)
     _roots: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,7 +128,7 @@ class Dependence:
     @property
     def private(self) -> set[str]:
         """Names that the work binds."""
-        apart = self.kernel.keys() | self.allowances.local | {FIGURE}
+        apart = self.kernel.keys() | self.allowances.local | self.prepared.names | {FIGURE}
         return (self.whole.binds.keys() - apart) | self.fresh
 
     @property
@@ -186,7 +188,9 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        bound_here = {n for n in self.whole.binds if n not in self.kernel}
+        # What runs ahead the kernel has too, and it's immutable.
+        apart = self.kernel.keys() | self.prepared.names
+        bound_here = self.whole.binds.keys() - apart
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
         hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}

@@ -61,7 +61,7 @@ def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str])
     for unit in units:
         for line in range(unit.node.lineno, (unit.node.end_lineno or unit.node.lineno) + 1):
             marks[line] = unit.stage.value
-        if unit.stage is Stage.COMMIT:
+        if unit.stage is not Stage.WORK:
             reasons[unit.node.lineno] = _why(unit)
         else:
             for block in unit.blocks:

@@ -15,9 +15,9 @@ from mpmagic.cell.half import Half
 from mpmagic.cell.replay import COMMIT, replay
 from mpmagic.cell.sending import Sending
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import loaded, walk
 from mpmagic.cell.unit import Stage
-from mpmagic.cell.workcode import WORK
+from mpmagic.cell.workcode import ITEMS, WORK
 from mpmagic.cell.worth import calls_in_kernel, calls_in_work, idle
 
 __all__ = ["Fission"]
@@ -49,9 +49,11 @@ class Fission:
         dependence = self.dependence
         body = self._sending.loop(loop)
         self._refuse_if_idle(loop)
-        outer = dependence.private | dependence.targets
+        prepared = dependence.prepared.names
+        outer = dependence.private | dependence.targets | prepared
         work = self._half(WORK, body, outer, loop)
         bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
+        bound |= prepared
         commit = self._half(COMMIT, replay(loop, self._sending.sites), bound, loop)
         return self._described(loop, work, commit)
 
@@ -96,6 +98,8 @@ class Fission:
             slices=tuple(dependence.slices.values()),
             fresh=frozenset(dependence.fresh),
             probes=frozenset(self._sending.probes),
+            prepared=dependence.prepared,
+            ahead=self._ahead(loop),
         )
 
     def _captured(self) -> set[str]:
@@ -105,9 +109,9 @@ class Fission:
         for keys in dependence.checked_keys.values():
             reads |= dependence.scanner.scan(keys).reads.keys()
         for unit in dependence.every_unit():
-            if unit.stage is Stage.WORK or unit.mirrored:
+            if unit.stage is not Stage.COMMIT or unit.mirrored:
                 reads |= unit.header.reads.keys()
-        own = dependence.private - dependence.allowances.local
+        own = (dependence.private | dependence.prepared.names) - dependence.allowances.local
         return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
     def _kernel_reads(self) -> set[str]:
@@ -120,6 +124,16 @@ class Fission:
         names = sorted(n for n in bound if n != FIGURE)
         at_loop = ast.copy_location(body, loop)
         return Half(parameters, tuple(names), at_loop, self._filename)
+
+    def _ahead(self, loop: ast.For) -> Half | None:
+        """What the kernel runs ahead, on names of its own."""
+        prepared = self.dependence.prepared
+        if not prepared.body:
+            return None
+        target = loop.target if prepared.items else ast.Name(id=".item", ctx=ast.Store())
+        body = ast.For(target, loaded(ITEMS, loop), [*prepared.body], [])
+        bound = prepared.names | (self.dependence.targets if prepared.items else set())
+        return self._half((ITEMS,), body, bound, loop)
 
     def _refuse_if_idle(self, loop: ast.For) -> None:
         sending = self._sending

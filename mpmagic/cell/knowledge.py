@@ -80,6 +80,10 @@ class Knowledge:
         self.staying: Mapping[str, str] = {}
         # Whether state may be sliced: until the slots can be seen to meet.
         self.slicing = True
+        # Whether state may run ahead of the work: until it turns out that commits reach it.
+        self.preparing = True
+        # Names that were seen to stand for something else than plain values, which can't.
+        self.not_plain: set[str] = set()
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
         # Whether workers can format what is displayed as the notebook does.

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mpmagic.cell.advice import AHEAD
-from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.comprehension import (
     Comprehension,
     as_loop,
@@ -23,17 +22,12 @@ from mpmagic.cell.comprehension import (
     outermost,
 )
 from mpmagic.cell.constants import method_call, placeholder
-from mpmagic.cell.counters import Uncountable, advice_for
-from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
-from mpmagic.cell.effects import Effects, Refusal
-from mpmagic.cell.fission import Fission
-from mpmagic.cell.functions import Summaries
-from mpmagic.cell.iterable import check_read_ahead
+from mpmagic.cell.dependence import Allowances, Unsplittable
+from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.rethrow import rethrown
-from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.stages import staged, staged_with_locks
+from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import copied, iterating, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
@@ -44,7 +38,7 @@ _Node = TypeVar("_Node", bound=ast.AST)
 # Statements around a loop that see the traceback of what it raises.
 _WATCHING = (ast.Try, ast.TryStar, ast.With)
 
-__all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell", "split_loop"]
+__all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell"]
 
 
 @dataclass(slots=True)
@@ -136,78 +130,6 @@ def plan_cell(
         plan.refused += planner.ending_early
     plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
     return plan
-
-
-def split_loop(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    *,
-    element: ast.stmt | None = None,
-) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
-    """Split one loop; for a comprehension, with the kernel's form of its element.
-
-    Raises
-    ------
-    Unsplittable
-        If that can't be done under the promise.
-    """
-    drawn = _iterable_effects(loop.iter, knowledge)
-    # What is counted can't be taken back, as what was run ahead may have to be.
-    knowledge.counting = not allowances.ahead
-    try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Uncountable:
-        pass
-    except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
-    finally:
-        knowledge.counting = False
-    try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
-
-
-def _advised(reason: Unsplittable, knowledge: Knowledge) -> Unsplittable:
-    """The same, with what to do where it is about what processes share."""
-    advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))
-    return Unsplittable(reason.refusal, advice, reason.units)
-
-
-def _split(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    element: ast.stmt | None,
-    drawn: Effects,
-) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
-    whole = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
-    dependence = staged_with_locks(whole) if whole.whole.enters else staged(whole)
-    while allowances.ahead and (body := unguarded(dependence)) is not None:
-        dependence = staged(Dependence(loop.target, body, knowledge, allowances, element, drawn))
-    refusal = check_read_ahead(loop.iter, dependence)
-    if refusal is not None:
-        raise Unsplittable(refusal, "", dependence.units)
-    fission = Fission(dependence, filename)
-    if element is None:
-        return dependence, fission.split(loop), None
-    split, kernel_element = fission.split_comprehension(loop)
-    return dependence, split, kernel_element
-
-
-def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:
-    """What a lazy iterable may do to names while it is iterated."""
-    summaries = Summaries(knowledge)
-    effects = Scanner(knowledge, summaries).scan([node])
-    for name in {n.id for n in walk(node) if isinstance(n, ast.Name)}:
-        # Handed to `map` and its like it's called for each item.
-        if (summary := summaries.of_name(name)) is not None:
-            effects.absorb(summary.effects)
-            effects.late |= summary.effects.reads.keys()
-    return effects
 
 
 class _Planner:

@@ -57,7 +57,7 @@ def seed_carried(dependence: Dependence) -> None:
     """Names whose value is carried from one iteration to the next."""
     for name, line in dependence.flow.exposed.items():
         apart = dependence.allowances.local | dependence.allowances.private
-        if name in dependence.whole.binds and name not in apart:
+        if name in dependence.whole.binds and name not in apart | dependence.prepared.names:
             dependence.kernel[name] = _carried(dependence, name, line)
 
 
@@ -98,6 +98,8 @@ def seed_mutated(dependence: Dependence) -> None:
     """Names whose object the body changes, unless the iteration has made it."""
     for unit in dependence.every_unit():
         for name, mutation in unit.header.mutates.items():
+            if name in dependence.prepared.names:
+                continue  # a new object of an immutable type
             if name not in dependence.slices and not _changes_its_own(dependence, name, unit):
                 _seed_shared(dependence, name, mutation)
     for name in (*dependence.iterable.binds, *dependence.iterable.mutates):

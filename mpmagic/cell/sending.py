@@ -38,6 +38,8 @@ class Sending(Sites):
         for unit in units:
             if unit.stage is Stage.COMMIT:
                 statements += self._site(unit)
+            elif unit.stage is Stage.PREPARE:
+                statements += self._prepared(unit)
             elif unit.attempted:
                 tried = unit.first_work()
                 begun = self._block(tried, inner=inner) if tried else []

@@ -129,6 +129,14 @@ class Sites:
         made = ahead.made if ahead else []
         return [*made, *before, ast.copy_location(call(LOG, event), unit.node)]
 
+    def _prepared(self, unit: Unit) -> list[ast.stmt]:
+        """What runs ahead, as the worker runs it, and the line in the log for the kernel to."""
+        number = len(self.sites)
+        self.sites.append(unannotated(copied(unit.node)))
+        self.described.append(site_of(unit, (), self._dependence, fails=False))
+        event = ast.Tuple(elts=[ast.Constant(number)], ctx=ast.Load())
+        return [unannotated(unit.node), ast.copy_location(call(LOG, event), unit.node)]
+
     def _attempt(self, unit: Unit, begun: list[ast.stmt]) -> list[ast.stmt]:
         """The beginning of a ``try``, and the line in the log that stands for the rest of it."""
         number, tried = len(self.sites), unit.first_work()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell.half import Half
+from mpmagic.cell.prepared import Prepared
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
@@ -89,6 +90,10 @@ class SplitLoop:
     probes
         Sites of what a commit evaluates before the worker's operands, which matters only if
         these printed or raised something.
+    prepared
+        What the kernel runs ahead of the work.
+    ahead
+        The function that does so, of items; None if there is nothing.
     """
 
     line: int
@@ -106,6 +111,8 @@ class SplitLoop:
     slices: tuple[Slice, ...]
     fresh: frozenset[str]
     probes: frozenset[int]
+    prepared: Prepared
+    ahead: Half | None
 
     def sends_like(self, other: SplitLoop) -> bool:
         """Whether the workers of both send the same: then their kernel's halves are the same."""

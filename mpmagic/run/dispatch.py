@@ -115,6 +115,8 @@ def pack_program(
         seed=cell.options.seed,
         speculates=split.speculates,
         fresh=tuple(sorted(split.fresh)),
+        prepared=split.prepared.names,
+        carried=split.prepared.carried,
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,
@@ -153,7 +155,7 @@ class Dispatch:
         self, admitted: Admitted, private: tuple[str, ...], source: ItemSource, cell: CellContext
     ) -> None:
         self._cell = cell
-        self._source = source
+        self._source, self._shadow = source, admitted.shadow
         self._executor = cell.executor()
         self._chunking = Chunking(cell.workers, cell.options.chunk)
         self._flights: deque[Flight] = deque()
@@ -246,15 +248,24 @@ class Dispatch:
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._flights and self._buffered() > _BUFFERED_BYTES:
                 return
+            if self._shadow is not None and self._shadow.ended:
+                return
             batch = self._source.pull(self._chunking.next_size(self._source.remaining))
             if batch is None:
                 return
             self._send(batch)
 
     def _send(self, batch: Batch) -> None:
-        count = len(batch.items)
+        count, given = len(batch.items), None
+        if self._shadow is not None:
+            given = self._shadow.give(batch.items)
+            count = given.count
+            if self._shadow.ended:
+                batch.last = True
+            if not count:
+                return
         check = batch.mutable or (self._watched and (not self._asks_each or self._next == 0))
-        chunk = Chunk(self._next, batch.packed, count, batch.last, check)
+        chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
         early = Early()
         future = self._submit(chunk, early)
         flight = Flight(self._next, count, batch, future, Log(), early, Trip(future))

@@ -9,7 +9,7 @@ from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.sampling import Samples
 
 __all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT", "UNBOUND",
-           "UNSENDABLE", "WARN", "Chunk", "Log", "Lost"]  # fmt: skip
+           "UNSENDABLE", "WARN", "Chunk", "Given", "Log", "Lost"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -69,6 +69,23 @@ UNBOUND: Final = _Unbound()
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What the kernel has run ahead for a chunk.
+
+    Attributes
+    ----------
+    states
+        The values of the carried names where an iteration begins: of the first one, from which
+        the worker goes on by itself, or of each.
+    count
+        How many iterations may begin.
+    """
+
+    states: list[tuple[Any, ...]]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Consecutive iterations for a worker.
 
@@ -84,6 +101,8 @@ class Chunk:
         Whether no iteration follows.
     check
         Whether items must be compared with what was sent.
+    given
+        What the kernel has run ahead for it, if anything runs ahead.
     """
 
     first: int
@@ -91,6 +110,7 @@ class Chunk:
     count: int
     last: bool
     check: bool
+    given: Given | None = None
 
 
 @dataclass(slots=True)

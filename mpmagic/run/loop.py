@@ -191,6 +191,8 @@ class LoopRun:
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
+        if self._admitted.shadow is not None:
+            return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
         form = tallied(self._planned.loop, split, cell.filename) if split.commit else None
@@ -248,6 +250,9 @@ class LoopRun:
             if self._broken:
                 return
             self._tick()
+        if (shadow := self._admitted.shadow) is not None and shadow.ended:
+            self._failure = shadow.failure
+            return
         self._through = True
         self._cell.observer.make_way()
         play(self._source.ended_with)

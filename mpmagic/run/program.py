@@ -60,6 +60,10 @@ class ProgramSource:
         Whether it stores into what was sent at all, as the commits will.
     fresh
         Captured names of which each iteration has a copy of its own.
+    prepared
+        Names that the work and the commits both bind.
+    carried
+        Those of them whose values are given where an iteration begins.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
@@ -86,6 +90,8 @@ class ProgramSource:
     sliced: tuple[str, ...] = ()
     mirrors: bool = False
     fresh: tuple[str, ...] = ()
+    prepared: frozenset[str] = frozenset()
+    carried: tuple[str, ...] = ()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()
@@ -123,6 +129,7 @@ class Program:
         tally = self.source.tally
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
+        self._known |= self.source.prepared
         self.watch = Watch(self.side, values, lambda: decode(captured, Side({})))
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
@@ -157,6 +164,10 @@ class Program:
         for name in self.source.targets:
             self.side.namespace.pop(name, None)
 
+    def go_on(self, state: tuple[Any, ...]) -> None:
+        """Let carried names have the values that they have where an iteration begins."""
+        self.side.namespace.update(zip(self.source.carried, state, strict=True))
+
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""
         for name, packed in self._fresh.items():
@@ -177,7 +188,7 @@ class Program:
         """Names of the notebook that functions have bound behind the loop's back."""
         namespace = self.side.namespace
         for name, value in self.side.captured.items():
-            apart = name in self.source.own or name in self._fresh
+            apart = name in {*self.source.own, *self._fresh, *self.source.prepared}
             if not apart and namespace.get(name, self) is not value:
                 yield name
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))

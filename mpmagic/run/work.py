@@ -202,8 +202,11 @@ class _Recorder:
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
-        for index, item in enumerate(self._items, self._chunk.first):
+        states = iter(self._chunk.given.states if self._chunk.given else ())
+        for index, item in enumerate(self._begun_items(), self._chunk.first):
             log(begin)
+            if (state := next(states, None)) is not None:
+                self._program.go_on(state)
             if marks:
                 mark(index)
             if speculates:
@@ -216,6 +219,11 @@ class _Recorder:
             yield item
             if names:
                 self._log.snapshots.append(self._snapshot())
+
+    def _begun_items(self) -> Iterable[Any]:
+        """The items whose iterations may begin."""
+        given = self._chunk.given
+        return self._items if given is None else itertools.islice(self._items, given.count)
 
     def _snapshot(self) -> tuple[Any, ...]:
         return self._bound(self._program.source.private)
