@@ -25,7 +25,7 @@ from mpmagic.cell.guard import (
 )
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
-from mpmagic.cell.probe import Probe, may_fail
+from mpmagic.cell.probe import Probe, is_repeatable, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
@@ -44,6 +44,7 @@ from mpmagic.cell.workcode import (
     caught,
     kept,
     local,
+    with_operands,
 )  # fmt: skip
 from mpmagic.cell.worth import is_heavy
 
@@ -118,11 +119,15 @@ class Sites:
         if described.state:
             operands.append(bound_now(described.unsure, described.changed))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
-        rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
+        rest = [key for key in checked if ast.dump(key) not in texts]
+        if not all(map(is_repeatable, rest)):  # what they are made of is computed once
+            made = _computed(number, operands, len(texts))
+            before += [ast.copy_location(s, unit.node) for s in made]
+            rest = [with_operands(key, texts, number) for key in rest]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
-                value=ast.Tuple(elts=[*rest, event], ctx=ast.Load()),
+                value=ast.Tuple(elts=[*map(self._checked, rest), event], ctx=ast.Load()),
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
