@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.effects import Effects, Refusal
+from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
 
@@ -40,6 +40,8 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
             if _changed_by_call(name, unit, dependence):
                 return _own_copies(name)
     for name in sorted(unit.whole().binds):
+        if name == FIGURE:
+            continue  # no option is about it
         if name in dependence.flow.exposed and _bound_by_functions_only(name, unit):
             return f"`--local {name}` lets each worker keep its own, and doesn't send it back"
     return ""
