@@ -273,8 +273,8 @@ with capture_output() as captured:
 
 
 ESCAPES = {
-    "system": "y = slow(x)\n!echo {y} $x '{y + 1:08.1f}' $$HOME\n!echo {len(xs)} ${y} >&2",
-    "unknown name": "y = slow(x)\n!echo {y} {nowhere}",
+    "system": "y = slow(x)\n!echo {y} $x {round(y / 7, 2)} $$HOME\n!echo {len(xs)} ${y} >&2",
+    "unknown name": "y = slow(x)\n!echo {y} {nowhere} '{y:>8}'",
     "output": "y = slow(x)\nlines = !seq {x}\nout.append((lines, lines.n, type(lines).__name__))",
     "exit code": "y = slow(x)\n!exit {x}\nout.append(_exit_code)",
     "killed": "y = slow(x)\n!exit 137\nout.append(_exit_code)",
