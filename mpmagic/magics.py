@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpmagic.pool import Pool
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
+    from mpmagic.show.failing import ErrorsShown
     from mpmagic.show.pooltable import LiveTable, WorkerTable
 
 __all__ = ["ParallelMagics", "register"]
@@ -49,6 +50,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
+        self._errors_shown: ErrorsShown | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
@@ -56,7 +58,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def parallel(self, line: str, cell: str) -> None:
         from mpmagic.cell.compiled import features_in, features_on
         from mpmagic.show.explain import refusals_shown
-        from mpmagic.show.failing import errors_shown
 
         given = parse(parallel_parser(), line)
         if given is None:
@@ -65,7 +66,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         _keep_source(filename, text)
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
-        with errors_shown(self.shell), refusals_shown(self.shell), features_on(features):
+        with self._errors().shown(), refusals_shown(self.shell), features_on(features):
             self._run(tree, warned, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -151,7 +152,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return
         serial = ""
         try:
-            check_sendable(plan, tree, namespace, options)
+            check_sendable(plan, tree, text, (namespace, options))
             refuse(plan, tree, text)
         except NotParallel as reason:
             if not given.or_serial:
@@ -198,6 +199,13 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool
+
+    def _errors(self) -> ErrorsShown:
+        from mpmagic.show.failing import ErrorsShown
+
+        if self._errors_shown is None:
+            self._errors_shown = ErrorsShown(self.shell)
+        return self._errors_shown
 
     def _shows_last(self, text: str) -> bool:
         if self.shell.ast_node_interactivity == "none":
