@@ -259,8 +259,11 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         known = self.shell.compile._filename_map
         frame = sys._getframe()
         while frame is not None:
-            if frame.f_globals is self.shell.user_ns and frame.f_code.co_filename in known:
-                return frame.f_code.co_filename, text, offset
+            filename = frame.f_code.co_filename
+            if frame.f_globals is self.shell.user_ns and filename in known:
+                if _is_magic(filename):
+                    return filename, text, offset
+                break  # code of the user's that calls the magic
             frame = frame.f_back  # type: ignore[assignment]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
@@ -281,6 +284,12 @@ def _show_bare(error: SyntaxError, display: Any) -> None:
         return shown(kind, value, frames, *rest, **named)
 
     display.structured_traceback = bare
+
+
+def _is_magic(filename: str) -> bool:
+    """Whether a cell is one of a magic's."""
+    first = linecache.getline(filename, 1)
+    return first.startswith(("get_ipython().run_cell_magic(", "%%"))
 
 
 def _keep_source(filename: str, text: str) -> None:

@@ -72,7 +72,8 @@ def shortened(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # a `__repr__` of the user's
-        return f"<{type(value).__module__}.{type(value).__qualname__} instance>"
+        kind = type(value)
+        return f"<class '{kind.__module__}.{kind.__qualname__}'> instance"  # as IPython says it
     return text if len(text) <= _LENGTH else text[:_LENGTH] + "..."
 
 
