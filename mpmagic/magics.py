@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpmagic.pool import Pool
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
+    from mpmagic.show.failing import ErrorsShown
     from mpmagic.show.pooltable import LiveTable, WorkerTable
 
 __all__ = ["ParallelMagics", "register"]
@@ -49,6 +50,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
+        self._errors_shown: ErrorsShown | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
@@ -57,7 +59,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.cell.compiled import features_in, features_on
         from mpmagic.cell.escapes import with_escapes
         from mpmagic.show.explain import refusals_shown
-        from mpmagic.show.failing import errors_shown
 
         given = parse(parallel_parser(), line)
         if given is None:
@@ -67,7 +68,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
-        with errors_shown(self.shell), refusals_shown(self.shell), features_on(features):
+        with self._errors().shown(), refusals_shown(self.shell), features_on(features):
             self._run(tree, warned, given, (filename, text))
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -153,7 +154,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return
         serial = ""
         try:
-            check_sendable(plan, tree, namespace, options)
+            check_sendable(plan, tree, text, (namespace, options))
             refuse(plan, tree, text)
         except NotParallel as reason:
             if not given.or_serial:
@@ -200,6 +201,13 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool
+
+    def _errors(self) -> ErrorsShown:
+        from mpmagic.show.failing import ErrorsShown
+
+        if self._errors_shown is None:
+            self._errors_shown = ErrorsShown(self.shell)
+        return self._errors_shown
 
     def _shows_last(self, text: str) -> bool:
         if self.shell.ast_node_interactivity == "none":
@@ -253,8 +261,11 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         known = self.shell.compile._filename_map
         frame = sys._getframe()
         while frame is not None:
-            if frame.f_globals is self.shell.user_ns and frame.f_code.co_filename in known:
-                return frame.f_code.co_filename, text, offset
+            filename = frame.f_code.co_filename
+            if frame.f_globals is self.shell.user_ns and filename in known:
+                if _is_magic(filename):
+                    return filename, text, offset
+                break  # code of the user's that calls the magic
             frame = frame.f_back  # type: ignore[assignment]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
@@ -275,6 +286,12 @@ def _show_bare(error: SyntaxError, display: Any) -> None:
         return shown(kind, value, frames, *rest, **named)
 
     display.structured_traceback = bare
+
+
+def _is_magic(filename: str) -> bool:
+    """Whether a cell is one of a magic's."""
+    first = linecache.getline(filename, 1)
+    return first.startswith(("get_ipython().run_cell_magic(", "%%"))
 
 
 def _keep_source(filename: str, text: str) -> None:

@@ -68,7 +68,8 @@ def judge(
     options : str
         Options of ``%%parallel``.
     lost : frozenset of str
-        Names that may hold a placeholder, since their value can't travel.
+        Names, and attributes of the exception, that may hold a placeholder, since their value
+        can't travel.
     free : frozenset of str
         Names that aren't compared: each worker was allowed its own.
     """
@@ -162,7 +163,7 @@ def compare(
 ) -> str:
     """How the parallel outcome differs from the serial one; empty where it doesn't."""
     found = (
-        _errors(serial, parallel),
+        _errors(serial, parallel, lost),
         _names(serial, parallel, lost),
         _aliases(serial, parallel, _bound_in_loops(cell) | lost),
         difference(serial.outputs, parallel.outputs, "Out"),
@@ -180,7 +181,7 @@ def explained(judgement: Judgement, cell: str) -> str:
     return "\n".join([f"{judgement.verdict.value}: {judgement.why}", "  1 | %%parallel", *lines])
 
 
-def _errors(serial: Outcome, parallel: Outcome) -> str | None:
+def _errors(serial: Outcome, parallel: Outcome, lost: frozenset[str]) -> str | None:
     a, b = serial.error, parallel.error
     if a is None and b is None:
         return None
@@ -188,6 +189,9 @@ def _errors(serial: Outcome, parallel: Outcome) -> str | None:
         return f"the exception: {a!r} became {b!r}"
     if isinstance(a, SyntaxError) and isinstance(b, SyntaxError):
         return _syntax_errors(a, b)
+    for name in lost & vars(b).keys():
+        if type(vars(b)[name]).__module__.startswith("mpmagic"):
+            vars(b)[name] = vars(a)[name]
     if found := difference(a, b, "the exception"):
         return found
     top = (parallel.number, 1)

@@ -190,8 +190,7 @@ def restored(
     trace: TracebackType | None = None
     for spot in reversed(list(spots)):
         frame = _frame(spot, space_of and space_of(spot))
-        columns = None not in spot.place
-        trace = TracebackType(trace, frame, frame.f_lasti if columns else -1, spot.place[0])
+        trace = TracebackType(trace, frame, frame.f_lasti, spot.place[0])
     return trace
 
 
@@ -232,14 +231,14 @@ class Seen:
         return self._text
 
 
-class _Stopped(Exception):
+class _Stopped(AttributeError):
     """What such code raises."""
 
 
 class _Stopping:
     """Stops whatever is done with it."""
 
-    def __getattribute__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> NoReturn:
         raise _Stopped
 
     def _stop(self, *_: Any) -> NoReturn:
@@ -289,13 +288,14 @@ def _code(
 ) -> CodeType:
     """Code that sets the variables and stops."""
     if shape.is_function:
-        function = _function(shape, [*_assignments(shape, names), _stop(place, doing)])
+        function = _function(shape, [*_assignments(shape, names), *_stop(place, doing)])
         code = _compiled([function], shape.first, filename)
         code = next(c for c in code.co_consts if isinstance(c, CodeType))
     else:
         # Code holds its lines by their distance from its first one.
         above, last = shape.first - 1, place[1] and place[1] - shape.first + 1
-        code = _compiled([_stop((place[0] - above, last, *place[2:]), doing)], 1, filename)
+        stop = _stop((place[0] - above, last, *place[2:]), doing)
+        code = _compiled([*stop], 1, filename)
     known = (_given if c == _GIVEN else c for c in code.co_consts)
     return code.replace(
         co_name=shape.name,
@@ -322,14 +322,14 @@ def _function(shape: Shape, body: list[ast.stmt]) -> ast.stmt:
     return function
 
 
-def _stop(place: Place, doing: str) -> ast.stmt:
-    """A statement that stops by what was done there: IPython looks for that to highlight it."""
-    node: ast.stmt = ast.Raise(exc=_from_given("stopped"), cause=None)
-    if doing:
-        node = ast.Expr(value=_stopping(doing))
-    for part in ast.walk(node):
-        _locate(part, place)
-    return node
+def _stop(place: Place, doing: str) -> Iterator[ast.stmt]:
+    """Stops, if possible by what was done there: IPython looks for that to highlight it."""
+    statements: list[ast.stmt] = [ast.Expr(value=_stopping(doing))] if doing else []
+    statements.append(ast.Raise(exc=_from_given("stopped"), cause=None))
+    for node in statements:
+        for part in ast.walk(node):
+            _locate(part, place)
+        yield node
 
 
 def _stopping(doing: str) -> ast.expr:

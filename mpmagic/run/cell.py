@@ -10,9 +10,10 @@ from typing import Any
 
 from mpmagic.cell.compiled import Warned, compiled
 from mpmagic.cell.constants import embed, placeholder
+from mpmagic.cell.effects import Refusal
 from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
-from mpmagic.cell.plan import CellPlan, PlannedLoop
+from mpmagic.cell.plan import CellPlan, PlannedLoop, RefusedLoop
 from mpmagic.errors import NotParallel, UnsendableValue
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
@@ -22,6 +23,9 @@ from mpmagic.run.tasks import TaskRun, unsendable_tasks
 from mpmagic.run.tidying import tidy
 
 __all__ = ["check_sendable", "refuse", "run_cell"]
+
+Asked = tuple[dict[str, Any], Options]
+"""The user's namespace, and what they ask for."""
 
 
 def run_cell(
@@ -96,34 +100,36 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
         raise NotParallel.of(why_refused(plan, text))
 
 
-def check_sendable(
-    plan: CellPlan, tree: ast.Module, namespace: dict[str, Any], options: Options
-) -> None:
+def check_sendable(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) -> None:
     """Refuse a cell whose loops or calls all read something that can't be sent.
 
     Raises
     ------
     NotParallel
-        Naming the object and the line that uses it.
+        With the object, the line that uses it, and the listing.
     """
+    namespace, options = asked
     bound = {name for statement in tree.body for name in bound_names(statement)}
-    reasons = []
+    refused = []
     for loop in plan.loops:
         try:
             capture(loop.split.captured - bound, namespace, options.local)
         except UnsendableValue as error:
-            reasons.append(f"line {_reading_line(loop, str(error))}: {error}")
+            at = _reading_line(loop, str(error))
+            refused.append(_unsendable(loop.loop.lineno, at, str(error), "loop"))
     for group in plan.groups:
         unsendable = unsendable_tasks(group, bound, namespace, options)
         if not group.overlaps(frozenset(unsendable)):
             index, reason = next(iter(unsendable.items()))
-            reasons.append(f"line {group.tasks[index].node.lineno}: {reason}")
-    if reasons and len(reasons) == len(plan.loops) + len(plan.groups):
-        where = "loop" if plan.loops else "call"
-        raise NotParallel(
-            f"{reasons[0]}\nNothing of the cell ran. Make it inside the {where}, or use "
-            f"`--or-serial`, which runs the cell as it is."
-        )
+            line = group.tasks[index].node.lineno
+            refused.append(_unsendable(line, line, reason, "call"))
+    if refused and len(refused) == len(plan.loops) + len(plan.groups):
+        without = CellPlan(tree, refused=refused + plan.refused)
+        raise NotParallel.of(why_refused(without, text))
+
+
+def _unsendable(line: int, at: int, reason: str, where: str) -> RefusedLoop:
+    return RefusedLoop(line, Refusal(at, "", reason), f"make it inside the {where}")
 
 
 def _reading_line(loop: PlannedLoop, message: str) -> int:

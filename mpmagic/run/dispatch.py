@@ -25,6 +25,7 @@ from mpmagic.run.observer import Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
+from mpmagic.run.texts import texts_of
 from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
@@ -109,7 +110,7 @@ def pack_program(
         targets=split.targets,
         own=admitted.captured.own,
         filename=cell.filename,
-        text=cell.text,
+        texts=texts_of(admitted.captured.functions, cell.filename, cell.text),
         state=ProcessState.of_this_process(),
         class_ids=admitted.captured.class_ids,
         seed=cell.options.seed,

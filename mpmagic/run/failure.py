@@ -21,7 +21,7 @@ from mpmagic.pool.traces import Spot, flattened, restored, space_of_module
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.tidying import without_ours
-from mpmagic.run.variables import variables_of
+from mpmagic.run.variables import shortened, variables_of
 from mpmagic.run.watch import is_inert
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ class _Inner(Enum):
 def pack_failure(error: BaseException, program: Program) -> Failure:
     """The exception with its traceback from the cell's code down, packed."""
     explain_memory(error)
-    taking = _Taking(program)
-    parts, spots = taking.top(error, _own_frames(error.__traceback__, program))
-    return Failure(taking.packed(parts), _text(error), spots)
+    return _Taking(program).failure(error)
 
 
 def pack_caught(error: BaseException, program: Program) -> Failure:
@@ -90,16 +88,15 @@ def pack_caught(error: BaseException, program: Program) -> Failure:
     Raises
     ------
     UnsendableValue
-        If it can't be sent as it is: handlers would take another one for it.
+        If its class can't be sent: handlers would take it for another one.
     """
-    parts, spots = _Taking(program).top(error, _own_frames(error.__traceback__, program))
-    try:
-        return Failure(Encoder(program.side, by_reference=True).encode(parts), _text(error), spots)
-    except Exception as reason:
+    taking = _Taking(program)
+    if reason := taking.hindrance(type(error)):
         raise UnsendableValue(
             f"an exception under `try`, a {type(error).__name__}, can't be sent to the notebook, "
-            f"which handles it: {type(reason).__name__}: {reason}"
+            f"which handles it: {reason}"
         ) from error
+    return taking.failure(error)
 
 
 def unpack_failure(failure: Failure, side: Side) -> BaseException:
@@ -134,11 +131,11 @@ class _Taking:
         self._program = program
         self._taken: dict[int, tuple[BaseException, _Parts]] = {}
 
-    def top(self, error: BaseException, tb: TracebackType | None) -> tuple[_Parts, list[Spot]]:
+    def failure(self, error: BaseException) -> Failure:
         """The exception that travels, and apart from it what is needed if it can't."""
-        parts = self.apart(error, tb)
+        parts = self.apart(error, _own_frames(error.__traceback__, self._program))
         spots, parts.traceback = parts.traceback, []
-        return parts, spots
+        return Failure(self._packed(parts), _text(error), spots)
 
     def apart(self, error: BaseException, tb: TracebackType | None) -> _Parts:
         state = {k: v for k, v in vars(error).items() if k != "__notes__"}
@@ -169,7 +166,7 @@ class _Taking:
         known = self._taken.get(id(error))
         return known[1] if known is not None else self.apart(error, error.__traceback__)
 
-    def packed(self, parts: _Parts) -> Packed:
+    def _packed(self, parts: _Parts) -> Packed:
         """The parts, those replaced that can't travel."""
         try:
             packed = self._encoded(parts)
@@ -186,7 +183,7 @@ class _Taking:
             yield from (*parts.args, *parts.state.values(), *parts.fields.values(), parts.notes)
 
     def _replace(self, error: BaseException, parts: _Parts) -> None:
-        reason = self._hindrance(parts.kind)
+        reason = self.hindrance(parts.kind)
         if reason:
             text = f"{_text(error)} (its class can't be sent to the notebook: {reason})"
             parts.kind, parts.args, parts.state, parts.fields = RemoteError, (text,), {}, {}
@@ -197,11 +194,13 @@ class _Taking:
         parts.notes = self._sound("__notes__", parts.notes)
 
     def _sound(self, name: str, value: Any) -> Any:
-        if is_inert(value) or not self._hindrance(value):
+        if is_inert(value) or not self.hindrance(value):
             return value
-        return Placeholder(name, type(value).__name__, "held by an exception")
+        kind = type(value).__name__
+        return Placeholder(name, kind, "held by an exception", shortened(value))
 
-    def _hindrance(self, value: Any) -> str:
+    def hindrance(self, value: Any) -> str:
+        """Why a value can't travel; empty if it can."""
         try:
             decode(self._encoded(value), self._program.side)
         except Exception as reason:

@@ -24,6 +24,7 @@ from mpmagic.run.origins import Origin, Origins
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
+from mpmagic.run.texts import texts_of
 from mpmagic.run.trip import Trip
 from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
@@ -219,7 +220,7 @@ def send(
         targets=frozenset(),
         own=captured.own,
         filename=cell.filename,
-        text=cell.text,
+        texts=texts_of(captured.functions, cell.filename, cell.text),
         state=ProcessState.of_this_process(),
         class_ids=captured.class_ids,
         seed=cell.options.seed,

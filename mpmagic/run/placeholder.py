@@ -22,16 +22,19 @@ class Placeholder:
         What it was, in a few words.
     owner
         What had it.
+    text
+        What it looks like, if that is part of something's text.
     """
 
-    def __init__(self, name: str, kind: str, owner: str = _TEMPORARY) -> None:
-        self.__dict__.update(_name=name, _kind=kind, _owner=owner)
+    def __init__(self, name: str, kind: str, owner: str = _TEMPORARY, text: str = "") -> None:
+        text = text or f"<{name}: {kind} that stayed in a worker>"
+        self.__dict__.update(_name=name, _kind=kind, _owner=owner, _text=text)
 
     def __repr__(self) -> str:
-        return f"<{self._name}: {self._kind} that stayed in a worker>"
+        return str(self._text)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Placeholder, (self._name, self._kind, self._owner)
+        return Placeholder, (self._name, self._kind, self._owner, self._text)
 
     def _used(self, *_arguments: Any) -> NoReturn:
         raise UnsendableValue(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import linecache
 import types
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
+from mpmagic.run.texts import Texts, forget_texts, keep_texts
 from mpmagic.run.watch import Watch
 
 __all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
@@ -44,8 +44,10 @@ class ProgramSource:
         Names of the loop's target.
     own
         Captured values of which each worker keeps its own (``--local``).
-    filename, text
-        The cell's file name and source, for tracebacks and `inspect`.
+    filename
+        The cell's file name.
+    texts
+        The cell's text, and those of the cells that it calls functions of.
     state
         The process state that the kernel had when the loop began.
     class_ids
@@ -82,7 +84,7 @@ class ProgramSource:
     targets: frozenset[str]
     own: dict[str, Any] = field(default_factory=dict)
     filename: str = ""
-    text: str = ""
+    texts: Texts = ()
     state: ProcessState | None = None
     class_ids: frozenset[str] = frozenset()
     seed: int | None = None
@@ -137,7 +139,7 @@ class Program:
             if name in self.side.captured
         }
         self._places: Places | None = None
-        _keep_source(self.source.filename, self.source.text)
+        keep_texts(self.source.texts)
 
     def enter(self) -> None:
         """Bring this process into the state that the loop began in."""
@@ -213,19 +215,6 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         ) from error
 
 
-def _keep_source(filename: str, text: str) -> None:
-    """Let tracebacks and `inspect` find the cell's lines."""
-    if text:
-        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-
-
-def _forget_source(program: Program) -> None:
-    """Keep no source for ever; that of a cell of which there is another program stays."""
-    filename = program.source.filename
-    if all(p.source.filename != filename for p in _programs.values()):
-        linecache.cache.pop(filename, None)
-
-
 _entered: Program | None = None
 """The program whose state the modules have."""
 
@@ -239,7 +228,7 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
     if program is None:
         program = _programs[key] = Program(source.payload, captured.payload)
         while len(_programs) > _KEPT:
-            _forget_source(_programs.popitem(last=False)[1])
+            _forget_texts(_programs.popitem(last=False)[1])
     _programs.move_to_end(key)
     return program
 
@@ -247,4 +236,8 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
 def forget_program(program: Program) -> None:
     """Have it made anew when it's asked for again: what it captured isn't what was sent."""
     for key in [key for key, known in _programs.items() if known is program]:
-        _forget_source(_programs.pop(key))
+        _forget_texts(_programs.pop(key))
+
+
+def _forget_texts(program: Program) -> None:
+    forget_texts(program.source.texts, [p.source.texts for p in _programs.values()])

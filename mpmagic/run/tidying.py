@@ -25,6 +25,8 @@ _OURS: Final = "mpmagic"
 _ON_THE_WAY: Final = frozenset({"cloudpickle", "concurrent", "multiprocessing", "pickle"})
 """Packages that we call; their frames below ours are ours."""
 
+_COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+
 
 def tidy(error: BaseException) -> None:
     """Tidy the tracebacks of an exception and of all that it's chained to or made of."""
@@ -98,7 +100,7 @@ def _stands_for(inner: TracebackType, outer: TracebackType, *, within: bool) -> 
     codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
     if codes[0].co_name != "<module>" or codes[0].co_filename != codes[1].co_filename:
         return False
-    return within or codes[1].co_name == "<module>"
+    return codes[1].co_name == "<module>" or (within and codes[1].co_name in _COMPREHENSIONS)
 
 
 def _moved(outer: TracebackType, inner: TracebackType) -> TracebackType:

@@ -16,7 +16,7 @@ from mpmagic.pool.traces import Seen
 if TYPE_CHECKING:
     from mpmagic.run.program import Program
 
-__all__ = ["variables_of"]
+__all__ = ["shortened", "variables_of"]
 
 _FRAMES: Final = 50
 """Frames of a traceback whose variables travel; a RecursionError has a thousand."""
@@ -63,15 +63,17 @@ def _travelling(value: Any, *, verbose: bool) -> Any:
         return value
     kind = type(value)
     if verbose or kind in _HARMLESS or kind.__module__ == "numpy":
-        return Seen(_shortened(value))
+        return Seen(shortened(value))
     return Seen(f"<{kind.__qualname__} in a worker>")
 
 
-def _shortened(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """What a value says that it is, if that isn't long."""
     try:
         text = repr(value)
     except Exception:  # a `__repr__` of the user's
-        return f"<class {type(value).__qualname__!r}> instance"
+        kind = type(value)
+        return f"<class '{kind.__module__}.{kind.__qualname__}'> instance"  # as IPython says it
     return text if len(text) <= _LENGTH else text[:_LENGTH] + "..."
 
 
