@@ -360,8 +360,7 @@ class LoopRun:
         if ended and not self._admitted.split.speculates:
             self._temporaries.chunk_done(log, self._skipped)
         else:
-            finished = max(self._index, 0)
-            self._temporaries.stopped(log, finished, self._event, self._skipped)
+            self._temporaries.stopped(log, self._index, self._event, self._skipped)
 
     def _is_the_cells(self, error: BaseException) -> bool:
         """Whether the cell's own code raised: what the work changed by then must not be lost."""
