@@ -16,9 +16,10 @@ Whatever becomes a commit makes the names that it binds the kernel's.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mpmagic.cell.draws import Draw
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
@@ -85,6 +86,8 @@ class Dependence:
         the kernel's to collect.
     iterable
         The effects of the loop's iterable, some of which may come while it is iterated.
+    draws
+        The draws of random numbers that were set apart, by the statements that make them.
     """
 
     target: ast.expr
@@ -93,6 +96,7 @@ class Dependence:
     allowances: Allowances
     element: ast.stmt | None = None
     iterable: Effects = field(default_factory=Effects)
+    draws: Mapping[int, Draw] = field(default_factory=dict)
     targets: set[str] = field(init=False)
     summaries: Summaries = field(init=False)
     scanner: Scanner = field(init=False)
@@ -230,7 +234,7 @@ class Dependence:
 
     def surely_commits(self, unit: Unit) -> bool:
         """Whether a commit can't raise once its operands are there."""
-        read_there = unit.header.reads.keys() - self.private - self.targets
+        read_there = unit.header.reads.keys() - self.private - self.targets - self.prepared.drawn
         if not all(self.knowledge.defined(name) for name in read_there):
             return False
         checked = [*hash_checked(unit.node, self.knowledge)]

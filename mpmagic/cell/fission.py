@@ -53,7 +53,7 @@ class Fission:
         outer = dependence.private | dependence.targets | prepared
         work = self._half(WORK, body, outer, loop)
         bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
-        bound |= prepared
+        bound |= prepared - dependence.prepared.drawn
         commit = self._half(COMMIT, replay(loop, self._sending.sites), bound, loop)
         return self._described(loop, work, commit)
 
@@ -111,6 +111,7 @@ class Fission:
         for unit in dependence.every_unit():
             if unit.stage is not Stage.COMMIT or unit.mirrored:
                 reads |= unit.header.reads.keys()
+        reads -= dependence.prepared.generators  # nothing else touches these
         own = (dependence.private | dependence.prepared.names) - dependence.allowances.local
         return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
@@ -137,8 +138,9 @@ class Fission:
 
     def _refuse_if_idle(self, loop: ast.For) -> None:
         sending = self._sending
+        commits = [s for i, s in enumerate(sending.sites) if i not in sending.prepared]
         if sending.substantial and (
-            calls_in_work(self.dependence, sending.operands) or not calls_in_kernel(sending.sites)
+            calls_in_work(self.dependence, sending.operands) or not calls_in_kernel(commits)
         ):
             return
         raise idle(loop, self.dependence)

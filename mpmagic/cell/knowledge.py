@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mpmagic.cell import tables
 from mpmagic.cell.formats import formats_in
 from mpmagic.cell.syntax import children, walk
 
@@ -153,8 +154,10 @@ class Knowledge:
 
     def _type_of_call(self, node: ast.Call) -> type | None:
         callee = self.resolve(node.func)
-        if isinstance(callee, type) and callee in _CONSTRUCTORS:
+        if isinstance(callee, type) and (callee in _CONSTRUCTORS or tables.is_random(callee)):
             return callee
+        if tables.qualified_name(callee) == "numpy.random.default_rng":
+            return type(callee(0))
         try:
             return _RESULT_TYPES.get(callee)
         except TypeError:  # an unhashable callable

@@ -9,14 +9,16 @@ commits. All three see one and the same, since the slice is pure and its values 
 from __future__ import annotations
 
 import ast
+import types
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.draws import Draw
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import Knowledge
-from mpmagic.cell.prepared import Prepared
+from mpmagic.cell.prepared import Prepared, drawing
 from mpmagic.cell.purity import Purity
-from mpmagic.cell.syntax import copied, unannotated
+from mpmagic.cell.syntax import copied, loaded, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["NotAhead", "is_kept_apart", "seed_prepared"]
@@ -29,14 +31,17 @@ class NotAhead(Exception):
 
 
 def seed_prepared(dependence: Dependence) -> None:
-    """Find the state that can run ahead, if any work reads it."""
+    """Find the state that can run ahead, if any work reads it, and the draws."""
     if dependence.element is not None or not dependence.knowledge.preparing:
         return
     if dependence.whole.enters:  # what is done under a lock isn't torn apart
         return
     search = _Search(dependence)
     names = search.stable(_candidates(dependence))
-    needed = search.closure(_read_by_others(dependence, names, search.units))
+    drawn = {draw.name for draw in dependence.draws.values()}
+    if not drawn <= names:
+        return
+    needed = search.closure(_read_by_others(dependence, names, search.units) | drawn)
     if not needed or search.stable(needed) != needed:
         return
     for unit in search.units:
@@ -48,14 +53,18 @@ def seed_prepared(dependence: Dependence) -> None:
         items=frozenset(reads & dependence.items | needed & dependence.targets),
         constants=frozenset(reads - needed - dependence.targets),
         functions=frozenset(search.functions),
+        sources=frozenset(search.sources),
+        draws=tuple(dependence.draws.values()),
+        generators=frozenset(search.generators),
         body=tuple(search.slice(dependence.units)),
     )
+    dependence.kernel |= dict.fromkeys(search.generators, "the kernel draws from it")
 
 
 def is_kept_apart(dependence: Dependence) -> bool:
     """Whether nothing that came to be a commit reaches what runs ahead."""
     prepared = dependence.prepared
-    own = prepared.names | prepared.items | prepared.constants
+    own = prepared.names | prepared.items | prepared.constants | prepared.sources
     return own.isdisjoint(dependence.kernel) and all(
         unit.stage is Stage.PREPARE or prepared.names.isdisjoint(unit.header.binds)
         for unit in dependence.every_unit()
@@ -93,6 +102,8 @@ def _read_by_others(dependence: Dependence, names: set[str], units: list[Unit]) 
 
 
 def _why(dependence: Dependence, unit: Unit, units: list[Unit]) -> str:
+    if (draw := dependence.draws.get(id(unit.node))) is not None:
+        return f"`{ast.unparse(draw.call)}` is drawn ahead of the work, in order"
     for other in dependence.every_unit():
         read = sorted(unit.header.binds.keys() & other.header.reads.keys())
         if read and other is not unit and other not in units:
@@ -109,16 +120,24 @@ class _Search:
         Its statements.
     tested
         Names that its conditions read.
+    sources
+        Names that its draws take from.
+    generators
+        Names of the generators that these draw from.
     """
 
     def __init__(self, dependence: Dependence) -> None:
         self.units: list[Unit] = []
         self.tested: set[str] = set()
+        self.sources: set[str] = set()
         self._dependence = dependence
         self._bound = set(dependence.whole.binds)
         self._purity = Purity(dependence.knowledge, self._bound | dependence.targets)
         self._names: set[str] = set()
         self._known_tests: set[Unit] = set()
+        owners = {draw.owner for draw in dependence.draws.values()}
+        value = dependence.knowledge.value
+        self.generators = {n for n in owners if not isinstance(value(n), types.ModuleType)}
 
     @property
     def functions(self) -> set[str]:
@@ -145,7 +164,9 @@ class _Search:
         return needed
 
     def reads_of(self, unit: Unit) -> set[str]:
-        """The names that a statement of the slice reads."""
+        """The names of plain values that a statement of the slice reads."""
+        if (draw := self._dependence.draws.get(id(unit.node))) is not None:
+            return self._drawing_reads(draw) or set()
         value: ast.expr | None = getattr(unit.node, "value", None)
         read = set() if value is None else self._purity.reads(value) or set()
         return read | unit.header.binds.keys() if isinstance(unit.node, ast.AugAssign) else read
@@ -154,7 +175,9 @@ class _Search:
         """The statements of the slice among `units`, with their conditions."""
         found: list[ast.stmt] = []
         for unit in units:
-            if unit in self.units:
+            if (draw := self._dependence.draws.get(id(unit.node))) is not None:
+                found.append(self._drawing(unit.node, draw))
+            elif unit in self.units:
                 found.append(unannotated(copied(unit.node)))
             elif isinstance(unit.node, ast.Continue):
                 found.append(unit.node)
@@ -193,11 +216,56 @@ class _Search:
 
     def _is_pure(self, unit: Unit) -> bool:
         bound = unit.header.binds.keys()
+        if (draw := self._dependence.draws.get(id(unit.node))) is not None:
+            read = self._drawing_reads(draw) if bound <= self._names else None
+            return read is not None and self._are_known(read)
         if not bound or not bound <= self._names or not _binds_plainly(unit.node):
             return False
         value: ast.expr | None = getattr(unit.node, "value", None)
         read = self._purity.reads(value) if value is not None else None
         return read is not None and self._are_known(read)
+
+    def _drawing(self, node: ast.stmt, draw: Draw) -> ast.stmt:
+        """A draw as the slice makes it, from the shadow of its generator."""
+        number = [*self._dependence.draws.values()].index(draw)
+        return copied(node, {id(draw.call.func): loaded(drawing(number), node)})
+
+    def _drawing_reads(self, draw: Draw) -> set[str] | None:
+        """The names of plain values that a draw needs; None if the kernel can't make it ahead."""
+        dependence = self._dependence
+        others = (u for u in dependence.every_unit() if id(u.node) not in dependence.draws)
+        if draw.owner in self._bound | dependence.targets or (
+            draw.owner in self.generators
+            and any(draw.owner in unit.header.touched() for unit in others)
+        ):
+            return None
+        read: set[str] = set()
+        given = [part for node in draw.given for part in _parts(node)]
+        for node in given:
+            taken = {id(n): name for n in walk(node) if (name := self._source(n, node))}
+            self.sources |= set(taken.values())
+            values = copied(ast.Expr(node), dict.fromkeys(taken, ast.Constant(0)))
+            inside = self._purity.reads(values.value)
+            if inside is None:
+                return None
+            read |= inside
+        return read
+
+    def _source(self, node: ast.AST, argument: ast.expr) -> str:
+        """The name of what a draw takes from as a whole, or asks for its size."""
+        match node:
+            case ast.Name(id=name) if node is argument:
+                pass
+            case ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=name)]):
+                pass
+            case ast.Attribute(value=ast.Name(id=name), attr="shape" | "size"):
+                pass
+            case _:
+                return ""
+        dependence = self._dependence
+        apart = self._bound | dependence.targets | dependence.whole.mutates.keys()
+        apart |= dependence.allowances.local | dependence.allowances.private
+        return "" if name in apart | dependence.knowledge.not_plain else name
 
     def _are_known(self, names: set[str]) -> bool:
         """Whether the kernel has the values of all names ahead of the work."""
@@ -207,6 +275,11 @@ class _Search:
         plain = {name for name in constants if _may_be_plain(dependence.knowledge, name)}
         items = dependence.items - dependence.knowledge.not_plain
         return names <= self._names | items | plain
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """The elements of what is a list for the draw alone, or itself."""
+    return node.elts if isinstance(node, ast.List) else [node]
 
 
 def _binds_plainly(node: ast.stmt) -> bool:

@@ -67,9 +67,7 @@ class Purity:
             case ast.Call():
                 return self._call(node)
             case ast.Attribute():
-                constant = self._knowledge.resolve(node)
-                pure = type(constant) is float and self._is_pure_module(node.value)
-                return self._function(node) if pure else None
+                return self._function(node) if self._is_constant(node) else None
             case _ if isinstance(node, _OPERATIONS):
                 inside = (part for part in ast.iter_child_nodes(node))
                 return self._all([part for part in inside if isinstance(part, ast.expr)])
@@ -113,9 +111,13 @@ class Purity:
         self.functions.add(node.id)
         return set()
 
-    def _is_pure_module(self, node: ast.expr) -> bool:
-        module = self._knowledge.resolve(node)
-        return isinstance(module, types.ModuleType) and module.__name__ in _PURE_MODULES
+    def _is_constant(self, node: ast.Attribute) -> bool:
+        """Whether it is a number of a module like `math`, or one of numpy's types."""
+        constant, module = self._knowledge.resolve(node), self._knowledge.resolve(node.value)
+        if not isinstance(module, types.ModuleType):
+            return False
+        scalar = isinstance(constant, type) and constant.__module__ == "numpy"
+        return scalar or (type(constant) is float and module.__name__ in _PURE_MODULES)
 
 
 def _by_value(node: ast.Compare) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from mpmagic.cell.draws import Draw
 from mpmagic.cell.split import EVENT, EVENTS, FAILURE, REPLAY, START
-from mpmagic.cell.syntax import loaded, set_blocks
+from mpmagic.cell.syntax import copied, loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["COMMIT", "given", "operand", "replay"]
+__all__ = ["COMMIT", "drawn_again", "given", "operand", "replay"]
 
 _SITE: Final = ".site"
 
@@ -59,6 +60,15 @@ def given(index: int) -> ast.expr:
     """In the kernel: takes the outcome that is an operand of the event."""
     give = ast.Attribute(value=ast.Name(id=EVENTS, ctx=ast.Load()), attr="give", ctx=ast.Load())
     return ast.Call(func=give, args=[ast.Constant(index)], keywords=[])
+
+
+def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
+    """In the kernel: makes a draw from the generator itself, the same as was made ahead."""
+    again = ast.Attribute(value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr="drew", ctx=ast.Load())
+    arguments: list[ast.expr] = [ast.Constant(number), copied(draw.call)]
+    value = ast.Call(func=again, args=arguments, keywords=[])
+    target = ast.Name(id=draw.name, ctx=ast.Store())
+    return ast.copy_location(ast.Assign(targets=[target], value=value), at)
 
 
 def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:

@@ -16,7 +16,7 @@ from mpmagic.cell.flow import Flow
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
-from mpmagic.cell.unit import Unit
+from mpmagic.cell.unit import Stage, Unit
 
 __all__ = [
     "new_flow",
@@ -97,9 +97,9 @@ def _carried(dependence: Dependence, name: str, line: int) -> str:
 def seed_mutated(dependence: Dependence) -> None:
     """Names whose object the body changes, unless the iteration has made it."""
     for unit in dependence.every_unit():
+        if unit.stage is Stage.PREPARE:
+            continue  # nothing but new values, and generators of which that is known
         for name, mutation in unit.header.mutates.items():
-            if name in dependence.prepared.names:
-                continue  # a new object of an immutable type
             if name not in dependence.slices and not _changes_its_own(dependence, name, unit):
                 _seed_shared(dependence, name, mutation)
     for name in (*dependence.iterable.binds, *dependence.iterable.mutates):

@@ -81,7 +81,7 @@ def site_of(
     changed = _changed_after(unit, dependence)
     unsure = tuple(sorted(((before & (after | changed)) | around) & private))
     # What has been done in the worker can't fail.
-    done = unit.mirrored or unit.stage is Stage.PREPARE
+    done = unit.mirrored or (unit.stage is Stage.PREPARE and not fails)
     can_end = jumps(unit.node) or fails or not dependence.surely_commits(unit)
     noted = bool(unsure) and can_end and not done
     return Site(

@@ -26,7 +26,7 @@ from mpmagic.cell.guard import (
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
 from mpmagic.cell.probe import Probe, is_repeatable, may_fail
-from mpmagic.cell.replay import operand
+from mpmagic.cell.replay import drawn_again, operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.speculation import Speculation
@@ -71,6 +71,8 @@ class Sites:
         Names that it reads for these.
     probes
         Sites of what a commit evaluates before the worker's operands.
+    prepared
+        Sites of what has run ahead.
     speculates
         Whether a commit may end an iteration whose work has run on.
     substantial
@@ -86,6 +88,7 @@ class Sites:
         self.operands: list[ast.expr] = []
         self.operand_reads: set[str] = set()
         self.probes: set[int] = set()
+        self.prepared: set[int] = set()
         self.speculates = skips(dependence)
         self.substantial = False
 
@@ -136,11 +139,20 @@ class Sites:
 
     def _prepared(self, unit: Unit) -> list[ast.stmt]:
         """What runs ahead, as the worker runs it, and the line in the log for the kernel to."""
-        number = len(self.sites)
-        self.sites.append(unannotated(copied(unit.node)))
-        self.described.append(site_of(unit, (), self._dependence, fails=False))
-        event = ast.Tuple(elts=[ast.Constant(number)], ctx=ast.Load())
-        return [unannotated(unit.node), ast.copy_location(call(LOG, event), unit.node)]
+        number, draw = len(self.sites), self._dependence.draws.get(id(unit.node))
+        described = site_of(unit, (), self._dependence, fails=draw is not None)
+        self.described.append(described)
+        self.prepared.add(number)
+        event: list[ast.expr] = [ast.Constant(number)]
+        if described.state:
+            event.append(bound_now(described.unsure, described.changed))
+        log = ast.copy_location(call(LOG, ast.Tuple(elts=event, ctx=ast.Load())), unit.node)
+        if draw is None:
+            self.sites.append(unannotated(copied(unit.node)))
+            return [unannotated(unit.node), log]
+        index = self._dependence.prepared.draws.index(draw)
+        self.sites.append(drawn_again(index, draw, unit.node))
+        return [log]
 
     def _attempt(self, unit: Unit, begun: list[ast.stmt]) -> list[ast.stmt]:
         """The beginning of a ``try``, and the line in the log that stands for the rest of it."""

@@ -7,10 +7,12 @@ itself and without, and with ``--ahead`` guard by guard.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.counters import Uncountable, advice_for
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
+from mpmagic.cell.draws import DrawsApart, draws_apart
 from mpmagic.cell.effects import Effects
 from mpmagic.cell.fission import Fission
 from mpmagic.cell.functions import Summaries
@@ -100,14 +102,18 @@ def _split_as_known(
     NotAhead
         If it can't where something runs ahead.
     """
-    dependence = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
+    apart = DrawsApart(loop.body, {})
+    if knowledge.preparing and element is None and not allowances.seeded:
+        apart = draws_apart(loop, knowledge)
+    body, draws = apart.body, apart.draws
+    dependence = Dependence(loop.target, body, knowledge, allowances, element, drawn, draws)
     try:
         dependence = (
             staged_with_locks(dependence) if dependence.whole.enters else staged(dependence)
         )
-        while allowances.ahead and (body := unguarded(dependence)) is not None:
-            dependence = Dependence(loop.target, body, knowledge, allowances, element, drawn)
-            dependence = staged(dependence)
+        while allowances.ahead and (opened := unguarded(dependence)) is not None:
+            dependence = replace(dependence, body=opened)
+            staged(dependence)
         refusal = check_read_ahead(loop.iter, dependence)
         if refusal is not None:
             raise Unsplittable(refusal, "", dependence.units)
@@ -117,7 +123,7 @@ def _split_as_known(
         split, kernel_element = fission.split_comprehension(loop)
         return dependence, split, kernel_element
     except Unsplittable:
-        if dependence.prepared.body:  # then its reasons are others
+        if draws or dependence.prepared.body:  # then its reasons are others
             raise NotAhead from None
         raise
 

@@ -15,6 +15,7 @@ from mpmagic.cell.preparing import NotAhead, is_kept_apart, seed_prepared
 from mpmagic.cell.refusing import (
     refuse_at_once,
     refuse_breaks,
+    refuse_draws,
     refuse_partly_taken_back,
     refuse_private_in_commits,
 )
@@ -45,6 +46,7 @@ def staged(dependence: Dependence) -> Dependence:
     refuse_at_once(dependence)
     walk_flow(dependence)
     seed_prepared(dependence)
+    refuse_draws(dependence)
     seed_carried(dependence)
     seed_deleted(dependence)
     seed_staying(dependence)

@@ -20,7 +20,7 @@ from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.identity import find
 from mpmagic.run.live import Early
-from mpmagic.run.log import Chunk, Log
+from mpmagic.run.log import Chunk, Given, Log
 from mpmagic.run.observer import Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
@@ -54,6 +54,8 @@ class Flight:
         What it wrote before its log came.
     trip
         When it was sent and came back.
+    given
+        What the kernel has run ahead for it.
     """
 
     first: int
@@ -63,6 +65,7 @@ class Flight:
     log: Log
     early: Early
     trip: Trip
+    given: Given | None = None
     counted: bool = False
 
 
@@ -118,6 +121,7 @@ def pack_program(
         fresh=tuple(sorted(split.fresh)),
         prepared=split.prepared.names,
         carried=split.prepared.carried,
+        drawn=tuple(draw.name for draw in split.prepared.draws),
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,
@@ -269,7 +273,7 @@ class Dispatch:
         chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
         early = Early()
         future = self._submit(chunk, early)
-        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future))
+        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future), given)
         self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)

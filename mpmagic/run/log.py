@@ -79,10 +79,13 @@ class Given:
         the worker goes on by itself, or of each.
     count
         How many iterations may begin.
+    drawn
+        For each of them the values of its draws, by their numbers; empty where none draws.
     """
 
     states: list[tuple[Any, ...]]
     count: int
+    drawn: list[dict[int, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from mpmagic.run.replayed import replay_aside
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
 from mpmagic.run.speculation import Outcome, raise_as_here, take
+from mpmagic.run.streams import is_same
 from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
@@ -108,6 +109,8 @@ class LoopRun:
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
+            if self._through and self._admitted.shadow is not None:
+                self._admitted.shadow.check_generators()
             checked = True
         except BaseException as error:
             checked = self._is_the_cells(error)
@@ -179,6 +182,14 @@ class LoopRun:
             unsendable = (UNSENDABLE, event[0], position, stuck.kind, stuck.reason)
             raise self._unsendable(unsendable, self._flight)
         return outcome.values[0] if outcome.values else None
+
+    def drew(self, number: int, value: Any) -> Any:
+        """A commit has made a draw from the generator itself: it must be what was made ahead."""
+        given, shadow = self._flight.given, self._admitted.shadow
+        assert given is not None and shadow is not None
+        if not (given.drawn and is_same(given.drawn[self._index], number, value)):
+            raise shadow.differs(number)
+        return value
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -376,8 +387,7 @@ class LoopRun:
         if ended and not self._admitted.split.speculates:
             self._temporaries.chunk_done(log, self._skipped)
         else:
-            finished = max(self._index, 0)
-            self._temporaries.stopped(log, finished, self._event, self._skipped)
+            self._temporaries.stopped(log, self._index, self._event, self._skipped)
 
     def _is_the_cells(self, error: BaseException) -> bool:
         """Whether the cell's own code raised: what the work changed by then must not be lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import types
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -66,6 +66,8 @@ class ProgramSource:
         Names that the work and the commits both bind.
     carried
         Those of them whose values are given where an iteration begins.
+    drawn
+        Those of them that are what the kernel has drawn, in the order of the draws.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
@@ -94,6 +96,7 @@ class ProgramSource:
     fresh: tuple[str, ...] = ()
     prepared: frozenset[str] = frozenset()
     carried: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()
@@ -169,6 +172,11 @@ class Program:
     def go_on(self, state: tuple[Any, ...]) -> None:
         """Let carried names have the values that they have where an iteration begins."""
         self.side.namespace.update(zip(self.source.carried, state, strict=True))
+
+    def take_drawn(self, values: Mapping[int, Any]) -> None:
+        """Let the names of what is drawn have the values that an iteration draws."""
+        for number, value in values.items():
+            self.side.namespace[self.source.drawn[number]] = value
 
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""

@@ -16,9 +16,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.prepared import drawing
 from mpmagic.cell.split import SplitLoop
-from mpmagic.errors import UnsendableValue
+from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.run.log import Given
+from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
 
 __all__ = ["CannotRunAhead", "Shadow"]
 
@@ -80,10 +82,20 @@ class Shadow:
             if name not in namespace:
                 raise CannotRunAhead(f"`{name}` isn't defined", [name])
             _check(name, namespace[name])
-        names |= self._prepared.functions & namespace.keys()
+        for name in sorted(self._prepared.sources):
+            if not may_be_drawn_from(namespace.get(name)):
+                kind = type(namespace.get(name)).__name__
+                raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
+        names |= (self._prepared.functions | self._prepared.sources) & namespace.keys()
         self._namespace = {name: namespace[name] for name in names}
         self._namespace["__builtins__"] = builtins
         self._run = types.FunctionType(split.ahead.code, self._namespace)
+        try:
+            self._streams = Streams(self._prepared.draws, namespace)
+        except LookupError as error:
+            raise CannotRunAhead(str(error), self._prepared.drawn) from error
+        for number, function in enumerate(self._streams.drawing):
+            self._namespace[drawing(number)] = function
 
     @property
     def ended(self) -> bool:
@@ -106,6 +118,7 @@ class Shadow:
     def give(self, items: Iterable[Any]) -> Given:
         """What the worker needs for these items, or for the first of them."""
         states: list[tuple[Any, ...]] = []
+        drawn: list[dict[int, Any]] = []
         count = 0
         with _strict_floats():
             for item in items:
@@ -113,12 +126,40 @@ class Shadow:
                 if not self._step(item):
                     break
                 count += 1
+                if self._prepared.draws:
+                    drawn.append(self._drawn())
                 if self._each or count == 1:
                     states.append(state)
                 if self.ended:
                     break
         self._done += count
-        return Given(states, count)
+        return Given(states, count, drawn)
+
+    def _drawn(self) -> dict[int, Any]:
+        """What the iteration has drawn, by the numbers of the draws."""
+        names = enumerate(draw.name for draw in self._prepared.draws)
+        return {n: self._namespace.pop(name) for n, name in names if name in self._namespace}
+
+    def differs(self, number: int) -> LostWrite:
+        """The error that a draw isn't what it was ahead."""
+        call = self._prepared.draws[number].call
+        return LostWrite(
+            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was drawn ahead "
+            f"for the work: something else in the loop draws from the same stream. The iterations "
+            f"before it are committed. To mend it, hand in a generator of its own to what draws, "
+            f"or use `--seed N`"
+        )
+
+    def check_generators(self) -> None:
+        """Make sure that, the loop being over, nothing else has drawn from its streams.
+
+        Raises
+        ------
+        LostWrite
+            If something has.
+        """
+        if not self._streams.are_even():
+            raise self.differs(len(self._prepared.draws) - 1)
 
     def _step(self, item: Any) -> bool:
         """Run the slice for an item; whether its iteration may begin."""
@@ -126,7 +167,10 @@ class Shadow:
             self.check_item(item)
             self._run((item,))
             for name in self._prepared.names & self._namespace.keys():
-                _check(name, self._namespace[name])
+                if name not in self._prepared.drawn:
+                    _check(name, self._namespace[name])
+                elif not may_be_drawn(self._namespace[name]):
+                    raise CannotRunAhead(f"`{name}` gives what isn't a plain value", [name])
         except CannotRunAhead as reason:
             self.failure = UnsendableValue(
                 f"the loop in line {self._line} can't go on: {reason}, in iteration {self._done} "

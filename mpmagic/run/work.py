@@ -202,11 +202,13 @@ class _Recorder:
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
-        states = iter(self._chunk.given.states if self._chunk.given else ())
+        given = self._chunk.given
+        states, drawn = (iter(given.states), iter(given.drawn)) if given else (iter(()), iter(()))
         for index, item in enumerate(self._begun_items(), self._chunk.first):
             log(begin)
             if (state := next(states, None)) is not None:
                 self._program.go_on(state)
+            self._program.take_drawn(next(drawn, {}))
             if marks:
                 mark(index)
             if speculates:
