@@ -64,7 +64,7 @@ def given(index: int) -> ast.expr:
 
 def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
     """In the kernel: makes a draw from the generator itself, the same as was made ahead."""
-    again = ast.Attribute(value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr="drew", ctx=ast.Load())
+    again = ast.Attribute(value=ast.Name(id=EVENTS, ctx=ast.Load()), attr="drew", ctx=ast.Load())
     arguments: list[ast.expr] = [ast.Constant(number), copied(draw.call)]
     value = ast.Call(func=again, args=arguments, keywords=[])
     target = ast.Name(id=draw.name, ctx=ast.Store())
