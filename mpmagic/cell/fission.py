@@ -100,6 +100,7 @@ class Fission:
             probes=frozenset(self._sending.probes),
             prepared=dependence.prepared,
             ahead=self._ahead(loop),
+            silent=frozenset(self._sending.prepared),
         )
 
     def _captured(self) -> set[str]:

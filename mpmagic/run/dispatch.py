@@ -120,6 +120,7 @@ def pack_program(
         prepared=split.prepared.names,
         carried=split.prepared.carried,
         drawn=tuple(draw.name for draw in split.prepared.draws),
+        silent=split.silent,
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,

@@ -65,6 +65,8 @@ class ProgramSource:
         Those of them whose values are given where an iteration begins.
     drawn
         Those of them that are what the kernel has drawn, in the order of the draws.
+    silent
+        Sites of commits that write nothing.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
@@ -90,6 +92,7 @@ class ProgramSource:
     prepared: frozenset[str] = frozenset()
     carried: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
+    silent: frozenset[int] = frozenset()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()

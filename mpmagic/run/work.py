@@ -125,7 +125,7 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        signals, announcer = SignalWatch(), Announcer(log.events)
+        signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         start = perf_counter()
         try:
             with (
