@@ -6,7 +6,7 @@ import builtins
 import linecache
 import types
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -167,10 +167,9 @@ class Program:
         """Let carried names have the values that they have where an iteration begins."""
         self.side.namespace.update(zip(self.source.carried, state, strict=True))
 
-    def take_drawn(self, values: Mapping[int, Any]) -> None:
+    def take_drawn(self, values: Iterable[Any]) -> None:
         """Let the names of what is drawn have the values that an iteration draws."""
-        for number, value in values.items():
-            self.side.namespace[self.source.drawn[number]] = value
+        self.side.namespace.update(zip(self.source.drawn, values, strict=True))
 
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""
