@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.half import Half
+from mpmagic.cell.prepared import looking_at
 from mpmagic.cell.replay import COMMIT, replay
 from mpmagic.cell.sending import Sending
 from mpmagic.cell.split import SplitLoop
@@ -100,6 +101,7 @@ class Fission:
             probes=frozenset(self._sending.probes),
             prepared=dependence.prepared,
             ahead=self._ahead(loop),
+            silent=frozenset(self._sending.prepared),
         )
 
     def _captured(self) -> set[str]:
@@ -132,7 +134,8 @@ class Fission:
         if not prepared.body:
             return None
         target = loop.target if prepared.items else ast.Name(id=".item", ctx=ast.Store())
-        body = ast.For(target, loaded(ITEMS, loop), [*prepared.body], [])
+        looks = [looking_at(name, prepared.body[0]) for name in sorted(prepared.items)]
+        body = ast.For(target, loaded(ITEMS, loop), [*looks, *prepared.body], [])
         bound = prepared.names | (self.dependence.targets if prepared.items else set())
         return self._half((ITEMS,), body, bound, loop)
 

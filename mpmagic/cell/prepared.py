@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import Final
 
 from mpmagic.cell.draws import Draw
 
-__all__ = ["Prepared", "drawing"]
+__all__ = ["CHECK", "DREW", "PLAIN", "TYPE", "Prepared", "drawing", "keeping", "looking_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Prepared:
     generators
         Names of the generators that it draws from.
     body
-        Its statements; a draw calls the function `drawing` for it.
+        Its statements; a draw calls the function `drawing` for it, and what is read of the item
+        or bound is looked at (`TYPE`, `PLAIN`, `CHECK`), drawn values are kept (`DREW`).
     """
 
     names: frozenset[str] = frozenset()
@@ -50,6 +52,33 @@ class Prepared:
     def drawn(self) -> frozenset[str]:
         """Names of what it draws: the loop's own, not the notebook's."""
         return frozenset(draw.name for draw in self.draws)
+
+
+TYPE: Final = ".type"
+PLAIN: Final = ".plain"
+CHECK: Final = ".check"
+DREW: Final = ".drew"
+
+
+def looking_at(name: str, at: ast.stmt) -> ast.stmt:
+    """In the slice: looks whether the value of a name is immutable, in a hurry where it's plain."""
+    value = ast.Name(id=name, ctx=ast.Load())
+    kind = ast.Call(func=ast.Name(id=TYPE, ctx=ast.Load()), args=[value], keywords=[])
+    plain = ast.Name(id=PLAIN, ctx=ast.Load())
+    test = ast.Compare(left=kind, ops=[ast.NotIn()], comparators=[plain])
+    look = ast.If(test=test, body=[_told(CHECK, ast.Constant(name), value)], orelse=[])
+    return ast.copy_location(look, at)
+
+
+def keeping(number: int, name: str, at: ast.stmt) -> ast.stmt:
+    """In the slice: keeps what a draw has given."""
+    told = _told(DREW, ast.Constant(number), ast.Name(id=name, ctx=ast.Load()))
+    return ast.copy_location(told, at)
+
+
+def _told(function: str, *arguments: ast.expr) -> ast.stmt:
+    called = ast.Name(id=function, ctx=ast.Load())
+    return ast.Expr(value=ast.Call(func=called, args=list(arguments), keywords=[]))
 
 
 def drawing(number: int) -> str:

@@ -16,7 +16,7 @@ from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.draws import Draw
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import Knowledge
-from mpmagic.cell.prepared import Prepared, drawing
+from mpmagic.cell.prepared import Prepared, drawing, keeping, looking_at
 from mpmagic.cell.purity import Purity
 from mpmagic.cell.syntax import copied, loaded, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
@@ -176,9 +176,10 @@ class _Search:
         found: list[ast.stmt] = []
         for unit in units:
             if (draw := self._dependence.draws.get(id(unit.node))) is not None:
-                found.append(self._drawing(unit.node, draw))
+                found += self._drawing(unit.node, draw)
             elif unit in self.units:
                 found.append(unannotated(copied(unit.node)))
+                found += [looking_at(name, unit.node) for name in sorted(unit.header.binds)]
             elif isinstance(unit.node, ast.Continue):
                 found.append(unit.node)
             elif unit in self._known_tests:
@@ -225,10 +226,11 @@ class _Search:
         read = self._purity.reads(value) if value is not None else None
         return read is not None and self._are_known(read)
 
-    def _drawing(self, node: ast.stmt, draw: Draw) -> ast.stmt:
+    def _drawing(self, node: ast.stmt, draw: Draw) -> list[ast.stmt]:
         """A draw as the slice makes it, from the shadow of its generator."""
         number = [*self._dependence.draws.values()].index(draw)
-        return copied(node, {id(draw.call.func): loaded(drawing(number), node)})
+        made = copied(node, {id(draw.call.func): loaded(drawing(number), node)})
+        return [made, keeping(number, draw.name, node)]
 
     def _drawing_reads(self, draw: Draw) -> set[str] | None:
         """The names of plain values that a draw needs; None if the kernel can't make it ahead."""

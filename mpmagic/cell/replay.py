@@ -58,17 +58,28 @@ def operand(index: int) -> ast.expr:
 
 def given(index: int) -> ast.expr:
     """In the kernel: takes the outcome that is an operand of the event."""
-    give = ast.Attribute(value=ast.Name(id=EVENTS, ctx=ast.Load()), attr="give", ctx=ast.Load())
-    return ast.Call(func=give, args=[ast.Constant(index)], keywords=[])
+    return _asked("give", ast.Constant(index))
 
 
 def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
-    """In the kernel: makes a draw from the generator itself, the same as was made ahead."""
-    again = ast.Attribute(value=ast.Name(id=EVENTS, ctx=ast.Load()), attr="drew", ctx=ast.Load())
-    arguments: list[ast.expr] = [ast.Constant(number), copied(draw.call)]
-    value = ast.Call(func=again, args=arguments, keywords=[])
+    """In the kernel: makes a draw from the generator itself, the same as was made ahead.
+
+    Where that would take long, the generator is moved on instead: ``.events.leapt(0) if
+    .events.leaps(0) else .events.drew(0, rng.normal(size=n))``.
+    """
+    value = ast.IfExp(
+        test=_asked("leaps", ast.Constant(number)),
+        body=_asked("leapt", ast.Constant(number)),
+        orelse=_asked("drew", ast.Constant(number), copied(draw.call)),
+    )
     target = ast.Name(id=draw.name, ctx=ast.Store())
     return ast.copy_location(ast.Assign(targets=[target], value=value), at)
+
+
+def _asked(method: str, *arguments: ast.expr) -> ast.expr:
+    events = ast.Name(id=EVENTS, ctx=ast.Load())
+    asked = ast.Attribute(value=events, attr=method, ctx=ast.Load())
+    return ast.Call(func=asked, args=list(arguments), keywords=[])
 
 
 def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:

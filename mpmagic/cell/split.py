@@ -94,6 +94,8 @@ class SplitLoop:
         What the kernel runs ahead of the work.
     ahead
         The function that does so, of items; None if there is nothing.
+    silent
+        Sites of the commits that follow what has run ahead.
     """
 
     line: int
@@ -113,6 +115,7 @@ class SplitLoop:
     probes: frozenset[int]
     prepared: Prepared
     ahead: Half | None
+    silent: frozenset[int]
 
     def sends_like(self, other: SplitLoop) -> bool:
         """Whether the workers of both send the same: then their kernel's halves are the same."""

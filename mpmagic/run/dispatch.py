@@ -18,9 +18,10 @@ from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
+from mpmagic.run.drawn import Drawn
 from mpmagic.run.identity import find
 from mpmagic.run.live import Early
-from mpmagic.run.log import Chunk, Given, Log
+from mpmagic.run.log import Chunk, Log
 from mpmagic.run.observer import Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
@@ -54,8 +55,8 @@ class Flight:
         What it wrote before its log came.
     trip
         When it was sent and came back.
-    given
-        What the kernel has run ahead for it.
+    drawn
+        What the kernel has drawn ahead for it.
     """
 
     first: int
@@ -65,7 +66,7 @@ class Flight:
     log: Log
     early: Early
     trip: Trip
-    given: Given | None = None
+    drawn: Drawn | None = None
     counted: bool = False
 
 
@@ -122,6 +123,7 @@ def pack_program(
         prepared=split.prepared.names,
         carried=split.prepared.carried,
         drawn=tuple(draw.name for draw in split.prepared.draws),
+        silent=split.silent,
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,
@@ -261,9 +263,9 @@ class Dispatch:
             self._send(batch)
 
     def _send(self, batch: Batch) -> None:
-        count, given = len(batch.items), None
+        count, given, drawn = len(batch.items), None, None
         if self._shadow is not None:
-            given = self._shadow.give(batch.items)
+            given, drawn = self._shadow.give(batch.items)
             count = given.count
             if self._shadow.ended:
                 batch.last = True
@@ -273,7 +275,7 @@ class Dispatch:
         chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
         early = Early()
         future = self._submit(chunk, early)
-        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future), given)
+        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future), drawn)
         self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)

@@ -2,8 +2,8 @@
 
 The log says all that a chunk wrote, each piece in its place among the commits. What was written
 before the chunk's first commit may be shown earlier, if no older chunk is left: nothing that the
-kernel has yet to do comes before it. The kernel counts the characters that it has shown, and
-leaves out as many when it replays the log.
+kernel has yet to do comes before it but what has run ahead, which is silent. The kernel counts the
+characters that it has shown, and leaves out as many when it replays the log.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ class Announcer:
     ----------
     events
         The log's events, as they are being written.
+    silent
+        Sites of commits that write nothing, which text may overtake.
     """
 
-    def __init__(self, events: list[tuple[Any, ...]]) -> None:
-        self._events = events
+    def __init__(self, events: list[tuple[Any, ...]], silent: frozenset[int] = frozenset()) -> None:
+        self._events, self._silent = events, silent
         self._event = self._piece = self._length = 0
         self._index = -1
         self._is_over = False
@@ -86,7 +88,7 @@ class Announcer:
                 found.append((self._index, event))
             elif event[0] == START:
                 self._index += 1
-            elif event[0] != FILTERED:  # nobody sees that
+            elif event[0] != FILTERED and event[0] not in self._silent:  # what nobody sees
                 self._is_over = True
                 break
             self._event, self._piece = self._event + 1, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.run.codec import Packed
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.sampling import Samples
 
@@ -80,12 +81,12 @@ class Given:
     count
         How many iterations may begin.
     drawn
-        For each of them the values of its draws, by their numbers; empty where none draws.
+        For each of them the values of its draws, packed; None where nothing is drawn.
     """
 
     states: list[tuple[Any, ...]]
     count: int
-    drawn: list[dict[int, Any]]
+    drawn: Packed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
+from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
@@ -39,7 +40,6 @@ from mpmagic.run.replayed import replay_aside
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
 from mpmagic.run.speculation import Outcome, raise_as_here, take
-from mpmagic.run.streams import is_same
 from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
@@ -183,13 +183,22 @@ class LoopRun:
             raise self._unsendable(unsendable, self._flight)
         return outcome.values[0] if outcome.values else None
 
+    def leaps(self, number: int) -> bool:
+        """Whether a commit moves a generator on to where a draw has left it ahead."""
+        return self._drawn.leaps(self._index, number)
+
+    def leapt(self, number: int) -> Any:
+        """A commit moves it on; what was drawn."""
+        return self._drawn.leapt(self._index, number)
+
     def drew(self, number: int, value: Any) -> Any:
         """A commit has made a draw from the generator itself: it must be what was made ahead."""
-        given, shadow = self._flight.given, self._admitted.shadow
-        assert given is not None and shadow is not None
-        if not (given.drawn and is_same(given.drawn[self._index], number, value)):
-            raise shadow.differs(number)
-        return value
+        return self._drawn.again(self._index, number, value)
+
+    @property
+    def _drawn(self) -> Drawn:
+        assert self._flight.drawn is not None
+        return self._flight.drawn
 
     # -- the run -------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import types
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -68,6 +68,8 @@ class ProgramSource:
         Those of them whose values are given where an iteration begins.
     drawn
         Those of them that are what the kernel has drawn, in the order of the draws.
+    silent
+        Sites of commits that write nothing.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
@@ -97,6 +99,7 @@ class ProgramSource:
     prepared: frozenset[str] = frozenset()
     carried: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
+    silent: frozenset[int] = frozenset()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()
@@ -173,10 +176,9 @@ class Program:
         """Let carried names have the values that they have where an iteration begins."""
         self.side.namespace.update(zip(self.source.carried, state, strict=True))
 
-    def take_drawn(self, values: Mapping[int, Any]) -> None:
+    def take_drawn(self, values: Iterable[Any]) -> None:
         """Let the names of what is drawn have the values that an iteration draws."""
-        for number, value in values.items():
-            self.side.namespace[self.source.drawn[number]] = value
+        self.side.namespace.update(zip(self.source.drawn, values, strict=True))
 
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""

@@ -16,9 +16,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from mpmagic.cell.knowledge import bound_names
-from mpmagic.cell.prepared import drawing
+from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
-from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.errors import UnsendableValue
+from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.drawn import Drawn
 from mpmagic.run.log import Given
 from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
 
@@ -96,6 +98,7 @@ class Shadow:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
         for number, function in enumerate(self._streams.drawing):
             self._namespace[drawing(number)] = function
+        self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
 
     @property
     def ended(self) -> bool:
@@ -115,76 +118,57 @@ class Shadow:
                 if name in self._prepared.items:
                     _check(name, value)
 
-    def give(self, items: Iterable[Any]) -> Given:
-        """What the worker needs for these items, or for the first of them."""
-        states: list[tuple[Any, ...]] = []
-        drawn: list[dict[int, Any]] = []
-        count = 0
-        with _strict_floats():
-            for item in items:
-                state = tuple(self._namespace[name] for name in self._prepared.carried)
-                if not self._step(item):
-                    break
-                count += 1
-                if self._prepared.draws:
-                    drawn.append(self._drawn())
-                if self._each or count == 1:
-                    states.append(state)
-                if self.ended:
-                    break
-        self._done += count
-        return Given(states, count, drawn)
-
-    def _drawn(self) -> dict[int, Any]:
-        """What the iteration has drawn, by the numbers of the draws."""
-        names = enumerate(draw.name for draw in self._prepared.draws)
-        return {n: self._namespace.pop(name) for n, name in names if name in self._namespace}
-
-    def differs(self, number: int) -> LostWrite:
-        """The error that a draw isn't what it was ahead."""
-        call = self._prepared.draws[number].call
-        return LostWrite(
-            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was drawn ahead "
-            f"for the work: something else in the loop draws from the same stream. The iterations "
-            f"before it are committed. To mend it, hand in a generator of its own to what draws, "
-            f"or use `--seed N`"
-        )
+    def give(self, items: Iterable[Any]) -> tuple[Given, Drawn]:
+        """What the worker needs for these items, or for the first of them; and what was drawn."""
+        self._states: list[tuple[Any, ...]] = []
+        self._drawn = drawn = Drawn(self._streams)
+        self._count = 0
+        try:
+            with _strict_floats():
+                self._run(self._stepping(items))
+        except CannotRunAhead as reason:
+            self._count -= 1  # that one can't begin
+            self._cannot_go_on(f"{reason}, in iteration {self._done + self._count}")
+        except Exception as error:
+            self._cannot_go_on(
+                f"what the kernel ran ahead for iteration {self._done + self._count - 1} raised "
+                f"{type(error).__name__}: {error}, which the iteration itself didn't"
+            )
+        self._done += self._count
+        packed = None
+        if self._prepared.draws:
+            packed = Encoder(Side({}), by_reference=True).encode(drawn.rows[: self._count])
+        return Given(self._states, self._count, packed), drawn
 
     def check_generators(self) -> None:
-        """Make sure that, the loop being over, nothing else has drawn from its streams.
+        """Make sure that, the loop being over, nothing else has drawn from its streams."""
+        self._streams.check_even()
 
-        Raises
-        ------
-        LostWrite
-            If something has.
-        """
-        if not self._streams.are_even():
-            raise self.differs(len(self._prepared.draws) - 1)
+    def _stepping(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The items, each noted when its iteration begins."""
+        carried, unpacks = self._prepared.carried, not isinstance(self._target, ast.Name)
+        for item in items:
+            if self._each or not self._count:
+                self._states.append(tuple(self._namespace[name] for name in carried))
+            self._count += 1
+            if self._prepared.draws:
+                self._drawn.begin()
+            if unpacks:
+                self.check_item(item)
+            yield item
 
-    def _step(self, item: Any) -> bool:
-        """Run the slice for an item; whether its iteration may begin."""
-        try:
-            self.check_item(item)
-            self._run((item,))
-            for name in self._prepared.names & self._namespace.keys():
-                if name not in self._prepared.drawn:
-                    _check(name, self._namespace[name])
-                elif not may_be_drawn(self._namespace[name]):
-                    raise CannotRunAhead(f"`{name}` gives what isn't a plain value", [name])
-        except CannotRunAhead as reason:
-            self.failure = UnsendableValue(
-                f"the loop in line {self._line} can't go on: {reason}, in iteration {self._done} "
-                f"or later; the iterations before it are committed. Run the cell without "
-                f"%%parallel"
-            )
-            return False
-        except Exception as error:
-            self.failure = UnsendableValue(
-                f"the loop in line {self._line} can't go on: what the kernel ran ahead raised "
-                f"{type(error).__name__}: {error}, and the iteration itself didn't; the "
-                f"iterations before are committed. Run the cell without %%parallel"
-            )
-        return True
+    def _drew(self, number: int, value: Any) -> None:
+        """The slice has made a draw."""
+        if not may_be_drawn(value):
+            name = self._prepared.draws[number].name
+            raise CannotRunAhead(f"`{name}` gives what isn't a plain value", [name])
+        self._drawn.keep(number, value)
+
+    def _cannot_go_on(self, reason: str) -> None:
+        self.failure = UnsendableValue(
+            f"the loop in line {self._line} can't go on: {reason}; the iterations before it are "
+            f"committed. Run the cell without %%parallel"
+        )
 
 
 def _check(name: str, value: Any) -> None:

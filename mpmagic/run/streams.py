@@ -1,8 +1,8 @@
 """Generators of random numbers as the shadow draws from them: copies with the streams of theirs.
 
-Generators that share a bit generator share its copy. The notebook's own draw once more with the
-commits, so that at any time they are where the serial loop would have them; what they give then
-must be what was drawn ahead. If it isn't, something else draws from them too.
+Generators that share a bit generator share its copy. The notebook's own follow with the commits, so
+that at any time they are where the serial loop would have them. If they then aren't where their
+copies were, something else draws from them too.
 """
 
 from __future__ import annotations
@@ -12,14 +12,63 @@ import copy
 import pickle
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.cell.draws import Draw
+from mpmagic.errors import LostWrite
 
-__all__ = ["Streams", "is_same", "may_be_drawn", "may_be_drawn_from"]
+__all__ = ["Leap", "Streams", "may_be_drawn", "may_be_drawn_from"]
+
+_LARGE: Final = 1 << 16
+"""Bytes from which on it's cheaper to set a generator's state than to draw them once more."""
 
 _SCALARS: Final = (int, float, complex, str, bytes, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Leap:
+    """How a draw has moved a generator on: its states before it and after it."""
+
+    before: Any
+    after: Any
+
+
+class Drawing:
+    """Makes a draw from a copy of its generator.
+
+    Parameters
+    ----------
+    owner
+        The copy.
+    method
+        The name of its method.
+
+    Attributes
+    ----------
+    leap
+        How the last draw has moved the copy on; None unless much is drawn at once.
+    """
+
+    def __init__(self, owner: Any, method: str) -> None:
+        self.leap: Leap | None = None
+        self._owner = owner
+        self._method: Callable[..., Any] = getattr(owner, method)
+        self._is_large = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Draw."""
+        self.leap = None
+        if not self._is_large:
+            value = self._method(*args, **kwargs)
+        else:
+            before = _state(self._owner)
+            value = self._method(*args, **kwargs)
+            self.leap = Leap(before, _state(self._owner))
+        # The next one will be about as large.
+        self._is_large = getattr(value, "nbytes", 0) >= _LARGE and _can_leap(self._owner)
+        return value
 
 
 class Streams:
@@ -45,20 +94,50 @@ class Streams:
 
     def __init__(self, draws: tuple[Draw, ...], namespace: dict[str, Any]) -> None:
         methods = [_method(draw.call.func, namespace) for draw in draws]
-        owners = [getattr(method, "__self__", None) for method in methods]
-        for draw, owner in zip(draws, owners, strict=True):
+        self._draws = draws
+        self._owners: list[Any] = [getattr(method, "__self__", None) for method in methods]
+        for draw, owner in zip(draws, self._owners, strict=True):
             if not _is_generator(owner):
                 kind = type(owner).__name__
                 raise LookupError(f"`{ast.unparse(draw.call.func)}` draws from a {kind}")
-        copies = copy.deepcopy(owners)
-        self._pairs = {id(own): (own, other) for own, other in zip(owners, copies, strict=True)}
-        self.drawing: list[Callable[..., Any]] = [
-            getattr(other, method.__name__) for other, method in zip(copies, methods, strict=True)
+        self._copies = copy.deepcopy(self._owners)
+        self.drawing = [
+            Drawing(other, method.__name__)
+            for other, method in zip(self._copies, methods, strict=True)
         ]
 
-    def are_even(self) -> bool:
-        """Whether the notebook's generators are where the copies are."""
-        return all(_state(own) == _state(other) for own, other in self._pairs.values())
+    def move(self, number: int, leap: Leap) -> bool:
+        """Move a generator of the notebook's on; whether it was where its copy was."""
+        owner = self._owners[number]
+        if not _is_like(_state(owner), leap.before):
+            return False
+        if hasattr(owner, "set_state"):
+            owner.set_state(leap.after)
+        else:
+            owner.bit_generator.state = leap.after
+        return True
+
+    def check_even(self) -> None:
+        """Make sure that, the loop being over, nothing else has drawn from its streams.
+
+        Raises
+        ------
+        LostWrite
+            If something has.
+        """
+        for number, pair in enumerate(zip(self._owners, self._copies, strict=True)):
+            if not _is_like(*map(_state, pair)):
+                raise self.differs(number)
+
+    def differs(self, number: int) -> LostWrite:
+        """The error that a draw isn't what it was ahead."""
+        call = self._draws[number].call
+        return LostWrite(
+            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was drawn ahead "
+            f"for the work: something else in the loop draws from the same stream. The iterations "
+            f"before it are committed. To mend it, hand in a generator of its own to what draws, "
+            f"or use `--seed N`"
+        )
 
 
 def _method(node: ast.expr, namespace: dict[str, Any]) -> Any:
@@ -75,16 +154,30 @@ def _is_generator(owner: Any) -> bool:
     numpy = sys.modules.get("numpy.random")
     if numpy is None or kind not in (numpy.RandomState, numpy.Generator):
         return False
-    bits = owner.bit_generator if kind is numpy.Generator else owner._bit_generator
-    return type(bits).__module__.startswith("numpy.random.")
+    return type(_bits(owner)).__module__.startswith("numpy.random.")
 
 
-def _state(owner: Any) -> bytes:
+def _bits(owner: Any) -> Any:
+    return getattr(owner, "bit_generator", None) or owner._bit_generator
+
+
+def _can_leap(owner: Any) -> bool:
+    """Whether its state can be set to another."""
     if isinstance(owner, random.Random):
-        return pickle.dumps(owner.getstate())
+        return False
+    return not hasattr(owner, "set_state") or type(_bits(owner)).__name__ == "MT19937"
+
+
+def _state(owner: Any) -> Any:
+    if isinstance(owner, random.Random):
+        return owner.getstate()
     if hasattr(owner, "get_state"):
-        return pickle.dumps(owner.get_state(legacy=False))
-    return pickle.dumps(owner.bit_generator.state)
+        return owner.get_state(legacy=False)
+    return owner.bit_generator.state
+
+
+def _is_like(one: Any, other: Any) -> bool:
+    return pickle.dumps(one) == pickle.dumps(other)
 
 
 def may_be_drawn_from(value: Any) -> bool:
@@ -107,19 +200,3 @@ def may_be_drawn(value: Any) -> bool:
 def _is_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(value) is numpy.ndarray
-
-
-def is_same(drawn: Mapping[int, Any], number: int, value: Any) -> bool:
-    """Whether a value is, to the bit, what was drawn ahead."""
-    return number in drawn and _is_same(drawn[number], value)
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    if hasattr(one, "tobytes"):
-        alike = one.dtype == other.dtype and one.shape == other.shape
-        return alike and bool(one.tobytes() == other.tobytes())
-    return bool(one == other) or pickle.dumps(one) == pickle.dumps(other)

@@ -128,7 +128,7 @@ class _Recorder:
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
         figures = FigureWatch()
-        signals, announcer = SignalWatch(), Announcer(log.events)
+        signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         start = perf_counter()
         try:
             with (
@@ -202,13 +202,13 @@ class _Recorder:
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
-        given = self._chunk.given
-        states, drawn = (iter(given.states), iter(given.drawn)) if given else (iter(()), iter(()))
+        states, drawn = self._given()
         for index, item in enumerate(self._begun_items(), self._chunk.first):
             log(begin)
             if (state := next(states, None)) is not None:
                 self._program.go_on(state)
-            self._program.take_drawn(next(drawn, {}))
+            if (values := next(drawn, None)) is not None:
+                self._program.take_drawn(values)
             if marks:
                 mark(index)
             if speculates:
@@ -221,6 +221,14 @@ class _Recorder:
             yield item
             if names:
                 self._log.snapshots.append(self._snapshot())
+
+    def _given(self) -> tuple[Iterator[Any], Iterator[Any]]:
+        """What the kernel has run ahead: states where iterations begin, and what these draw."""
+        given = self._chunk.given
+        if given is None:
+            return iter(()), iter(())
+        drawn = given.drawn and opened(given.drawn, self._program.side, "what was drawn")
+        return iter(given.states), iter(drawn or ())
 
     def _begun_items(self) -> Iterable[Any]:
         """The items whose iterations may begin."""
