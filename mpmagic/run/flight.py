@@ -17,6 +17,7 @@ from mpmagic.run.capture import Captured, capture
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
+from mpmagic.run.figures import LEFT_OPEN
 from mpmagic.run.identity import find
 from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.program import ProgramSource
@@ -128,6 +129,8 @@ class CallFlight:
         remedy = f"{_APART}, or allow it with `--local NAME`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state`, or use `--seed N`"
+        if what == LEFT_OPEN:
+            remedy = _APART
         return LostWrite(
             f"the call in line {self.line} {what} in a worker; the notebook would have kept "
             f"that, and it can't come back. What stands before it is done. To mend it, {remedy}"

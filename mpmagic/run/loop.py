@@ -29,6 +29,7 @@ from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.failure import unpack_failure
+from mpmagic.run.figures import LEFT_OPEN
 from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
 from mpmagic.run.ranges import ranges_of
@@ -312,6 +313,8 @@ class LoopRun:
         remedy = f"write it as a statement of the loop's body, or allow it with `--local {name}`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
+        if what == LEFT_OPEN:
+            remedy = "close it in its iteration with `plt.close(fig)`, or draw it after the loop"
         return LostWrite(
             f"the work of the loop in line {line} {what} in a worker ({where}); the notebook "
             f"would have kept that, and it can't come back. Earlier iterations are committed. "

@@ -10,6 +10,7 @@ from typing import Any
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_failure
+from mpmagic.run.figures import LEFT_OPEN, FigureWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import UNTIMED, Timing
@@ -79,7 +80,7 @@ def _run(program: Program, index: int) -> CallLog:
     draws = DrawWatch() if seed is None else None
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
-    start, signals = perf_counter(), SignalWatch()
+    start, signals, figures = perf_counter(), SignalWatch(), FigureWatch()
     with (
         taped(log.events),
         Screen(log.events, program.source.formats, program.side).on(),
@@ -96,6 +97,8 @@ def _run(program: Program, index: int) -> CallLog:
     log.timing = Timing(os.getpid(), start, start, perf_counter())
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
+    if figures.left_open() and log.failure is None:
+        log.lost_write = log.lost_write or LEFT_OPEN
     if log.lost_write:
         forget_program(program)
     if log.failure is None and not log.lost_write:

@@ -20,6 +20,7 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.figures import LEFT_OPEN, FigureWatch
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
@@ -127,7 +128,7 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        signals, announcer = SignalWatch(), Announcer(log.events)
+        signals, announcer, figures = SignalWatch(), Announcer(log.events), FigureWatch()
         start = perf_counter()
         try:
             with (
@@ -146,6 +147,8 @@ class _Recorder:
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
+        if figures.left_open() and self._failed is None:
+            lost = lost or LEFT_OPEN
         return packed if not lost and not self._refused else self._pack_lost(lost)
 
     def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
