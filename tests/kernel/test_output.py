@@ -315,7 +315,7 @@ def test_a_line_magic_in_a_loop_is_refused(session: KernelSession) -> None:
         "%%parallel\nfor x in xs:\n    y = slow(x)\n    %precision 3\n    print(y)"
     )
     assert "line 4" in reply.traceback
-    assert "only `!command` may stand in a loop" in reply.traceback
+    assert "a magic, and in a terminal `!command`, can't stand in a loop" in reply.traceback
 
 
 def test_magics_outside_loops(session: KernelSession) -> None:
