@@ -27,22 +27,24 @@ def with_escapes(tree: ast.Module, shell: Any) -> ast.Module:
     tree
         The cell; it is changed.
     shell
-        The shell. One that hands the terminal to commands, or raises for those that fail, keeps
-        its escapes.
+        The shell. One that raises for commands that fail keeps its escapes, and one that hands
+        the terminal to commands those of which the output isn't taken.
     """
-    raw = getattr(type(shell), "system_raw", None)
-    if type(shell).system is raw or getattr(shell, "system_raise_on_error", False):
+    if getattr(shell, "system_raise_on_error", False):
         return tree
+    is_raw = type(shell).system is getattr(type(shell), "system_raw", None)
+    methods = {"getoutput"} if is_raw else {"getoutput", "system"}
     bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | shell.user_ns.keys()
-    _Rewriter(bound).visit(tree)
+    _Rewriter(bound, methods).visit(tree)
     return ast.fix_missing_locations(tree)
 
 
 class _Rewriter(ast.NodeTransformer):
     """Rewrites what stands in loops."""
 
-    def __init__(self, bound: Collection[str]) -> None:
+    def __init__(self, bound: Collection[str], methods: Collection[str]) -> None:
         self._bound = bound
+        self._methods = methods
         self._depth = 0
 
     def visit(self, node: ast.AST) -> Any:
@@ -71,7 +73,7 @@ class _Rewriter(ast.NodeTransformer):
                 ast.Attribute(ast.Call(ast.Name("get_ipython"), [], []), attr),
                 [ast.Constant(str(text))],
                 [],
-            ) if attr == method and self._depth:
+            ) if attr == method and method in self._methods and self._depth:
                 pass
             case _:
                 return None

@@ -67,8 +67,8 @@ class Expressions(ast.NodeVisitor):
                 self._collector.effects.looks.add(node.id)
             if node.id in _DYNAMIC and self._collector.is_builtin(node.id):
                 reason = f"`{node.id}` reaches names that the source doesn't show"
-                if node.id == "get_ipython":
-                    reason += ", and so does each magic; only `!command` may stand in a loop"
+                if node.id == "get_ipython":  # it isn't seen where a magic stands
+                    reason = "a magic, and in a terminal `!command`, can't stand in a loop"
                 self._collector.refuse(node.lineno, node.id, reason)
         else:
             if isinstance(node.ctx, ast.Del):

@@ -96,7 +96,8 @@ class Capture:
         self._send = send
         # By descriptors of our own: a task may put other files behind 1 and 2 for a while.
         self._stdout, self._stderr = Tail(os.dup(1)), Tail(os.dup(2))
-        self._lookouts = Lookout(1), Lookout(2)
+        self._out, self._err = Lookout(1), Lookout(2)
+        self._look_behind()
         self._pieces: list[tuple[str, str]] = []
         self._length = 0
         self._sent_at = time.monotonic()
@@ -135,12 +136,8 @@ class Capture:
 
     def may_have_text(self) -> bool:
         """Whether there may be something to take; costs a tenth of a microsecond."""
-        out, err = self._lookouts
-        return (
-            bool(self._pieces)
-            or out.may_have_grown(self._stdout.position)
-            or err.may_have_grown(self._stderr.position)
-        )
+        out, err = self._out, self._err
+        return bool(self._pieces or out.page[out.offset] or err.page[err.offset])
 
     def take(self) -> Text:
         """Give what there is and forget it."""
@@ -158,6 +155,11 @@ class Capture:
             if text:
                 self._note(stream, text)
                 self._words[word] = tail.position
+        self._look_behind()
+
+    def _look_behind(self) -> None:
+        self._out.look_behind(self._stdout.position)
+        self._err.look_behind(self._stderr.position)
 
     def _note(self, stream: str, text: str) -> None:
         self._length += len(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["Lookout"]
 
@@ -17,7 +17,10 @@ _WINDOW_BYTES: Final = 1 << 24
 
 
 class Lookout:
-    """Looks at the byte behind the end of a file.
+    """Looks at the byte behind the end of a file: ``page[offset]``.
+
+    It isn't zero where the file is longer than that, nor where that can't be told. A zero byte
+    that was appended passes unseen: who has to know reads the file.
 
     Parameters
     ----------
@@ -31,12 +34,11 @@ class Lookout:
         self._window = mmap.mmap(fd, _WINDOW_BYTES, prot=mmap.PROT_READ)
         os.ftruncate(fd, end)
 
-    def may_have_grown(self, end: int) -> bool:
-        """Whether the file is longer than `end`; also where that can't be told.
-
-        A zero byte passes unseen: who has to know reads the file.
-        """
+    def look_behind(self, end: int) -> None:
+        """Look there from now on."""
         # The page behind one that is full may not be there yet: touching it kills the process.
         if end % mmap.PAGESIZE == 0 or end >= _WINDOW_BYTES:
-            return True
-        return self._window[end] != 0
+            self.page: Any = b"?"
+            self.offset = 0
+        else:
+            self.page, self.offset = self._window, end

@@ -18,7 +18,8 @@ def has_open_figures() -> bool:
 def _figures() -> dict[Any, Any]:
     """pyplot's own, by number; reading them imports nothing."""
     helpers = sys.modules.get("matplotlib._pylab_helpers")
-    return {} if helpers is None else helpers.Gcf.figs
+    gcf = getattr(helpers, "Gcf", None)  # None while its import is under way
+    return {} if gcf is None else gcf.figs
 
 
 class FigureWatch:

@@ -16,9 +16,8 @@ from typing import Any, Final
 
 from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import in_worker
 from mpmagic.run.codec import Encoder, Side, decode
-from mpmagic.run.log import SHOWN
+from mpmagic.run.log import SHOWN, TEXT
 from mpmagic.run.modules import is_users
 from mpmagic.run.standin import stand_in
 from mpmagic.run.tape import catch_up
@@ -119,13 +118,10 @@ class Screen:
     def on(self, refuse: Callable[[str], None] | None = None) -> Iterator[None]:
         """While open, what is displayed goes into the log; `refuse` hears why it can't."""
         self._refuse = refuse
-        if in_worker():
-            with stand_in(self):
-                yield
-            return
         ipython = sys.modules.get("IPython.core.interactiveshell")
         if ipython is None or not ipython.InteractiveShell.initialized():
-            yield
+            with stand_in(self):  # a worker, of whatever engine
+                yield
             return
         own = vars(ipython.InteractiveShell.instance().display_pub)
         own |= {"publish": self.publish, "clear_output": self.clear_output}
@@ -157,7 +153,7 @@ class Screen:
             return whole
         if self._formatter is None:
             self._formatter = self._formats.new_formatter()
-        length = self._length()
+        written = self._written()
         from mpmagic.run.standin import FormattingFailed, formatting_raises
 
         try:
@@ -165,12 +161,14 @@ class Screen:
                 result: tuple[Any, Any] = self._formatter.format(value, include, exclude)
                 return result
         except FormattingFailed:
-            if self._length() == length:
+            if self._written() == written:
                 return whole  # the kernel shows the traceback
             raise self._unsendable(value, "formatting it fails") from None
 
-    def _length(self) -> int:
-        return sum(len(event[2]) if len(event) > 2 else 1 for event in self._events)
+    def _written(self) -> tuple[int, int]:
+        """Grows with each piece that is noted."""
+        last = self._events[-1] if self._events else ()
+        return len(self._events), len(last[2]) if last and last[0] == TEXT else 0
 
     def _note(self, act: Any) -> None:
         catch_up(self._events)

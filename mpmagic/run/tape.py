@@ -11,14 +11,14 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from mpmagic.pool import drain_output, in_worker
+from mpmagic.pool import drain_output, in_worker, output_watch
 from mpmagic.run.log import SHOWN, TEXT
 
-__all__ = ["Tape", "catch_up", "play", "taped"]
+__all__ = ["Tape", "catch_up", "noting", "play", "taped"]
 
 _DESCRIPTORS: Final = {"stdout": 1, "stderr": 2}
 
@@ -39,6 +39,7 @@ class Tape(io.TextIOBase):
     def __init__(self, events: list[tuple[Any, ...]], stream: str) -> None:
         super().__init__()
         self.events: list[tuple[Any, ...]] | None = events
+        self.has_text: Callable[[], bool] = bool
         self._stream = stream
         self.name = f"<{stream}>"
 
@@ -50,7 +51,8 @@ class Tape(io.TextIOBase):
             os.write(self.fileno(), text.encode("utf-8", "replace"))
             return len(text)
         with _noting:
-            catch_up(self.events)
+            if self.has_text():
+                catch_up(self.events)
             _note(self.events, self._stream, text)
         return len(text)
 
@@ -97,7 +99,7 @@ def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
     for tape in _tapes:
         if tape.events is not None:
             catch_up(tape.events)  # what an outer tape still has to get
-        tape.events = events
+        tape.events, tape.has_text = events, _watch()
     sys.stdout, sys.stderr = _tapes
     try:
         yield
@@ -115,6 +117,23 @@ def catch_up(events: list[tuple[Any, ...]]) -> None:
     with _noting:
         for stream, text in drain_output():
             _note(events, stream, text)
+
+
+def noting(events: list[tuple[Any, ...]]) -> Callable[[tuple[Any, ...]], None]:
+    """A call that appends an event to a log, behind the text that was written before it."""
+    append, has_text = events.append, _watch()
+
+    def note(event: tuple[Any, ...]) -> None:
+        if has_text():
+            catch_up(events)
+        append(event)
+
+    return note if in_worker() else append
+
+
+def _watch() -> Callable[[], bool]:
+    """Says whether there is something to catch up with: for what happens a million times."""
+    return output_watch() if in_worker() else bool
 
 
 def _note(events: list[tuple[Any, ...]], stream: str, text: str) -> None:

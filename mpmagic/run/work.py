@@ -35,7 +35,7 @@ from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
-from mpmagic.run.tape import catch_up, taped
+from mpmagic.run.tape import noting, taped
 from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
@@ -114,6 +114,7 @@ class _Recorder:
         self._chunk = chunk
         self._items = items
         self._log = Log()
+        self._note = noting(self._log.events)
         self._failed: BaseException | None = None
         self._journal = Journal()
         self._refused = ""
@@ -178,10 +179,6 @@ class _Recorder:
         forget_program(self._program)
         log = Log(lost_write=what, refused=self._refused, timing=self._log.timing)
         return Encoder(self._program.side, by_reference=True).encode(log)
-
-    def _note(self, event: tuple[Any, ...]) -> None:
-        catch_up(self._log.events)
-        self._log.events.append(event)
 
     def _work(self) -> None:
         log = self._note

@@ -34,19 +34,23 @@ def session() -> Iterator[KernelSession]:
 
 
 def messages(reply: Reply) -> list[tuple[Any, ...]]:
-    """What a page is told to show, text of one stream joined, without what differs anyway."""
+    """What a page is told to show, without what differs anyway.
+
+    A kernel sends its two streams as it comes to it, and all of both before anything else: between
+    two other messages the text of each stream is joined.
+    """
     shown: list[tuple[Any, ...]] = []
-    for message in reply.messages:
+    text: dict[str, str] = {}
+    for message in [*reply.messages, {"msg_type": "end", "content": {}}]:
         kind, content = message["msg_type"], dict(message["content"])
-        if kind not in SENT:
-            continue
-        if kind == "stream" and shown and shown[-1][:2] == (kind, content["name"]):
-            content["text"] = shown.pop()[2] + content["text"]
         if kind == "stream":
-            shown.append((kind, content["name"], content["text"]))
-        elif kind == "error":
+            text[content["name"]] = text.get(content["name"], "") + content["text"]
+        elif kind in SENT or kind == "end":
+            shown += [("stream", *item) for item in sorted(text.items())]
+            text.clear()
+        if kind == "error":
             shown.append((kind, content["ename"], content["evalue"]))
-        else:
+        elif kind in SENT and kind != "stream":
             content.pop("execution_count", None)
             shown.append((kind, repr(content)))
     return [tuple(_without_addresses(part) for part in entry) for entry in shown]
@@ -311,7 +315,7 @@ def test_a_line_magic_in_a_loop_is_refused(session: KernelSession) -> None:
         "%%parallel\nfor x in xs:\n    y = slow(x)\n    %precision 3\n    print(y)"
     )
     assert "line 4" in reply.traceback
-    assert "only `!command` may stand in a loop" in reply.traceback
+    assert "a magic, and in a terminal `!command`, can't stand in a loop" in reply.traceback
 
 
 def test_magics_outside_loops(session: KernelSession) -> None:
@@ -340,3 +344,15 @@ def test_magics_above(session: KernelSession) -> None:
     assert "Wall time" in session.execute("%%time\n" + body).stream()
     assert session.execute("%%capture kept\n" + body).of("stream") == []
     assert session.value("(kept.stdout, len(kept.outputs))") == ("26\n10\n65\n2\n", 4)
+
+
+def test_a_figure_that_the_source_does_not_show_is_not_lost(shown: KernelSession) -> None:
+    shown.execute("import importlib")
+    cell = """%%parallel -q
+for x in xs:
+    slow(x)
+    importlib.import_module("matplotlib.pyplot").figure()
+"""
+    reply = shown.execute(cell)
+    assert "left a figure of pyplot's open" in reply.traceback
+    assert shown.value("plt.get_fignums()") == []
