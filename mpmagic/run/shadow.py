@@ -96,6 +96,9 @@ class Shadow:
             self._streams = Streams(self._prepared.draws, namespace)
         except LookupError as error:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
+        for number, draw in enumerate(self._prepared.draws):
+            if draw.steps and not all(map(_is_value, self._streams.left(number))):
+                raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
         for number, function in enumerate(self._streams.drawing):
             self._namespace[drawing(number)] = function
         self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
@@ -159,9 +162,9 @@ class Shadow:
 
     def _drew(self, number: int, value: Any) -> None:
         """The slice has made a draw."""
-        if not may_be_drawn(value):
-            name = self._prepared.draws[number].name
-            raise CannotRunAhead(f"`{name}` gives what isn't a plain value", [name])
+        draw = self._prepared.draws[number]
+        if not (_is_value(value) if draw.steps else may_be_drawn(value)):
+            raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
         self._drawn.keep(number, value)
 
     def _cannot_go_on(self, reason: str) -> None:
