@@ -1,4 +1,4 @@
-"""Draws of random numbers that the body itself makes, set apart so that they can run ahead.
+"""Draws of random numbers, and steps of iterators, set apart so that they can run ahead.
 
 ``out.append(f(x, rng.normal()))`` becomes a draw and then ``out.append(f(x, drawn))`` where that is
 the same: where nothing in the statement that could do or raise anything comes before the draw. The
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
 from mpmagic.cell.syntax import children, copied, set_blocks, walk
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["Draw", "DrawsApart", "draws_apart"]
+__all__ = ["STEPPING", "Draw", "DrawsApart", "draws_apart"]
 
 _METHODS: Final = frozenset(
     {"random", "uniform", "triangular", "randint", "randrange", "choice", "choices", "sample",
@@ -37,9 +37,17 @@ _INTO: Final = frozenset({"random", "standard_normal", "standard_exponential", "
 """Those with a third parameter into which they draw."""
 
 
+STEPPING: Final = frozenset(
+    type(iterator)
+    for iterator in (iter([]), iter(()), iter(range(0)), iter(range(1 << 70)), iter(""), iter("ä"),
+                     iter(b""), reversed([]))
+)  # fmt: skip
+"""Types of iterators of which there can be copies, which step by themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A draw, set apart.
+    """A draw, set apart; or a step of an iterator, which gives a value in the same way.
 
     Attributes
     ----------
@@ -53,9 +61,14 @@ class Draw:
     call: ast.Call
 
     @property
+    def steps(self) -> bool:
+        """Whether it takes an iterator's next item."""
+        return isinstance(self.call.func, ast.Name) and self.call.func.id == "next"
+
+    @property
     def owner(self) -> str:
-        """The name that leads to the generator, or to the module that has one."""
-        node: ast.expr = self.call.func
+        """The name that leads to the iterator, the generator, or the module that has one."""
+        node = self.call.args[0] if self.steps else self.call.func
         while isinstance(node, ast.Attribute):
             node = node.value
         assert isinstance(node, ast.Name)
@@ -63,8 +76,9 @@ class Draw:
 
     @property
     def given(self) -> list[ast.expr]:
-        """The call's arguments."""
-        return [*self.call.args, *(keyword.value for keyword in self.call.keywords)]
+        """The call's arguments, that iterator apart."""
+        values = (keyword.value for keyword in self.call.keywords)
+        return [*self.call.args[self.steps :], *values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ def draws_apart(loop: ast.For, knowledge: Knowledge) -> DrawsApart:
     changed = apart.block(loop.body)
     made = {id(draw.call) for draw in apart.draws.values()}
     nodes = walk(*changed) if made else []
-    if not made or any(id(node) not in made and apart.concerns_random(node) for node in nodes):
+    if not made or any(id(node) not in made and apart.draws_at_all(node) for node in nodes):
         return DrawsApart(loop.body, {})
     return DrawsApart(changed, apart.draws)
 
@@ -110,10 +124,11 @@ class _Apart:
             self._bound |= bound_names(node)
         return changed
 
-    def concerns_random(self, node: ast.AST) -> bool:
-        """Whether it's a call that draws, or seeds a stream that is drawn from."""
-        if not isinstance(node, ast.Call):
-            return False
+    def draws_at_all(self, node: ast.AST) -> bool:
+        """Whether it's a call that draws, or seeds a stream that is drawn from, or steps."""
+        return isinstance(node, ast.Call) and (self._steps(node) or self._is_random(node))
+
+    def _is_random(self, node: ast.Call) -> bool:
         callee = self._knowledge.resolve(node.func)
         kind = None if callee is UNKNOWN else type(getattr(callee, "__self__", None))
         if kind is None and isinstance(node.func, ast.Attribute):
@@ -183,13 +198,26 @@ class _Apart:
         """Whether a call draws and does nothing else, as far as its function tells."""
         func = node.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-        if not self.concerns_random(node) or not _is_path(func):
+        if self._steps(node):
+            return True
+        if not self._is_random(node) or not _is_path(func):
             return False
         callee = self._knowledge.resolve(func)
         method = name if callee is UNKNOWN else getattr(callee, "__name__", "")
         into = method in _INTO and len(node.args) > 2
         plain = all(keyword.arg not in (None, "out") for keyword in node.keywords)
         return method in _METHODS and plain and not into and not _has_starred(node)
+
+    def _steps(self, node: ast.Call) -> bool:
+        """Whether a call takes the next item of an iterator that can be copied."""
+        match node:
+            case ast.Call(func=ast.Name(id="next") as func, args=[ast.Name() as name, *_]):
+                kind = self._knowledge.type_of(name)
+                # Of one that the cell makes the type is looked at when the loop is reached.
+                unknown = kind in (None, Unknown) and self._knowledge.is_hidden(name.id)
+                return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
+            case _:
+                return False
 
 
 def _is_method_of_name(node: ast.expr) -> bool:

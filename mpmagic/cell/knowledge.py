@@ -154,14 +154,20 @@ class Knowledge:
 
     def _type_of_call(self, node: ast.Call) -> type | None:
         callee = self.resolve(node.func)
-        if isinstance(callee, type) and (callee in _CONSTRUCTORS or tables.is_random(callee)):
+        if isinstance(callee, type) and callee in _CONSTRUCTORS:
             return callee
-        if tables.qualified_name(callee) == "numpy.random.default_rng":
-            return type(callee(0))
         try:
             return _RESULT_TYPES.get(callee)
         except TypeError:  # an unhashable callable
             return None
+
+    def _generator_made(self, node: ast.expr) -> type | None:
+        """The type of a new generator of random numbers: shared as soon as it has a name."""
+        callee: Any = self.resolve(node.func) if isinstance(node, ast.Call) else UNKNOWN
+        if isinstance(callee, type) and tables.is_random(callee):
+            return callee
+        made = tables.qualified_name(callee) == "numpy.random.default_rng"
+        return type(callee(0)) if made else None
 
     def hide(self, name: str, kind: type | None = None) -> None:
         """Forget what `name` stands for but for its type, since the cell binds it again."""
@@ -176,7 +182,7 @@ class Knowledge:
 
     def _note_assignment(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
-            self.hide(target.id, self.type_of(value))
+            self.hide(target.id, self.type_of(value) or self._generator_made(value))
         elif isinstance(target, ast.Tuple | ast.List):
             matching = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(
                 target.elts

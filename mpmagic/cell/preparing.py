@@ -58,7 +58,7 @@ def seed_prepared(dependence: Dependence) -> None:
         generators=frozenset(search.generators),
         body=tuple(search.slice(dependence.units)),
     )
-    dependence.kernel |= dict.fromkeys(search.generators, "the kernel draws from it")
+    dependence.kernel |= dict.fromkeys(search.generators, "its values are taken ahead of the work")
 
 
 def is_kept_apart(dependence: Dependence) -> bool:
@@ -103,7 +103,8 @@ def _read_by_others(dependence: Dependence, names: set[str], units: list[Unit]) 
 
 def _why(dependence: Dependence, unit: Unit, units: list[Unit]) -> str:
     if (draw := dependence.draws.get(id(unit.node))) is not None:
-        return f"`{ast.unparse(draw.call)}` is drawn ahead of the work, in order"
+        made = "taken" if draw.steps else "drawn"
+        return f"`{ast.unparse(draw.call)}` is {made} ahead of the work, in order"
     for other in dependence.every_unit():
         read = sorted(unit.header.binds.keys() & other.header.reads.keys())
         if read and other is not unit and other not in units:
@@ -230,6 +231,8 @@ class _Search:
         """A draw as the slice makes it, from the shadow of its generator."""
         number = [*self._dependence.draws.values()].index(draw)
         made = copied(node, {id(draw.call.func): loaded(drawing(number), node)})
+        if draw.steps and isinstance(made, ast.Assign) and isinstance(made.value, ast.Call):
+            made.value.args = made.value.args[1:]
         return [made, keeping(number, draw.name, node)]
 
     def _drawing_reads(self, draw: Draw) -> set[str] | None:

@@ -26,7 +26,7 @@ from mpmagic.cell.guard import (
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
 from mpmagic.cell.probe import Probe, is_repeatable, may_fail
-from mpmagic.cell.replay import drawn_again, operand
+from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.speculation import Speculation
@@ -136,23 +136,6 @@ class Sites:
             )
         made = ahead.made if ahead else []
         return [*made, *before, ast.copy_location(call(LOG, event), unit.node)]
-
-    def _prepared(self, unit: Unit) -> list[ast.stmt]:
-        """What runs ahead, as the worker runs it, and the line in the log for the kernel to."""
-        number, draw = len(self.sites), self._dependence.draws.get(id(unit.node))
-        described = site_of(unit, (), self._dependence, fails=draw is not None)
-        self.described.append(described)
-        self.prepared.add(number)
-        event: list[ast.expr] = [ast.Constant(number)]
-        if described.state:
-            event.append(bound_now(described.unsure, described.changed))
-        log = ast.copy_location(call(LOG, ast.Tuple(elts=event, ctx=ast.Load())), unit.node)
-        if draw is None:
-            self.sites.append(unannotated(copied(unit.node)))
-            return [unannotated(unit.node), log]
-        index = self._dependence.prepared.draws.index(draw)
-        self.sites.append(drawn_again(index, draw, unit.node))
-        return [log]
 
     def _attempt(self, unit: Unit, begun: list[ast.stmt]) -> list[ast.stmt]:
         """The beginning of a ``try``, and the line in the log that stands for the rest of it."""

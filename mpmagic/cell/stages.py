@@ -46,6 +46,8 @@ def staged(dependence: Dependence) -> Dependence:
     refuse_at_once(dependence)
     walk_flow(dependence)
     seed_prepared(dependence)
+    if dependence.draws and not dependence.prepared.draws:
+        raise NotAhead  # they aren't to be set apart
     refuse_draws(dependence)
     seed_carried(dependence)
     seed_deleted(dependence)

@@ -32,7 +32,7 @@ from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
-from mpmagic.run.shadow import CannotRunAhead, Shadow
+from mpmagic.run.shadow import CannotRunAhead, Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
@@ -46,14 +46,6 @@ class StaysInKernel(Exception):
 
 class _SlotsMeet(StaysInKernel):
     """What the source takes for sliced isn't."""
-
-
-class _NotAhead(StaysInKernel):
-    """What the source takes for plain values, which can run ahead, isn't."""
-
-    def __init__(self, reason: str, names: frozenset[str]) -> None:
-        super().__init__(reason)
-        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +102,9 @@ def _admit_as_known(
         return _admit(planned, iterable, source, cell, knowledge)
     except _SlotsMeet as reason:
         knowledge.slicing, seemed = False, reason
-    except _NotAhead as reason:
+    except CannotRunAhead as reason:
         knowledge.not_plain |= reason.names
-        seemed = reason
+        seemed = StaysInKernel(str(reason))
     try:
         return _admit_as_known(planned, iterable, source, cell, knowledge)
     except StaysInKernel:
@@ -128,7 +120,7 @@ def _admit(
     planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, knowledge: Knowledge
 ) -> Admitted:
     dependence, split = _split_again(planned, knowledge, cell)
-    shadow = _shadow(planned, split, iterable, source, cell)
+    shadow = shadow_of(split, planned.loop, (iterable, source), cell.namespace)
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
     _check_iterator(planned.loop, cell.namespace)
@@ -154,22 +146,6 @@ def _admit(
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     return Admitted(dependence, split, captured, verify, modules, shadow)
-
-
-def _shadow(
-    planned: PlannedLoop, split: SplitLoop, iterable: Any, source: ItemSource, cell: CellContext
-) -> Shadow | None:
-    """What runs ahead of the work, which has to work on immutable values."""
-    if split.ahead is None:
-        return None
-    try:
-        shadow = Shadow(split, planned.loop.target, cell.namespace)
-        seen = iterable if type(iterable) in (list, tuple) else [source.first]
-        for item in () if source.exhausted else seen:
-            shadow.check_item(item)
-    except CannotRunAhead as reason:
-        raise _NotAhead(str(reason), reason.names) from reason
-    return shadow
 
 
 def _split_again(

@@ -248,7 +248,9 @@ class Dispatch:
 
     def _buffered(self) -> int:
         results = (f.future for f in self._flights if f.future.done() and not f.future.cancelled())
-        return sum(f.result().nbytes for f in results if f.exception() is None)
+        drawn: int = sum(f.drawn.nbytes for f in self._flights if f.drawn is not None)
+        waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
+        return drawn + waiting
 
     def _refill(self) -> None:
         limit = self._cell.workers + 1 + self._cell.workers // 2
@@ -257,10 +259,14 @@ class Dispatch:
                 return
             if self._shadow is not None and self._shadow.ended:
                 return
-            batch = self._source.pull(self._chunking.next_size(self._source.remaining))
+            batch = self._source.pull(self._size())
             if batch is None:
                 return
             self._send(batch)
+
+    def _size(self) -> int:
+        size = self._chunking.next_size(self._source.remaining)
+        return size if self._shadow is None else min(size, self._shadow.most)
 
     def _send(self, batch: Batch) -> None:
         count, given, drawn = len(batch.items), None, None

@@ -29,11 +29,14 @@ class Drawn:
         For each iteration what it draws, by the numbers of the draws; `UNBOUND` if it doesn't.
     moves
         By iteration and number: how the generator was moved on by a draw that is worth it.
+    nbytes
+        How large it is.
     """
 
     streams: Streams
     rows: list[list[Any]] = field(default_factory=list)
     moves: dict[tuple[int, int], Leap] = field(default_factory=dict)
+    nbytes: int = 0
 
     def begin(self) -> None:
         """Another iteration begins."""

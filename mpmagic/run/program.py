@@ -16,6 +16,7 @@ from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.identity import Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
+from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
@@ -178,7 +179,11 @@ class Program:
 
     def take_drawn(self, values: Iterable[Any]) -> None:
         """Let the names of what is drawn have the values that an iteration draws."""
-        self.side.namespace.update(zip(self.source.drawn, values, strict=True))
+        for name, value in zip(self.source.drawn, values, strict=True):
+            if value is UNBOUND:  # if it isn't passed over, the draw raises, for the kernel to tell
+                self.side.namespace.pop(name, None)
+            else:
+                self.side.namespace[name] = value
 
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""

@@ -22,9 +22,13 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Side
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.log import Given
+from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
 
-__all__ = ["CannotRunAhead", "Shadow"]
+__all__ = ["CannotRunAhead", "Shadow", "shadow_of"]
+
+_CHUNK_BYTES: Final = 16 << 20
+"""What is drawn for one chunk, about."""
 
 _VALUES: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 _SCALARS: Final = frozenset(
@@ -49,6 +53,35 @@ class CannotRunAhead(Exception):
         self.names = frozenset(names)
 
 
+def shadow_of(
+    split: SplitLoop, loop: ast.For, items: tuple[Any, ItemSource], namespace: dict[str, Any]
+) -> Shadow | None:
+    """What runs ahead of a loop's work, of which what there is already has been looked at.
+
+    Parameters
+    ----------
+    split, loop
+        The loop.
+    items
+        What it iterates over, and where its items come from.
+    namespace
+        The notebook's.
+
+    Raises
+    ------
+    CannotRunAhead
+        If some of it isn't an immutable value.
+    """
+    if split.ahead is None:
+        return None
+    iterable, source = items
+    shadow = Shadow(split, loop.target, namespace)
+    seen = iterable if type(iterable) in (list, tuple) else [source.first]
+    for item in () if source.exhausted else seen:
+        shadow.check_item(item)
+    return shadow
+
+
 class Shadow:
     """Runs a loop's prepared state ahead, item by item.
 
@@ -65,6 +98,8 @@ class Shadow:
     ----------
     failure
         Why the loop has to end where its last item has been committed; None while it goes on.
+    most
+        How many items to give at once: of what is drawn for them much may be on its way.
 
     Raises
     ------
@@ -78,7 +113,7 @@ class Shadow:
         self._prepared, self._target = split.prepared, target
         self._line = split.line
         self._each = split.speculates
-        self._done = 0
+        self._done, self.most = 0, 1
         names = {*self._prepared.carried, *self._prepared.constants}
         for name in sorted(names):
             if name not in namespace:
@@ -96,8 +131,13 @@ class Shadow:
             self._streams = Streams(self._prepared.draws, namespace)
         except LookupError as error:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
+        for number, draw in enumerate(self._prepared.draws):
+            if draw.steps and not all(map(_is_value, self._streams.left(number))):
+                raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
         for number, function in enumerate(self._streams.drawing):
             self._namespace[drawing(number)] = function
+        if not self._prepared.draws:
+            self.most = sys.maxsize
         self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
 
     @property
@@ -138,6 +178,8 @@ class Shadow:
         packed = None
         if self._prepared.draws:
             packed = Encoder(Side({}), by_reference=True).encode(drawn.rows[: self._count])
+            drawn.nbytes = packed.nbytes
+            self.most = max(1, _CHUNK_BYTES * self._count // max(packed.nbytes, 1))
         return Given(self._states, self._count, packed), drawn
 
     def check_generators(self) -> None:
@@ -159,9 +201,9 @@ class Shadow:
 
     def _drew(self, number: int, value: Any) -> None:
         """The slice has made a draw."""
-        if not may_be_drawn(value):
-            name = self._prepared.draws[number].name
-            raise CannotRunAhead(f"`{name}` gives what isn't a plain value", [name])
+        draw = self._prepared.draws[number]
+        if not (_is_value(value) if draw.steps else may_be_drawn(value)):
+            raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
         self._drawn.keep(number, value)
 
     def _cannot_go_on(self, reason: str) -> None:
@@ -211,4 +253,8 @@ def _unpacked(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:
 def _strict_floats() -> AbstractContextManager[object]:
     """While open, array scalars raise what they would warn of: that is for the commits to tell."""
     numpy = sys.modules.get("numpy")
-    return nullcontext() if numpy is None else numpy.errstate(all="raise")
+    if numpy is None:
+        return nullcontext()
+    told = {kind: "raise" for kind, how in numpy.geterr().items() if how != "ignore"}
+    strict: AbstractContextManager[object] = numpy.errstate(**told)
+    return strict

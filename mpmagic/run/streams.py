@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ast
 import copy
+import operator
 import pickle
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from mpmagic.cell.draws import Draw
+from mpmagic.cell.draws import STEPPING, Draw
 from mpmagic.errors import LostWrite
 
 __all__ = ["Leap", "Streams", "may_be_drawn", "may_be_drawn_from"]
@@ -42,8 +44,8 @@ class Drawing:
     ----------
     owner
         The copy.
-    method
-        The name of its method.
+    function
+        What draws from it.
 
     Attributes
     ----------
@@ -51,10 +53,9 @@ class Drawing:
         How the last draw has moved the copy on; None unless much is drawn at once.
     """
 
-    def __init__(self, owner: Any, method: str) -> None:
+    def __init__(self, owner: Any, function: Callable[..., Any]) -> None:
         self.leap: Leap | None = None
-        self._owner = owner
-        self._method: Callable[..., Any] = getattr(owner, method)
+        self._owner, self._method = owner, function
         self._is_large = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -93,18 +94,23 @@ class Streams:
     """
 
     def __init__(self, draws: tuple[Draw, ...], namespace: dict[str, Any]) -> None:
-        methods = [_method(draw.call.func, namespace) for draw in draws]
         self._draws = draws
-        self._owners: list[Any] = [getattr(method, "__self__", None) for method in methods]
-        for draw, owner in zip(draws, self._owners, strict=True):
-            if not _is_generator(owner):
-                kind = type(owner).__name__
-                raise LookupError(f"`{ast.unparse(draw.call.func)}` draws from a {kind}")
-        self._copies = copy.deepcopy(self._owners)
+        self._owners = [_owner(draw, namespace) for draw in draws]
+        steps = [owner for owner in self._owners if type(owner) in STEPPING]
+        streams = [owner for owner in self._owners if type(owner) not in STEPPING]
+        # In one go: what they share their copies share.
+        copies = dict(zip(map(id, streams), copy.deepcopy(streams), strict=True))
+        copies |= {id(owner): copy.copy(owner) for owner in steps}
+        self._copies = [copies[id(owner)] for owner in self._owners]
         self.drawing = [
-            Drawing(other, method.__name__)
-            for other, method in zip(self._copies, methods, strict=True)
+            Drawing(other, _function(draw, other, namespace))
+            for draw, other in zip(draws, self._copies, strict=True)
         ]
+
+    def left(self, number: int) -> Iterable[Any]:
+        """The items that are left of an iterator."""
+        other = self._copies[number]
+        return () if type(other).__name__.endswith("range_iterator") else copy.copy(other)
 
     def move(self, number: int, leap: Leap) -> bool:
         """Move a generator of the notebook's on; whether it was where its copy was."""
@@ -133,11 +139,30 @@ class Streams:
         """The error that a draw isn't what it was ahead."""
         call = self._draws[number].call
         return LostWrite(
-            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was drawn ahead "
-            f"for the work: something else in the loop draws from the same stream. The iterations "
-            f"before it are committed. To mend it, hand in a generator of its own to what draws, "
-            f"or use `--seed N`"
+            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was taken ahead "
+            f"for the work: something else in the loop draws from the same stream, or changes what "
+            f"it takes from. The iterations before it are committed. To mend it, hand in a "
+            f"generator of its own to what draws, or run the cell without %%parallel"
         )
+
+
+def _owner(draw: Draw, namespace: dict[str, Any]) -> Any:
+    """What is drawn from; `LookupError` if that can't be told."""
+    if draw.steps:
+        owner = namespace.get(draw.owner)
+    else:
+        owner = getattr(_method(draw.call.func, namespace), "__self__", None)
+    if not (type(owner) in STEPPING if draw.steps else _is_generator(owner)):
+        raise LookupError(f"`{ast.unparse(draw.call)}` takes from a {type(owner).__name__}")
+    return owner
+
+
+def _function(draw: Draw, other: Any, namespace: dict[str, Any]) -> Callable[..., Any]:
+    """What draws from the copy as the call does from its own."""
+    if draw.steps:
+        return partial(next, other)
+    made: Callable[..., Any] = getattr(other, _method(draw.call.func, namespace).__name__)
+    return made
 
 
 def _method(node: ast.expr, namespace: dict[str, Any]) -> Any:
@@ -163,7 +188,7 @@ def _bits(owner: Any) -> Any:
 
 def _can_leap(owner: Any) -> bool:
     """Whether its state can be set to another."""
-    if isinstance(owner, random.Random):
+    if isinstance(owner, random.Random) or type(owner) in STEPPING:
         return False
     return not hasattr(owner, "set_state") or type(_bits(owner)).__name__ == "MT19937"
 
@@ -171,6 +196,8 @@ def _can_leap(owner: Any) -> bool:
 def _state(owner: Any) -> Any:
     if isinstance(owner, random.Random):
         return owner.getstate()
+    if type(owner) in STEPPING:
+        return operator.length_hint(owner)
     if hasattr(owner, "get_state"):
         return owner.get_state(legacy=False)
     return owner.bit_generator.state

@@ -18,6 +18,7 @@ from typing import Any, Final
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
+from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
@@ -199,13 +200,10 @@ class _Recorder:
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
-        states, drawn = self._given()
-        for index, item in enumerate(self._begun_items(), self._chunk.first):
+        begun = Begun(self._chunk.given, self._program)
+        for index, item in enumerate(begun.items(self._items), self._chunk.first):
             log(begin)
-            if (state := next(states, None)) is not None:
-                self._program.go_on(state)
-            if (values := next(drawn, None)) is not None:
-                self._program.take_drawn(values)
+            begun.enter()
             if marks:
                 mark(index)
             if speculates:
@@ -218,19 +216,6 @@ class _Recorder:
             yield item
             if names:
                 self._log.snapshots.append(self._snapshot())
-
-    def _given(self) -> tuple[Iterator[Any], Iterator[Any]]:
-        """What the kernel has run ahead: states where iterations begin, and what these draw."""
-        given = self._chunk.given
-        if given is None:
-            return iter(()), iter(())
-        drawn = given.drawn and opened(given.drawn, self._program.side, "what was drawn")
-        return iter(given.states), iter(drawn or ())
-
-    def _begun_items(self) -> Iterable[Any]:
-        """The items whose iterations may begin."""
-        given = self._chunk.given
-        return self._items if given is None else itertools.islice(self._items, given.count)
 
     def _snapshot(self) -> tuple[Any, ...]:
         return self._bound(self._program.source.private)

@@ -76,6 +76,7 @@ buf = io.StringIO()
 random.seed(5)
 np.random.seed(6)
 rng, old = np.random.default_rng(7), np.random.RandomState(8)
+ids, few, of_slots = iter(range(300)), iter([5, 2, 8, 1]), iter(slots)
 """
 
 ALIASES = (
@@ -281,6 +282,13 @@ DRAWS = (
     "random.shuffle(slots)",
     "if f({x}) > 6:\n    t = random.randint(0, 9)",
     "if rng.random() < 0.1:\n    break",
+    "t = next(ids)",
+    "t = f(next(ids))",
+    "num += next(ids)",
+    "if {x} % 3:\n    u = next(few, 7)",
+    "v = next(few)",
+    "out.append(next(few, {x}))",
+    "w = next(of_slots, 0) % 9",
 )
 """Draws of random numbers; most can be made ahead of the work."""
 
