@@ -8,7 +8,6 @@ import math
 import types
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mpmagic.cell.compiled import Warned, compiled
@@ -52,31 +51,35 @@ def run_cell(
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
-    with _ending(cell):
+    try:
         for code in _codes(plan, cell, show_last=show_last, warned=warned):
             exec(code, cell.namespace)
+    except BaseException as error:
+        _end(error, cell)
+        raise
 
 
 async def run_awaiting(
     plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
 ) -> None:
     """The same for a cell whose own code awaits."""
-    with _ending(cell):
+    try:
         for code in _codes(plan, cell, show_last=show_last, warned=warned):
             given = eval(code, cell.namespace)
             if code.co_flags & inspect.CO_COROUTINE:
                 await given
-
-
-@contextmanager
-def _ending(cell: CellContext) -> Iterator[None]:
-    """Around a cell's code: an exception that ends it gets the serial cell's traceback."""
-    try:
-        yield
     except BaseException as error:
-        tidy(error)
-        cell.origins.tell(error)
+        _end(error, cell)
         raise
+
+
+def _end(error: BaseException, cell: CellContext) -> None:
+    """Give an exception that ends a cell the serial cell's traceback, and its note.
+
+    No context manager can: `contextlib` gives it back the traceback that it came with.
+    """
+    tidy(error)
+    cell.origins.tell(error)
 
 
 def _codes(
