@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import argparse
 import ast
-import linecache
+import contextlib
 import sys
 import warnings
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
 from mpmagic import completion
+from mpmagic.awaiting import awaits_itself, first_await, have_awaited
+from mpmagic.celltext import blank_lines_above, is_magic, keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
+    from mpmagic.cell.plan import CellPlan
     from mpmagic.count import Counts
     from mpmagic.pool import Pool
+    from mpmagic.run.context import CellContext
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
     from mpmagic.show.failing import ErrorsShown
     from mpmagic.show.pooltable import LiveTable, WorkerTable
 
 __all__ = ["ParallelMagics", "register"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell that was parsed: what it is, and what is asked of it."""
+
+    filename: str
+    text: str
+    tree: ast.Module
+    warned: Warned
+    features: int
+    given: argparse.Namespace
 
 
 @magics_class
@@ -55,21 +73,31 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
     @documented_by(parallel_parser())
-    def parallel(self, line: str, cell: str) -> None:
-        from mpmagic.cell.compiled import features_in, features_on
+    def parallel(self, line: str, cell: str) -> Awaitable[None] | None:
+        from mpmagic.cell.compiled import features_in
         from mpmagic.cell.escapes import with_escapes
-        from mpmagic.show.explain import refusals_shown
+        from mpmagic.errors import NotParallel
 
         given = parse(parallel_parser(), line)
-        if given is None:
-            return
         filename, text, offset = self._place(line, cell)
-        _keep_source(filename, text)
+        is_awaited = awaits_itself(filename)
+        if given is None:
+            return _nothing() if is_awaited else None
+        keep_text(filename, text)
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
-        with self._errors().shown(), refusals_shown(self.shell), features_on(features):
-            self._run(tree, warned, given, (filename, text))
+        parsed = _Cell(filename, text, tree, warned, features, given)
+        line_of_await = first_await(tree)
+        if is_awaited:
+            return self._run_awaiting(parsed)
+        if line_of_await and not given.explain:
+            raise NotParallel(
+                f"line {line_of_await}: a cell that awaits has to begin with `%%parallel`, and "
+                f"this one is run by other code. Nothing of it ran."
+            )
+        self._run(parsed)
+        return None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_magic  # type: ignore[untyped-decorator]
@@ -121,19 +149,53 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     # -- a parallel cell -----------------------------------------------------------------------
 
-    def _run(
-        self, tree: ast.Module, warned: Warned, given: argparse.Namespace, place: tuple[str, str]
-    ) -> None:
+    @contextlib.contextmanager
+    def _shown(self, features: int) -> Iterator[None]:
+        """Around a cell's plan and run: errors are shown as a user is to see them."""
+        from mpmagic.cell.compiled import features_on
+        from mpmagic.show.explain import refusals_shown
+
+        with self._errors().shown(), refusals_shown(self.shell), features_on(features):
+            yield
+
+    def _run(self, cell: _Cell) -> None:
+        from mpmagic.run.cell import run_cell
+        from mpmagic.show.cellview import CellView
+
+        with self._shown(cell.features):
+            planned = self._planned(cell)
+            if planned is not None:
+                with CellView(self.shell, planned[1], cell.given).shown():
+                    run_cell(*planned, show_last=self._shows_last(cell.text), warned=cell.warned)
+
+    async def _run_awaiting(self, cell: _Cell) -> None:
+        from mpmagic.run.cell import run_awaiting
+        from mpmagic.show.cellview import CellView
+
+        with self._shown(cell.features):
+            planned = self._planned(cell)
+            if planned is not None:
+                last = self._shows_last(cell.text)
+                with CellView(self.shell, planned[1], cell.given).shown():
+                    await run_awaiting(*planned, show_last=last, warned=cell.warned)
+
+    def _planned(self, cell: _Cell) -> tuple[CellPlan, CellContext] | None:
+        """The plan of a cell that is to run, and what its loops share.
+
+        Raises
+        ------
+        NotParallel
+            If it's not to run.
+        """
         from mpmagic.cell.compiled import features_in
         from mpmagic.cell.explain import explained, told
         from mpmagic.cell.plan import CellPlan, plan_cell
         from mpmagic.errors import NotParallel
-        from mpmagic.run.cell import check_sendable, refuse, run_cell
+        from mpmagic.run.cell import check_sendable, refuse
         from mpmagic.run.options import Options
-        from mpmagic.show.cellview import CellView
         from mpmagic.show.explain import show_explanation
 
-        filename, text = place
+        tree, given, text = cell.tree, cell.given, cell.text
         options = Options(
             workers=given.workers,
             chunk=given.chunk,
@@ -144,32 +206,31 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         )
         self.last_run = None
         if not tree.body:
-            return
+            return None
         namespace = self.shell.user_ns
         check_names("--local", options.local, tree, namespace)
         check_names("--private", options.private, tree, namespace)
-        plan = plan_cell(tree, namespace, options.allowances, filename)
+        plan = plan_cell(tree, namespace, options.allowances, cell.filename)
         if given.explain:
             show_explanation(explained(plan, text), self.shell)
-            return
+            return None
         serial = ""
         try:
             check_sendable(plan, tree, text, (namespace, options))
-            refuse(plan, tree, text)
+            refuse(plan, text)
         except NotParallel as reason:
             if not given.or_serial:
                 raise
             serial = "" if plan.refused else str(reason).partition("\n")[0]
             plan = CellPlan(tree, [], plan.refused)
-        context = self._context(options, filename, text)
+        context = self._context(options, cell.filename, text)
         context.report.serial = serial
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
         self.shell.compile.flags |= features_in(tree)  # for the cells after it
-        with CellView(self.shell, context, given).shown():
-            run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
+        return plan, context
 
-    def _context(self, options: Options, filename: str, text: str) -> Any:
+    def _context(self, options: Options, filename: str, text: str) -> CellContext:
         from mpmagic.run.context import CellContext
         from mpmagic.run.wait import Inbox
 
@@ -219,14 +280,16 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
         A syntax error is shown as that of any cell, without our frames.
         """
+        from mpmagic.show.failing import show_bare
+
         try:
             source = self.shell.transform_cell(cell)
-            offset += _blank_lines_above(cell)  # which IPython leaves out
+            offset += blank_lines_above(cell)  # which IPython leaves out
             return self._compiled("\n" * offset + source, filename)
         except SyntaxError as error:
             if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
                 error.filename, error.lineno = filename, error.lineno + offset
-            _show_bare(error, self.shell.SyntaxTB)
+            show_bare(error, self.shell.SyntaxTB)
             raise
 
     def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
@@ -263,44 +326,19 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         while frame is not None:
             filename = frame.f_code.co_filename
             if frame.f_globals is self.shell.user_ns and filename in known:
-                if _is_magic(filename):
+                if is_magic(filename):
                     return filename, text, offset
                 break  # code of the user's that calls the magic
             frame = frame.f_back  # type: ignore[assignment]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
 
-def _blank_lines_above(cell: str) -> int:
-    """How many lines of a cell stand above its first one that isn't empty."""
-    return cell[: len(cell) - len(cell.lstrip())].count("\n")
-
-
-def _show_bare(error: SyntaxError, display: Any) -> None:
-    """Have IPython show a syntax error without frames: it asks no syntax error how."""
-    shown = display.structured_traceback
-
-    def bare(kind: type, value: BaseException, frames: Any = None, *rest: Any, **named: Any) -> Any:
-        if value is error:
-            display.structured_traceback = shown
-            frames = []
-        return shown(kind, value, frames, *rest, **named)
-
-    display.structured_traceback = bare
-
-
-def _is_magic(filename: str) -> bool:
-    """Whether a cell is one of a magic's."""
-    first = linecache.getline(filename, 1)
-    return first.startswith(("get_ipython().run_cell_magic(", "%%"))
-
-
-def _keep_source(filename: str, text: str) -> None:
-    """Tracebacks and `inspect` shall find the cell as it stands in the notebook."""
-    lines = [line + "\n" for line in text.splitlines()]
-    linecache.cache[filename] = (len(text), None, lines, filename)
+async def _nothing() -> None:
+    """What a cell awaits that only asks for help."""
 
 
 def register(shell: Any) -> None:
     """Register the magics with a shell, and the completion of their options."""
     shell.register_magics(ParallelMagics(shell))
     completion.register(shell)
+    have_awaited(shell)

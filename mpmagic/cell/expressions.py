@@ -20,7 +20,7 @@ from mpmagic.cell.effects import FunctionSummary
 from mpmagic.cell.figures import Touch
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
-from mpmagic.cell.syntax import brief, children
+from mpmagic.cell.syntax import brief, children, walk
 
 __all__ = ["Expressions"]
 
@@ -181,6 +181,8 @@ class Expressions(ast.NodeVisitor):
         assert isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
         self._collector.effects.substantial = True
         self.visit(node.generators[0].iter)
+        if any(isinstance(n, ast.Await) for n in walk(node)):
+            self._refuse_await(node)  # in its own scope it would seem to be a function's
         own = {name for generator in node.generators for name in bound_names(generator.target)}
         walrus = bound_names(node)
         with self._collector.scope(own - walrus, deferred=isinstance(node, ast.GeneratorExp)):

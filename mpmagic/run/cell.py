@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import math
+import types
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +24,7 @@ from mpmagic.run.options import Options
 from mpmagic.run.tasks import TaskRun, unsendable_tasks
 from mpmagic.run.tidying import tidy
 
-__all__ = ["check_sendable", "refuse", "run_cell"]
+__all__ = ["check_sendable", "refuse", "run_awaiting", "run_cell"]
 
 Asked = tuple[dict[str, Any], Options]
 """The user's namespace, and what they ask for."""
@@ -49,21 +51,58 @@ def run_cell(
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
+    try:
+        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+            exec(code, cell.namespace)
+    except BaseException as error:
+        _end(error, cell)
+        raise
+
+
+async def run_awaiting(
+    plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
+) -> None:
+    """The same for a cell whose own code awaits."""
+    try:
+        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+            given = eval(code, cell.namespace)
+            if code.co_flags & inspect.CO_COROUTINE:
+                await given
+    except BaseException as error:
+        _end(error, cell)
+        raise
+
+
+def _end(error: BaseException, cell: CellContext) -> None:
+    """Give an exception that ends a cell the serial cell's traceback, and its note.
+
+    No context manager can: `contextlib` gives it back the traceback that it came with.
+    """
+    tidy(error)
+    cell.origins.tell(error)
+
+
+def _codes(
+    plan: CellPlan,
+    cell: CellContext,
+    *,
+    show_last: bool,
+    warned: Warned | None,
+) -> Iterator[types.CodeType]:
+    """The code of a cell, piece by piece."""
     runs: dict[str, Any] = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
     runs |= {placeholder(g.number): TaskRun(g, cell) for g in plan.groups}
     body = plan.tree.body
     last: list[ast.stmt] = []
     if show_last and body and isinstance(body[-1], ast.Expr):
         body, last = body[:-1], body[-1:]
-    try:
-        for statements in _pieces(body, last, list(warned or ())):
-            _run(ast.Module(body=statements, type_ignores=[]), "exec", cell, runs)
-        if last:
-            _run(ast.Interactive(body=last), "single", cell, runs)
-    except BaseException as error:
-        tidy(error)
-        cell.origins.tell(error)
-        raise
+    for piece in _pieces(body, last, list(warned or ())):
+        if piece:
+            tree = ast.Module(body=piece, type_ignores=[])
+            yield embed(compiled(tree, cell.filename, "exec", awaits=True), runs)
+    if last:
+        shown = ast.Interactive(body=last)
+        yield embed(compiled(shown, cell.filename, "single", awaits=True), runs)
 
 
 def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Iterator[list[ast.stmt]]:
@@ -79,13 +118,7 @@ def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Itera
         yield [statement] if statement not in last else []
 
 
-def _run(tree: Any, mode: str, cell: CellContext, runs: dict[str, Any]) -> None:
-    if tree.body:
-        code = compiled(tree, cell.filename, mode)
-        exec(embed(code, runs), cell.namespace)
-
-
-def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
+def refuse(plan: CellPlan, text: str) -> None:
     """Refuse a cell of which no loop can be split, and no calls can run side by side.
 
     Raises
@@ -93,9 +126,6 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
     NotParallel
         With the reason and the listing.
     """
-    for node in _top_level(tree):
-        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
-            raise NotParallel(f"line {node.lineno}: `await` at the top level can't be split")
     if not plan.loops and not plan.groups:
         raise NotParallel.of(why_refused(plan, text))
 
@@ -137,13 +167,3 @@ def _reading_line(loop: PlannedLoop, message: str) -> int:
         if isinstance(node, ast.Name) and message.startswith(f"`{node.id}`"):
             return node.lineno
     return loop.loop.lineno
-
-
-def _top_level(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes of a cell that don't belong to a function."""
-    stack: list[ast.AST] = [tree]
-    while stack:
-        node = stack.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            stack.extend(ast.iter_child_nodes(node))

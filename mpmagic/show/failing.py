@@ -9,7 +9,7 @@ from typing import Any
 
 from mpmagic.run.tidying import calls_back, tidy
 
-__all__ = ["ErrorsShown"]
+__all__ = ["ErrorsShown", "show_bare"]
 
 
 class ErrorsShown:
@@ -37,10 +37,10 @@ class ErrorsShown:
             yield
         except BaseException as error:
             self._restore()  # nobody may have looked at the last one
-            self._await(error)
+            self._expect(error)
             raise
 
-    def _await(self, error: BaseException) -> None:
+    def _expect(self, error: BaseException) -> None:
         shell = self._shell
         self._error = error
         self._looked_at, shell._get_exc_info = shell._get_exc_info, self._look
@@ -72,3 +72,16 @@ class ErrorsShown:
         if calls_back(trace):  # else it's a mistake of ours, and our frames say which
             tidy(error)
         return kind, error, error.__traceback__
+
+
+def show_bare(error: SyntaxError, display: Any) -> None:
+    """Have IPython show a syntax error without frames: it asks no syntax error how."""
+    shown = display.structured_traceback
+
+    def bare(kind: type, value: BaseException, frames: Any = None, *rest: Any, **named: Any) -> Any:
+        if value is error:
+            display.structured_traceback = shown
+            frames = []
+        return shown(kind, value, frames, *rest, **named)
+
+    display.structured_traceback = bare
