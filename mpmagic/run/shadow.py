@@ -77,6 +77,8 @@ def shadow_of(
     iterable, source = items
     shadow = Shadow(split, loop.target, namespace)
     seen = iterable if type(iterable) in (list, tuple) else [source.first]
+    if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
+        return shadow  # of a million numbers that is soon known
     for item in () if source.exhausted else seen:
         shadow.check_item(item)
     return shadow
