@@ -18,6 +18,7 @@ from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.prepared import Prepared, drawing, keeping, looking_at
 from mpmagic.cell.purity import Purity
+from mpmagic.cell.rebinding import rebound_by_functions
 from mpmagic.cell.syntax import copied, loaded, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
 
@@ -37,7 +38,7 @@ def seed_prepared(dependence: Dependence) -> None:
     if dependence.whole.enters:  # what is done under a lock isn't torn apart
         return
     search = _Search(dependence)
-    names = search.stable(_candidates(dependence))
+    names = search.stable(_candidates(dependence) - search.rebound)
     drawn = {draw.name for draw in dependence.draws.values()}
     if not drawn <= names:
         return
@@ -125,6 +126,8 @@ class _Search:
         Names that its draws take from.
     generators
         Names of the generators that these draw from.
+    rebound
+        Names that functions of the notebook bind, whoever may call them.
     """
 
     def __init__(self, dependence: Dependence) -> None:
@@ -134,6 +137,7 @@ class _Search:
         self._dependence = dependence
         self._bound = set(dependence.whole.binds)
         self._purity = Purity(dependence.knowledge, self._bound | dependence.targets)
+        self.rebound = rebound_by_functions(dependence.whole.touched(), dependence.knowledge)
         self._names: set[str] = set()
         self._known_tests: set[Unit] = set()
         owners = {draw.owner for draw in dependence.draws.values()}
@@ -269,14 +273,14 @@ class _Search:
                 return ""
         dependence = self._dependence
         apart = self._bound | dependence.targets | dependence.whole.mutates.keys()
-        apart |= dependence.allowances.local | dependence.allowances.private
+        apart |= dependence.allowances.local | dependence.allowances.private | self.rebound
         return "" if name in apart | dependence.knowledge.not_plain else name
 
     def _are_known(self, names: set[str]) -> bool:
         """Whether the kernel has the values of all names ahead of the work."""
         dependence = self._dependence
         apart = dependence.allowances.local | dependence.allowances.private
-        constants = names - self._bound - dependence.targets - apart
+        constants = names - self._bound - dependence.targets - apart - self.rebound
         plain = {name for name in constants if _may_be_plain(dependence.knowledge, name)}
         items = dependence.items - dependence.knowledge.not_plain
         return names <= self._names | items | plain

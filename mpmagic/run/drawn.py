@@ -14,7 +14,7 @@ from typing import Any
 from mpmagic.run.log import UNBOUND
 from mpmagic.run.streams import Leap, Streams
 
-__all__ = ["Drawn"]
+__all__ = ["Drawn", "is_same"]
 
 
 @dataclass(slots=True)
@@ -73,17 +73,17 @@ class Drawn:
         LostWrite
             If it isn't what was drawn ahead.
         """
-        if not _is_same(self.rows[index][number], value):
+        if not is_same(self.rows[index][number], value):
             raise self.streams.differs(number)
         return value
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether two values are the same to the bit."""
     if type(one) is not type(other):
         return False
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     if hasattr(one, "tobytes"):
         alike = one.dtype == other.dtype and one.shape == other.shape
         return alike and bool(one.tobytes() == other.tobytes())

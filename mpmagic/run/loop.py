@@ -110,7 +110,7 @@ class LoopRun:
             if self._failure is not None:
                 raise self._failure
             if self._through and self._admitted.shadow is not None:
-                self._admitted.shadow.check_generators()
+                self._admitted.shadow.check_end(self._cell.namespace)
             checked = True
         except BaseException as error:
             checked = self._is_the_cells(error)

@@ -18,9 +18,9 @@ from typing import Any, Final
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
-from mpmagic.errors import UnsendableValue
+from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.run.codec import Encoder, Side
-from mpmagic.run.drawn import Drawn
+from mpmagic.run.drawn import Drawn, is_same
 from mpmagic.run.log import Given
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
@@ -77,6 +77,8 @@ def shadow_of(
     iterable, source = items
     shadow = Shadow(split, loop.target, namespace)
     seen = iterable if type(iterable) in (list, tuple) else [source.first]
+    if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
+        return shadow  # of a million numbers that is soon known
     for item in () if source.exhausted else seen:
         shadow.check_item(item)
     return shadow
@@ -182,9 +184,22 @@ class Shadow:
             self.most = max(1, _CHUNK_BYTES * self._count // max(packed.nbytes, 1))
         return Given(self._states, self._count, packed), drawn
 
-    def check_generators(self) -> None:
-        """Make sure that, the loop being over, nothing else has drawn from its streams."""
+    def check_end(self, namespace: dict[str, Any]) -> None:
+        """Make sure that, the loop being over, the notebook is where its shadow is.
+
+        Raises
+        ------
+        LostWrite
+            If something else has drawn from a stream, or bound a name.
+        """
         self._streams.check_even()
+        for name in self._prepared.carried:
+            if name not in namespace or not is_same(self._namespace[name], namespace[name]):
+                raise LostWrite(
+                    f"the loop in line {self._line} ran `{name}` ahead of its work, and something "
+                    f"that it calls binds `{name}` too, so that results may differ from the serial "
+                    f"loop's. Bind it in the loop's body only, or run the cell without %%parallel"
+                )
 
     def _stepping(self, items: Iterable[Any]) -> Iterator[Any]:
         """The items, each noted when its iteration begins."""
