@@ -9,7 +9,7 @@ import linecache
 import sys
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
@@ -22,7 +22,10 @@ from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
     from mpmagic.count import Counts
+    from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
+    from mpmagic.run.context import CellContext
+    from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
     from mpmagic.show.pooltable import LiveTable, WorkerTable
@@ -37,17 +40,19 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     Attributes
     ----------
     engine
-        The executor that loops run on; None for the notebook's own pool.
+        Where all cells run; None for what they, or ``%mppool --on``, say.
     last_run
         What became of the last parallel cell.
     """
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self.engine: Executor | None = None
+        self.engine: Engine | None = None
         self.last_run: RunReport | None = None
         self._pool: Pool | None = None
         self._inbox: Inbox | None = None
+        self._chooser: Chooser | None = None
+        self._on = ""
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
@@ -75,7 +80,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def mpcount(self, line: str) -> Counts | None:
         from mpmagic.count.magic import mpcount
 
-        return mpcount(line, self.shell, expand=True, executor=self.engine or self._pool)
+        return mpcount(line, self.shell, expand=True, executor_on=self._executor_on)
 
     @line_magic  # type: ignore[untyped-decorator]
     @documented_by(pool_parser())
@@ -83,19 +88,24 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         given = parse(pool_parser(), line)
         if given is None:
             return None
+        if given.on is not None:
+            self._engine_on(given.on, given.workers)  # to say at once what is wrong with it
+            self._on = given.on
         if given.what == "stop" or given.start is not None or given.memory is not None:
             self.close()
             self._method = given.start or self._method
             self._memory = given.memory or self._memory
         elif given.what == "restart" and self._pool is not None:
             self._pool.restart()
-        if given.workers is not None:
+        if given.workers is not None and self._named(None) == "processes":
             self._own_pool(given.workers).grow(given.workers)
         return self._worker_table()
 
     def close(self) -> None:
         """Stop the workers."""
         self._freeze_table()
+        if self._chooser is not None:
+            self._chooser.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -116,6 +126,30 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def _freeze_table(self) -> None:
         if self._table is not None:
             self._table.freeze()
+
+    def _named(self, on: str | None) -> str:
+        return on or self._on or "processes"
+
+    def _engine_on(self, on: str | None, workers: int | None) -> Engine:
+        """The engine that a magic names, or the default one."""
+        from mpmagic.engine.choosing import Chooser
+
+        if self._chooser is None:
+            self._chooser = Chooser(self._own_pool, self._own_inbox())
+        return self._chooser.choose(self._named(on), self.shell.user_ns, workers)
+
+    def _executor_on(self, on: str | None) -> Any:
+        """The executor that ``%mpcount`` runs on, if it isn't to make one of its own."""
+        if self._named(on) == "processes":
+            return self._pool
+        return self._engine_on(on, None).executor
+
+    def _own_inbox(self) -> Inbox:
+        from mpmagic.run.wait import Inbox
+
+        if self._inbox is None:
+            self._inbox = Inbox()
+        return self._inbox
 
     # -- a parallel cell -----------------------------------------------------------------------
 
@@ -159,28 +193,41 @@ class ParallelMagics(Magics):  # type: ignore[misc]
                 raise
             serial = "" if plan.refused else str(reason).partition("\n")[0]
             plan = CellPlan(tree, [], plan.refused)
-        context = self._context(options, filename, text)
+        engine = self._engine_for(options, given.on)
+        session = nullcontext() if engine is None else engine.session()
+        context = self._context(options, engine, place)
         context.report.serial = serial
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
         self.shell.compile.flags |= features_in(tree)  # for the cells after it
-        with CellView(self.shell, context, given).shown():
+        with CellView(self.shell, context, given).shown(), session:
             run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
 
-    def _context(self, options: Options, filename: str, text: str) -> Any:
-        from mpmagic.run.context import CellContext
-        from mpmagic.run.wait import Inbox
+    def _engine_for(self, options: Options, on: str | None) -> Engine | None:
+        """Where the cell runs; None for mpmagic's own pool, which starts when it's needed."""
+        if self.engine is not None:
+            return self.engine
+        if self._named(on) == "processes":
+            return None
+        engine = self._engine_on(on, options.workers)
+        if options.seed is not None:
+            engine.check_seedable()
+        return engine
 
-        if self._inbox is None:
-            self._inbox = Inbox()
+    def _context(
+        self, options: Options, engine: Engine | None, place: tuple[str, str]
+    ) -> CellContext:
+        from mpmagic.run.context import CellContext
+
+        workers = options.workers or self._default_workers() if engine is None else engine.workers
         return CellContext(
             namespace=self.shell.user_ns,
-            filename=filename,
-            text=text,
+            filename=place[0],
+            text=place[1],
             options=options,
-            executor=lambda: self.engine or self._own_pool(options.workers),
-            workers=options.workers or self._default_workers(),
-            inbox=self._inbox,
+            engine=lambda: engine or self._engine_on("processes", options.workers),
+            workers=workers,
+            inbox=self._own_inbox(),
         )
 
     def _default_workers(self) -> int:

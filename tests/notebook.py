@@ -95,7 +95,7 @@ class Notebook:
         self.shell = InteractiveShell.instance(config=config)
         self.shell.colors = "nocolor"
         self.shell.run_line_magic("load_ext", extension)
-        self._baseline = dict(self.shell.user_ns)
+        self._empty = self._baseline = dict(self.shell.user_ns)
         self._hidden = dict(self.shell.user_ns_hidden)
         self._events: list[Event] = []
         self._home = Path.cwd()
@@ -111,13 +111,17 @@ class Notebook:
 
     def inline(self) -> None:
         """Run the work in this process, on copies: thousands of cells a minute."""
-        from mpmagic.run.inline import InlineExecutor
+        from mpmagic.run.inline import InlineEngine
 
-        self.magics.engine = InlineExecutor()
+        self.magics.engine = InlineEngine()
 
     def on_pool(self) -> None:
         """Run the work on mpmagic's own pool."""
         self.magics.engine = None
+
+    def keep(self, values: dict[str, Any]) -> None:
+        """Have these names in each notebook from now on, which comparisons leave out."""
+        self._baseline = {**self._empty, **values}
 
     def close(self) -> None:
         """Give back the process's ``__main__`` and the working directory."""

@@ -12,6 +12,7 @@ Plain cloudpickle with three rules of the notebook's:
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -64,10 +65,19 @@ class Packed:
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
         return Packed, (self.data, tuple(wrap(b) for b in self.buffers))
 
+    def apart(self) -> Packed:
+        """The same in memory of its own: what is made of it shares none with what it's made of."""
+        return Packed(self.data, tuple(map(_copied, self.buffers)))
+
     @property
     def nbytes(self) -> int:
         """Size in bytes, buffers included."""
         return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+
+def _copied(buffer: Any) -> bytes | bytearray:
+    raw = pickle.PickleBuffer(buffer).raw()
+    return bytes(raw) if raw.readonly else bytearray(raw)
 
 
 @dataclass(slots=True)
@@ -177,6 +187,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             self.modules.add(str(obj.__module__))
         elif isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
+        if isinstance(obj, types.ModuleType) and type(obj) is not types.ModuleType:
+            if sys.modules.get(obj.__name__) is obj:  # cloudpickle looks at the exact type
+                return importlib.import_module, (obj.__name__,)
         if type(obj) is functools.cached_property:  # before Python 3.12 it holds a lock
             return _cached_property, (obj.func, obj.attrname, obj.__doc__)
         if isinstance(obj, functools._lru_cache_wrapper):

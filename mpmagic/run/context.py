@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpmagic.run.engine import Engine
 from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.wait import Inbox
@@ -26,7 +26,7 @@ class CellContext:
         Under which the cell is compiled, and its source as it stands in the notebook.
     options
         What the user asks for.
-    executor
+    engine
         Gives the engine, started when the first loop is reached.
     workers
         How many run at the same time.
@@ -44,7 +44,7 @@ class CellContext:
     filename: str
     text: str
     options: Options
-    executor: Callable[[], Executor]
+    engine: Callable[[], Engine]
     workers: int
     inbox: Inbox
     report: RunReport = field(default_factory=RunReport)

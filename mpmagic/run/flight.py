@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from mpmagic.cell.compiled import compiled
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
-from mpmagic.pool import Parcel, Pool
+from mpmagic.pool import Parcel
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
@@ -22,10 +22,9 @@ from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
 from mpmagic.run.trip import Trip
-from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
 
-__all__ = ["CallFlight", "call_back", "captured_by", "send"]
+__all__ = ["CallFlight", "captured_by", "send"]
 
 _APART: Final = "set it apart from the calls around it by a line of its own, such as `pass`"
 
@@ -94,7 +93,11 @@ class CallFlight:
             self.error = error
 
     def _take(self, log: CallLog, remote: set[int]) -> None:
-        if log.lost_write:
+        if log.refused:
+            self.error = UnsendableValue(
+                f"the call in line {self.line}: {log.refused}. What stands before it is done"
+            )
+        elif log.lost_write:
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
@@ -224,25 +227,8 @@ def send(
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
-    executor, args = cell.executor(), (program, values, index)
-    future = (
-        executor.dispatch(run_call, args, label=f"line {task.node.lineno}")
-        if isinstance(executor, Pool)
-        else executor.submit(run_call, *args)
-    )
+    label = f"line {task.node.lineno}"
+    future = cell.engine().submit(run_call, program, values, index, label=label)
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids))
     return CallFlight(task, captured, future, side, Trip(future))
-
-
-def call_back(cell: CellContext, futures: Iterable[Future[Any]], inbox: Inbox) -> None:
-    """Call back what is still under way; returns when no worker is busy with it."""
-    pending = [f for f in futures if not f.done()]
-    if not pending:
-        return
-    interrupt = getattr(cell.executor(), "interrupt", None)
-    if interrupt is not None:
-        interrupt(pending)
-    for future in pending:
-        future.cancel()
-    inbox.wait_until(lambda: all(f.done() for f in pending), interruptible=False)

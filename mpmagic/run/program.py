@@ -19,6 +19,7 @@ from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
+from mpmagic.run.tenancy import Tenancy, post, tenancy
 from mpmagic.run.watch import Watch
 
 __all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
@@ -103,10 +104,12 @@ class Program:
         namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.side = Side(namespace)
         self.source: ProgramSource = decode(source, self.side)
-        if self.source.state is not None:
-            self.source.state.apply()  # modules of the notebook are imported by its paths
+        self._state = self.source.state
+        if self._state is not None and tenancy() is Tenancy.GUEST:
+            self._state = self._state.for_guest()
+        self._apply_state()  # modules of the notebook are imported by its paths
         if import_as_sent(self.source.modules):
-            _programs.clear()  # they hold what came from the modules' old selves
+            _shelf().programs.clear()  # they hold what came from the modules' old selves
         self.enter()
         values = opened(captured, self.side, "what the work reads")
         self.side.captured = {**values, **self.source.own}
@@ -116,7 +119,7 @@ class Program:
         tally = self.source.tally
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
-        self.watch = Watch(self.side, values, lambda: decode(captured, Side({})))
+        self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})))
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh
@@ -126,14 +129,22 @@ class Program:
         _keep_source(self.source.filename, self.source.text)
 
     def enter(self) -> None:
-        """Bring this process into the state that the loop began in."""
-        global _entered
-        if self.source.state is not None:
-            self.source.state.apply()
-        if _entered is not self:
-            adopt(self.source.modules)
+        """Bring this process, or this thread, into the state that the loop began in."""
+        self._apply_state()
+        shelf = _shelf()
+        if shelf.entered is not self:
+            if tenancy() is not Tenancy.COMPANION:  # there the modules are the kernel's own
+                adopt(self.source.modules)
             self.module_watch = ModuleWatch(self.source.modules)
-            _entered = self
+            shelf.entered = self
+
+    def _apply_state(self) -> None:
+        if self._state is None:
+            return
+        if tenancy() is Tenancy.COMPANION:
+            self._state.apply_to_thread()
+        else:
+            self._state.apply()
 
     @property
     def places(self) -> Places:
@@ -153,7 +164,7 @@ class Program:
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""
         for name, packed in self._fresh.items():
-            self.side.namespace[name] = decode(packed, self.side)
+            self.side.namespace[name] = decode(packed.apart(), self.side)
 
     def sampled(self) -> AbstractContextManager[Samples | None]:
         """While open, note where the work spends its time, if that is wanted."""
@@ -185,7 +196,7 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         If its own code fails to make it again: the cell would never have run that.
     """
     try:
-        return decode(packed, side)
+        return decode(_own(packed), side)
     except MemoryError:
         raise
     except Exception as error:
@@ -195,38 +206,72 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         ) from error
 
 
+def _own(packed: Packed) -> Packed:
+    """What came, in memory that this program may write to.
+
+    A worker's own mapping is private. Elsewhere others read the same memory: the notebook itself,
+    or the next program that is sent the same.
+    """
+    return packed if tenancy() is Tenancy.OWNER else packed.apart()
+
+
 def _keep_source(filename: str, text: str) -> None:
     """Let tracebacks and `inspect` find the cell's lines."""
-    if text:
+    if text and tenancy() is not Tenancy.COMPANION:
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
 
 def _forget_source(program: Program) -> None:
     """Keep no source for ever; that of a cell of which there is another program stays."""
     filename = program.source.filename
-    if all(p.source.filename != filename for p in _programs.values()):
+    if tenancy() is Tenancy.COMPANION:
+        return  # it's the notebook's
+    if all(p.source.filename != filename for p in _shelf().programs.values()):
         linecache.cache.pop(filename, None)
 
 
-_entered: Program | None = None
-"""The program whose state the modules have."""
+class _Shelf:
+    """The programs of this process, or of a thread at a post.
 
-_programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
+    Attributes
+    ----------
+    entered
+        The one whose state the modules have.
+    programs
+        By the keys of their parcels, the one that was used last at the end.
+    """
+
+    def __init__(self) -> None:
+        self.entered: Program | None = None
+        self.programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
+
+
+_of_the_process: Final = _Shelf()
+
+
+def _shelf() -> _Shelf:
+    at = post()
+    if at is None:
+        return _of_the_process
+    if at.programs is None:
+        at.programs = _Shelf()
+    return at.programs  # type: ignore[no-any-return]
 
 
 def load_program(source: Parcel, captured: Parcel) -> Program:
     """The program for these parcels, made if this process hasn't got it."""
-    key = (source.key, captured.key)
-    program = _programs.get(key)
+    key, programs = (source.key, captured.key), _shelf().programs
+    program = programs.get(key)
     if program is None:
-        program = _programs[key] = Program(source.payload, captured.payload)
-        while len(_programs) > _KEPT:
-            _forget_source(_programs.popitem(last=False)[1])
-    _programs.move_to_end(key)
+        program = programs[key] = Program(source.payload, captured.payload)
+        while len(programs) > _KEPT:
+            _forget_source(programs.popitem(last=False)[1])
+    programs.move_to_end(key)
     return program
 
 
 def forget_program(program: Program) -> None:
     """Have it made anew when it's asked for again: what it captured isn't what was sent."""
-    for key in [key for key, known in _programs.items() if known is program]:
-        _forget_source(_programs.pop(key))
+    programs = _shelf().programs
+    for key in [key for key, known in programs.items() if known is program]:
+        _forget_source(programs.pop(key))

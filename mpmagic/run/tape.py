@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import TEXT
+from mpmagic.run.routing import directed, is_routed
 
 __all__ = ["Tape", "play", "taped"]
 
@@ -59,7 +60,14 @@ _tapes: Final = (Tape([], "stdout"), Tape([], "stderr"))
 def taped(
     events: list[tuple[Any, ...]], on_write: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """While open, this process's Python output goes into `events`, and `on_write` hears of it."""
+    """While open, Python output goes into `events`, and `on_write` hears of it.
+
+    That of this process, or of this thread where threads have streams of their own.
+    """
+    if is_routed():
+        with _taped_here(events, on_write):
+            yield
+        return
     before = sys.stdout, sys.stderr
     tapes = _tapes
     kept = [(tape.events, tape.on_write) for tape in tapes]
@@ -72,6 +80,17 @@ def taped(
         sys.stdout, sys.stderr = before
         for tape, own in zip(tapes, kept, strict=True):
             tape.events, tape.on_write = own
+
+
+@contextmanager
+def _taped_here(
+    events: list[tuple[Any, ...]], on_write: Callable[[], None] | None
+) -> Iterator[None]:
+    tapes = Tape(events, "stdout"), Tape(events, "stderr")
+    for tape in tapes:
+        tape.on_write = on_write
+    with directed(*tapes):
+        yield
 
 
 def play(events: Iterable[tuple[Any, ...]]) -> None:

@@ -25,7 +25,8 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
-from mpmagic.run.flight import CallFlight, call_back, captured_by, modules_of, send
+from mpmagic.run.engine import recall
+from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
@@ -125,7 +126,7 @@ class TaskRun:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         try:
-            call_back(self._cell, [f.future for f in self._flights.values()], inbox)
+            recall(self._cell.engine(), [f.future for f in self._flights.values()], inbox)
             if error is None:
                 inbox.raise_interrupt()
         finally:
@@ -171,7 +172,7 @@ class TaskRun:
         away = {f.future: Span(f.line, 1) for f in self._away() if not f.future.done()}
         done = self._report.calls + len(self._flights) - len(away)
         spare = self._cell.workers - len(away)
-        return standing(self._cell.executor(), away, done, unit=Unit.CALL, spare=spare)
+        return standing(self._cell.engine(), away, done, unit=Unit.CALL, spare=spare)
 
     # -- what is sent --------------------------------------------------------------------------
 

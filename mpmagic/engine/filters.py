@@ -1,0 +1,156 @@
+"""Filters of warnings by thread, while work runs in the notebook's own process.
+
+Libraries enter `warnings.catch_warnings` in the middle of harmless functions. The interpreter asks
+the module `warnings` for its filters at each warning, so the module gives each thread at a post a
+list of its own. Whether a warning has been shown already is noted in the modules that issue it,
+which can't be kept apart: a warning of the work that would be shown ends the chunk.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from mpmagic.run.routing import Patches
+from mpmagic.run.tenancy import Post, Tenancy, post
+
+__all__ = ["WARNS", "FilterRouting"]
+
+WARNS: Final = "issues a warning (`{}`), and which have been shown"
+
+_TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
+
+Key = tuple[str, Any, Any, int]
+
+
+def _companion() -> Post | None:
+    at = post()
+    return at if at is not None and at.tenancy is Tenancy.COMPANION else None
+
+
+class FilterRouting:
+    """The filters as each thread has them; made when the first thread begins.
+
+    What the main thread has shown before would be shown again, for the threads have to see all
+    warnings as new; so this remembers it.
+    """
+
+    def __init__(self, patches: Patches) -> None:
+        self._ambient: Any = warnings.filters
+        self._shown = set(_keys_shown())
+        self._mutate = {n: vars(warnings)[n] for n in _TOLD if n in vars(warnings)}
+        warnings.simplefilter("default", append=True)  # says so: all are new
+        del warnings.filters[-1]  # type: ignore[attr-defined]
+        patches.set(warnings, "filters", _Filters(self))
+        for name, mutate in self._mutate.items():
+            patches.set(warnings, name, self._mutating(mutate))
+        patches.set(warnings, "_showwarnmsg", self._showing(vars(warnings)["_showwarnmsg"]))
+        _Module.routing = self
+        warnings.__class__ = _Module
+
+    def end(self) -> None:
+        """Leave the filters as the main thread has them."""
+        warnings.__class__ = types.ModuleType
+        _Module.routing = None
+        vars(warnings)["filters"] = self._ambient
+
+    @property
+    def own(self) -> Any:
+        """The list of the present thread."""
+        at = _companion()
+        if at is None:
+            return self._ambient
+        if at.filters is None:
+            at.filters, at.filters_before = list(self._ambient), list(self._ambient)
+        return at.filters
+
+    @own.setter
+    def own(self, value: Any) -> None:
+        at = _companion()
+        if at is None:
+            self._ambient = value
+        else:
+            at.filters = value
+
+    def _mutating(self, mutate: Callable[[], None]) -> Callable[[], None]:
+        def mutating() -> None:
+            if _companion() is None:
+                self._shown.clear()
+                mutate()
+
+        return mutating
+
+    def _showing(self, show: Callable[[Any], None]) -> Callable[[Any], None]:
+        def showing(message: Any) -> None:
+            if (at := _companion()) is not None:
+                at.refuse(WARNS.format(message.category.__name__))
+            text, kind = str(message.message), message.category
+            if not {(f, text, kind, n) for f in (message.filename, "") for n in
+                    (message.lineno, 0)} & self._shown:  # fmt: skip
+                show(message)
+
+        return showing
+
+
+class _Module(types.ModuleType):
+    """`warnings` meanwhile: an attribute of the class goes before the module's own."""
+
+    routing: FilterRouting | None = None
+
+    @property
+    def filters(self) -> Any:
+        assert self.routing is not None
+        return self.routing.own
+
+    @filters.setter
+    def filters(self, value: Any) -> None:
+        assert self.routing is not None
+        self.routing.own = value
+
+
+class _Filters:
+    """What the functions of `warnings` find under that name: the list of the present thread."""
+
+    def __init__(self, routing: FilterRouting) -> None:
+        self._routing = routing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._routing.own, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._routing.own)
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self._routing.own
+
+    def __len__(self) -> int:
+        return len(self._routing.own)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._routing.own[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._routing.own[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        del self._routing.own[index]
+
+
+def _keys_shown() -> Iterator[Key]:
+    """Files, texts, classes and lines of the warnings that won't be shown again."""
+    import _warnings
+
+    once = _warnings._onceregistry
+    spaces = [(getattr(m, "__file__", None), vars(m).get("__warningregistry__"))
+              for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)]  # fmt: skip
+    newest = max((r.get("version", 0) for _, r in spaces if isinstance(r, dict)), default=0)
+    for file, registry in [*spaces, ("", once)]:
+        if isinstance(registry, dict) and registry.get("version") == newest:
+            yield from ((file or "", *_spelt(key)) for key in registry if isinstance(key, tuple))
+
+
+def _spelt(key: tuple[Any, ...]) -> tuple[str, Any, int]:
+    return str(key[0]), key[1], key[2] if len(key) > 2 else 0

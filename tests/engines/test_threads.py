@@ -1,0 +1,126 @@
+"""What threads share with the notebook: it is kept apart, or stops the cell with an error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mpmagic.errors import MpmagicError
+from tests.compare import Verdict, assert_equal, judge
+from tests.notebook import Notebook
+
+SETUP = """\
+import contextlib, io, logging, os, subprocess, sys, threading, time, warnings
+import numpy as np
+out = []
+meeting = {}
+def meet():
+    time.sleep(0.002)
+"""
+
+KEPT_APART = {
+    "prints": "for x in range(9):\n    print('a', x); meet(); print('b', x)\n    out.append(x)",
+    "redirected": "for x in range(9):\n    with contextlib.redirect_stdout(io.StringIO()) as f:\n"
+    "        print('in', x); meet()\n    print('out', x)\n    out.append(f.getvalue())",
+    "redirected by commits": "for x in range(9):\n    print('w', x); meet()\n    y = x * 2\n"
+    "    with contextlib.redirect_stdout(io.StringIO()):\n        out.append(print(y))\n"
+    "    print('c', out[-1])",
+    "redirected around": "with contextlib.redirect_stdout(io.StringIO()) as f:\n"
+    "    for x in range(9):\n        print(x); meet()\n        out.append(x)\n"
+    "text = f.getvalue()",
+    "stderr": "for x in range(9):\n    print(x, file=sys.stderr); meet()\n    out.append(x)",
+    "threads of the work": "for x in range(9):\n"
+    "    t = threading.Thread(target=print, args=('inner', x))\n    t.start(); t.join(); meet()\n"
+    "    out.append(x)\ndel t",
+    "records": "for x in range(9):\n    logging.getLogger('a').warning('no %s', x); meet()\n"
+    "    out.append(x)",
+    "filters": "for x in range(9):\n    with warnings.catch_warnings():\n"
+    "        warnings.simplefilter('ignore')\n        warnings.warn('no'); meet()\n"
+    "    out.append(x)",
+    "print options": "np.set_printoptions(precision=2)\nfor x in range(9):\n"
+    "    s = str(np.array([x / 7])); meet()\n    out.append(s)\nnp.set_printoptions(precision=8)",
+    "buffers": "a = np.zeros(10_000)\nfor x in range(9):\n    b = a + x; meet(); out.append(b)\n"
+    "same = [float(b[0]) for b in out]",
+    "children": "for x in range(5):\n    t = subprocess.run([sys.executable, '-c', f'print({x})'],"
+    " stdout=subprocess.PIPE, text=True).stdout\n    out.append(t)",
+    "exceptions": "for x in range(9):\n    print(x); meet(); y = 1 / (5 - x)\n    out.append(y)",
+}
+
+
+@pytest.mark.parametrize("name", KEPT_APART)
+def test_kept_apart(name: str, pool_notebook: Notebook) -> None:
+    assert_equal(pool_notebook, KEPT_APART[name], setup=SETUP, options="--on threads --chunk 1")
+
+
+STOPPED = {
+    "directory": "changes the working directory",
+    "environment": "changes the environment",
+    "swallowed": "changes the working directory",
+    "system": "descriptor 1",
+    "child": "descriptor 1",
+    "fork": "forks the process",
+    "warning": "issues a warning (`UserWarning`)",
+    "left": "leaves other filters of warnings behind",
+    "draw": "drew from the global stream of `random`",
+    "draw_of_numpy": "drew from the global stream of `numpy.random`",
+    "handler": "adds a handler to a logger",
+    "figure": "matplotlib.pyplot",
+}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[str]:
+    """A library that is installed: nobody looks into its functions before they run."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    shutil.copy(Path(__file__).parent / "hidden.py", folder / "mpmagic_test_hidden.py")
+    yield str(folder)
+    sys.modules.pop("mpmagic_test_hidden", None)
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_stopped(name: str, library: str, pool_notebook: Notebook) -> None:
+    directory, filters = os.getcwd(), list(warnings.filters)  # noqa: PTH109
+    setup = f"import sys; sys.path.append({library!r})\nfrom mpmagic_test_hidden import {name} as f"
+    cell = "%%parallel --on threads --chunk 1\nout = []\nfor x in range(4):\n    y = f(x)"
+    outcome = pool_notebook.run(setup, f"{cell}\n    out.append(y)")
+    assert isinstance(outcome.error, MpmagicError), outcome
+    assert STOPPED[name] in str(outcome.error)
+    assert not outcome.names.get("out")
+    assert Path.cwd() != Path("/")
+    os.chdir(directory)
+    assert "MPMAGIC_TEST" not in os.environ
+    assert list(warnings.filters) == filters
+
+
+def test_notebook_is_not_touched(pool_notebook: Notebook) -> None:
+    """What the work changes is the thread's own copy; that it did is an error as on processes."""
+    setup = "seen = []\ndef g(into, x):\n    into.append(x)\n    return x\n"
+    setup += "def f(x, g=g, seen=seen):\n    return g(seen, x)"
+    cell = "%%parallel --on threads --chunk 1\nout = []\nfor x in range(1, 5):\n    y = f(x)"
+    outcome = pool_notebook.run(setup, f"{cell}\n    out.append(y)")
+    assert isinstance(outcome.error, MpmagicError)
+    assert not outcome.names["seen"]
+
+
+def test_seed_is_refused(pool_notebook: Notebook) -> None:
+    judgement = judge(pool_notebook, "[x ** 2 for x in range(3)]", options="--on threads --seed 1")
+    assert judgement.verdict is Verdict.REFUSED
+    assert "--on processes" in judgement.why
+
+
+def test_process_is_as_it_was(pool_notebook: Notebook) -> None:
+    before = sys.stdout, sys.stderr, threading.Thread.start, warnings._showwarnmsg  # type: ignore[attr-defined]
+    cell = "import warnings\nwarnings.warn('mine')\nout = [str(x) for x in range(20)]"
+    assert_equal(pool_notebook, cell, options="--on threads")
+    after = sys.stdout, sys.stderr, threading.Thread.start, warnings._showwarnmsg  # type: ignore[attr-defined]
+    assert after == before
+    assert type(warnings.filters) is list
+    assert type(warnings) is type(sys)
