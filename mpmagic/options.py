@@ -94,7 +94,7 @@ def parallel_parser() -> argparse.ArgumentParser:
     add(
         "--on",
         metavar="ENGINE",
-        help="where the work runs: processes, threads, or the name of an executor",
+        help="where the work runs: processes, threads, an executor or cluster of the notebook",
     )
     add("--chunk", type=_positive, metavar="N", help="iterations per chunk")
     add("--ahead", action="store_true", help="let work run that the cell might have skipped")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from typing import Any, Final
 
+from mpmagic.engine import dask, ipyparallel
 from mpmagic.engine.guest import Home
 from mpmagic.engine.probe import ASK_MPMAGIC, ASK_PYTHON, check
 from mpmagic.errors import EngineError
@@ -19,6 +20,11 @@ __all__ = ["PROCESSES", "THREADS", "Chooser"]
 
 PROCESSES: Final = "processes"
 THREADS: Final = "threads"
+
+_CHOICES: Final = (
+    "It may be `processes`, `threads`, the name of a concurrent.futures.Executor, of a client of "
+    "Dask or ipyparallel, or the address of a scheduler such as tcp://127.0.0.1:8786"
+)
 
 _known: weakref.WeakKeyDictionary[Executor, Home] = weakref.WeakKeyDictionary()
 """Executors whose workers have been asked, with the process of the one that answered."""
@@ -39,6 +45,7 @@ class Chooser:
         self._pool = pool
         self._inbox = inbox
         self._threads: Any = None
+        self._clients: dict[str, Any] = {}
 
     def choose(self, name: str, namespace: Mapping[str, Any], workers: int | None) -> Engine:
         """The engine of that name, ready to take work.
@@ -64,10 +71,15 @@ class Chooser:
             return PoolEngine(pool, workers or pool.max_workers)
         if name == THREADS:
             return self._on_threads(workers)
+        if "://" in name:
+            return self._at_address(name, workers)
         return self._of_value(name, _looked_up(name, namespace), workers)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and the connections to schedulers."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
@@ -88,10 +100,20 @@ class Chooser:
             return PoolEngine(value, workers or value.max_workers)
         if isinstance(value, Executor):
             return self._of_executor(name, value, workers)
+        if dask.is_client(value):
+            return dask.DaskEngine(value, workers, name=name)
+        if ipyparallel.is_client(value):
+            return ipyparallel.IpyparallelEngine(value, workers, name=name)
         raise EngineError(
-            f"`--on {name}`: `{name}` is of type {type(value).__name__}, which is no engine. It "
-            f"may be `processes`, `threads`, or a name of a concurrent.futures.Executor"
+            f"`--on {name}`: `{name}` is of type {type(value).__name__}, which is no engine. "
+            f"{_CHOICES}"
         )
+
+    def _at_address(self, address: str, workers: int | None) -> Engine:
+        client = self._clients.get(address)
+        if client is None or client.status == "closed":
+            client = self._clients[address] = dask.connect(address)
+        return dask.DaskEngine(client, workers, name=address)
 
     def _of_executor(self, name: str, executor: Executor, workers: int | None) -> Engine:
         from mpmagic.engine.guests import GuestEngine
@@ -140,7 +162,4 @@ def _looked_up(name: str, namespace: Mapping[str, Any]) -> Any:
         return namespace[name]
     close = difflib.get_close_matches(name, [PROCESSES, THREADS, *namespace], 1)
     hint = f"; did you mean `{close[0]}`?" if close else ""
-    raise EngineError(
-        f"`--on {name}`: the notebook has no `{name}`{hint}. It may be `processes`, `threads`, or "
-        f"a name of a concurrent.futures.Executor"
-    )
+    raise EngineError(f"`--on {name}`: the notebook has no `{name}`{hint}. {_CHOICES}")

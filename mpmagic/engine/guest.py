@@ -7,6 +7,7 @@ the large parcels that were sent before, and leaves the process as it was.
 from __future__ import annotations
 
 import os
+import random
 import threading
 import uuid
 from collections import OrderedDict
@@ -17,9 +18,9 @@ from typing import Any, Final, NamedTuple
 from mpmagic.engine.guards import guarded
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Packed
-from mpmagic.run.routing import routed
+from mpmagic.run.routing import Patches, routed
 from mpmagic.run.state import ProcessState
-from mpmagic.run.tenancy import Post, Tenancy, at_post
+from mpmagic.run.tenancy import Post, Tenancy, at_post, post
 
 __all__ = ["Home", "Known", "Missing", "here", "run_as_guest", "stationed"]
 
@@ -61,6 +62,8 @@ class _Station(threading.local):
 _station: Final = _Station()
 _guest: Final = Post(Tenancy.GUEST)
 _turn: Final = threading.Lock()
+_others: Final = random.Random()
+_STREAM: Final = random.random.__self__  # type: ignore[attr-defined]
 _parcels: Final[OrderedDict[bytes, Parcel]] = OrderedDict()
 
 
@@ -102,12 +105,32 @@ def stationed() -> Iterator[Post]:
 
 @contextmanager
 def _visiting() -> Iterator[None]:
-    before = ProcessState.of_this_process()
+    before, patches = ProcessState.of_this_process(), Patches()
+    _leave_stream_alone(patches)
     try:
         with routed(), at_post(_guest):
             yield
     finally:
+        patches.undo()
         before.apply()
+
+
+def _leave_stream_alone(patches: Patches) -> None:
+    """Have the process's other threads draw from a stream of their own.
+
+    Dask's event loop draws from that of `random`, which would be taken for the work's doing, and
+    would make other numbers of the streams that `--seed` gives.
+    """
+    for name, method in list(vars(random).items()):
+        if getattr(method, "__self__", None) is _STREAM and not name.startswith("_"):
+            patches.set(random, name, _drawing(method, getattr(_others, name)))
+
+
+def _drawing(own: Callable[..., Any], others: Callable[..., Any]) -> Callable[..., Any]:
+    def draw(*arguments: Any, **named: Any) -> Any:
+        return (others if post() is None else own)(*arguments, **named)
+
+    return draw
 
 
 def _taken(argument: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import nullcontext
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
+from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 from mpmagic.engine.beside import in_this_process, refuse_seed
@@ -18,9 +18,9 @@ from mpmagic.errors import EngineError, MpmagicError
 from mpmagic.pool import Parcel
 from mpmagic.run.engine import Engine
 
-__all__ = ["Carried", "GuestEngine"]
+__all__ = ["LARGE", "Carried", "GuestEngine"]
 
-_LARGE: Final = 16 << 10
+LARGE: Final = 16 << 10
 """Bytes of a parcel from which on it isn't sent again and again."""
 
 
@@ -31,11 +31,17 @@ class Carried(Future[Any]):
         super().__init__()
         self._inner: Future[Any] | None = None
         self.is_called_back = False
+        self.is_first_attempt = True
 
     def follow(self, inner: Future[Any], settle: Callable[[Future[Any]], None]) -> None:
         """Have `settle` called when the present attempt is over."""
         self._inner = inner
         inner.add_done_callback(settle)
+
+    def fail(self, error: BaseException) -> None:
+        """End it so, if it hasn't ended."""
+        with suppress(InvalidStateError):
+            self.set_exception(error)
 
     def cancel(self) -> bool:
         """Call it back, if its executor can still do that."""
@@ -81,7 +87,7 @@ class GuestEngine(Engine):
         *arguments: Any,
         label: str = "",
         on_report: Callable[[Any], object] | None = None,
-    ) -> Future[Any]:
+    ) -> Carried:
         """Have it called as a guest.
 
         Raises
@@ -103,7 +109,7 @@ class GuestEngine(Engine):
         return [self._key_or_all(a) if isinstance(a, Parcel) else a for a in arguments]
 
     def _key_or_all(self, parcel: Parcel) -> Any:
-        if self._is_here or parcel.payload.nbytes < _LARGE:
+        if self._is_here or parcel.payload.nbytes < LARGE:
             return parcel
         self._sent[parcel.key] += 1
         return parcel if self._sent[parcel.key] <= self.workers else Known(parcel.key)
@@ -121,7 +127,7 @@ class GuestEngine(Engine):
                 self._settle(carried, done, lambda: self._send(carried, function, arguments,
                                                                arguments))  # fmt: skip
             except BaseException as error:  # in whatever thread, so that nobody waits for ever
-                carried.set_exception(error)
+                carried.fail(error)
 
         carried.follow(inner, settle)
 
@@ -130,15 +136,23 @@ class GuestEngine(Engine):
 
     def _settle(self, carried: Carried, done: Future[Any], again: Callable[[], None]) -> None:
         if done.cancelled():
-            if not carried.is_called_back:
+            if carried.is_called_back:
+                carried.set_exception(CancelledError())
+            elif carried.is_first_attempt and self._can_retry():
+                carried.is_first_attempt = False
+                again()
+            else:
                 raise self._gone(CancelledError())
-            carried.set_exception(CancelledError())
         elif (error := done.exception()) is not None:
             carried.set_exception(self._told(error))
         elif isinstance(result := done.result(), Missing):
             again()
         else:
             carried.set_result(result)
+
+    def _can_retry(self) -> bool:
+        """Whether a call that nobody has called back can be sent again, with all that it needs."""
+        return False
 
     def _told(self, error: BaseException) -> BaseException:
         """What the user is told of an exception that isn't the work's own."""
