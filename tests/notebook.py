@@ -95,6 +95,8 @@ class Notebook:
         self.shell = InteractiveShell.instance(config=config)
         self.shell.colors = "nocolor"
         self.shell.run_line_magic("load_ext", extension)
+        # By its name others may be found later: ipyparallel's magics are called the same.
+        self._magics = self.shell.magics_manager.registry["ParallelMagics"]
         self._empty = self._baseline = dict(self.shell.user_ns)
         self._hidden = dict(self.shell.user_ns_hidden)
         self._events: list[Event] = []
@@ -107,7 +109,7 @@ class Notebook:
     @property
     def magics(self) -> Any:
         """The extension's own object, on which tests set the engine."""
-        return self.shell.magics_manager.registry["ParallelMagics"]
+        return self._magics
 
     def inline(self) -> None:
         """Run the work in this process, on copies: thousands of cells a minute."""
