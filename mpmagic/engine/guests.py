@@ -6,6 +6,7 @@ workers only their keys are sent, and a worker that hasn't met a key says so and
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
@@ -22,6 +23,10 @@ __all__ = ["LARGE", "Carried", "GuestEngine"]
 
 LARGE: Final = 16 << 10
 """Bytes of a parcel from which on it isn't sent again and again."""
+
+
+_sent: Final[weakref.WeakKeyDictionary[Any, Counter[bytes]]] = weakref.WeakKeyDictionary()
+"""By executor or client, how often each large parcel went to its workers, in all cells."""
 
 
 class Carried(Future[Any]):
@@ -62,15 +67,19 @@ class GuestEngine(Engine):
         What the user calls it.
     home
         The process of its workers, or of one of them.
+    owner
+        What its workers belong to, if that isn't the executor itself.
     """
 
     grace = 2.0
 
-    def __init__(self, executor: Executor, workers: int, *, name: str, home: Home) -> None:
+    def __init__(
+        self, executor: Executor, workers: int, *, name: str, home: Home, owner: Any = None
+    ) -> None:
         super().__init__(executor, workers)
         self.name = name
         self._is_here = home == here()
-        self._sent: Counter[bytes] = Counter()
+        self._sent = _sent.setdefault(owner or executor, Counter())
 
     def session(self) -> Any:
         """Streams, loggers and warnings by thread, if its workers are threads of this process."""

@@ -45,6 +45,8 @@ class IpyparallelEngine(GuestEngine):
         What the user calls it.
     """
 
+    chunk_cost = 1.2e-3
+
     def __init__(self, client: Any, workers: int | None, *, name: str) -> None:
         self.name = name
         ids = client.ids
@@ -57,7 +59,7 @@ class IpyparallelEngine(GuestEngine):
         view = client.load_balanced_view()
         home = here() if here() in homes else homes[0]
         count = min(workers or len(ids), len(ids))
-        super().__init__(_Balanced(view), count, name=name, home=home)
+        super().__init__(_Balanced(view), count, name=name, home=home, owner=client)
 
     def _home(self, engine: Any) -> Any:
         python = engine.apply_sync(eval, ASK_PYTHON)

@@ -153,7 +153,8 @@ class Dispatch:
         self._cell = cell
         self._source = source
         self._engine = cell.engine()
-        self._chunking = Chunking(cell.workers, cell.options.chunk)
+        cost = self._engine.chunk_cost
+        self._chunking = Chunking(cell.workers, cell.options.chunk, cost=cost)
         self._flights: deque[Flight] = deque()
         self._next = 0
         captured = admitted.captured

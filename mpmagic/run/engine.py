@@ -36,11 +36,14 @@ class Engine:
     ----------
     asks_each
         Whether `ask_each` reaches every worker.
+    chunk_cost
+        Seconds that the kernel spends on sending a chunk and taking its log.
     grace
         Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
     """
 
     asks_each: bool = False
+    chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
     grace: float | None = None
 
     def __init__(self, executor: Executor, workers: int) -> None:
