@@ -62,8 +62,10 @@ class Packed:
         self.buffers = buffers
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        raws = [pickle.PickleBuffer(b).raw() for b in self.buffers]
+        writable = tuple(not raw.readonly for raw in raws)
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
-        return Packed, (self.data, tuple(wrap(b) for b in self.buffers))
+        return _packed, (self.data, tuple(wrap(b) for b in self.buffers), writable)
 
     def apart(self) -> Packed:
         """The same in memory of its own: what is made of it shares none with what it's made of."""
@@ -73,6 +75,14 @@ class Packed:
     def nbytes(self) -> int:
         """Size in bytes, buffers included."""
         return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+
+def _packed(data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...]) -> Packed:
+    """What came; of some transports memory comes read-only, whatever it was."""
+    pairs = zip(buffers, writable, strict=True)
+    return Packed(
+        data, tuple(bytearray(b) if w and memoryview(b).readonly else b for b, w in pairs)
+    )
 
 
 def _copied(buffer: Any) -> bytes | bytearray:
