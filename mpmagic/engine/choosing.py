@@ -119,8 +119,8 @@ class Chooser:
         from mpmagic.engine.guests import GuestEngine
 
         home = self._home(name, executor)
-        count = getattr(executor, "_max_workers", None)
-        count = count if isinstance(count, int) else cpu_count()
+        sizes = (getattr(executor, n, None) for n in ("_max_workers", "num_workers"))
+        count = next((size for size in sizes if isinstance(size, int)), cpu_count())
         return GuestEngine(executor, min(workers or count, count), name=name, home=home)
 
     def _home(self, name: str, executor: Executor) -> Home:
@@ -161,5 +161,5 @@ def _looked_up(name: str, namespace: Mapping[str, Any]) -> Any:
     if name in namespace:
         return namespace[name]
     close = difflib.get_close_matches(name, [PROCESSES, THREADS, *namespace], 1)
-    hint = f"; did you mean `{close[0]}`?" if close else ""
+    hint = f" (did you mean `{close[0]}`?)" if close else ""
     raise EngineError(f"`--on {name}`: the notebook has no `{name}`{hint}. {_CHOICES}")

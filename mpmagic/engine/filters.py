@@ -21,6 +21,8 @@ __all__ = ["WARNS", "FilterRouting"]
 
 WARNS: Final = "issues a warning (`{}`), and which have been shown"
 
+_RECORDS: Final = "records warnings, or shows them in a way of its own"
+_SHOWING: Final = ("showwarning", "_showwarnmsg_impl")
 _TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
 
 Key = tuple[str, Any, Any, int]
@@ -40,7 +42,7 @@ class FilterRouting:
 
     def __init__(self, patches: Patches) -> None:
         self._ambient: Any = warnings.filters
-        self._shown = set(_keys_shown())
+        self._shown = set(_keys_shown(self._version()))
         self._mutate = {n: vars(warnings)[n] for n in _TOLD if n in vars(warnings)}
         warnings.simplefilter("default", append=True)  # says so: all are new
         del warnings.filters[-1]  # type: ignore[attr-defined]
@@ -50,6 +52,16 @@ class FilterRouting:
         patches.set(warnings, "_showwarnmsg", self._showing(vars(warnings)["_showwarnmsg"]))
         _Module.routing = self
         warnings.__class__ = _Module
+
+    def _version(self) -> int:
+        """What the interpreter calls the present state of the filters."""
+        registry: dict[Any, Any] = {}
+        self._ambient.insert(0, ("ignore", None, Warning, None, 0))
+        try:
+            warnings.warn_explicit("", UserWarning, "", 0, registry=registry)
+        finally:
+            del self._ambient[0]
+        return int(registry["version"])
 
     def end(self) -> None:
         """Leave the filters as the main thread has them."""
@@ -110,6 +122,12 @@ class _Module(types.ModuleType):
         assert self.routing is not None
         self.routing.own = value
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Only the notebook may say how warnings are shown, or record them instead."""
+        if name in _SHOWING and vars(self)[name] is not value and (at := _companion()) is not None:
+            at.refuse(_RECORDS)
+        super().__setattr__(name, value)
+
 
 class _Filters:
     """What the functions of `warnings` find under that name: the list of the present thread."""
@@ -139,16 +157,15 @@ class _Filters:
         del self._routing.own[index]
 
 
-def _keys_shown() -> Iterator[Key]:
+def _keys_shown(version: int) -> Iterator[Key]:
     """Files, texts, classes and lines of the warnings that won't be shown again."""
     import _warnings
 
     once = _warnings._onceregistry
     spaces = [(getattr(m, "__file__", None), vars(m).get("__warningregistry__"))
               for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)]  # fmt: skip
-    newest = max((r.get("version", 0) for _, r in spaces if isinstance(r, dict)), default=0)
     for file, registry in [*spaces, ("", once)]:
-        if isinstance(registry, dict) and registry.get("version") == newest:
+        if isinstance(registry, dict) and registry.get("version") == version:
             yield from ((file or "", *_spelt(key)) for key in registry if isinstance(key, tuple))
 
 

@@ -98,10 +98,10 @@ def _install() -> None:
 
 def _uninstall() -> None:
     global _filters
-    _patches.undo()
     if _filters is not None:
         _filters.end()
         _filters = None
+    _patches.undo()
 
 
 def _guard(owner: Any, name: str, what: str) -> None:

@@ -50,6 +50,13 @@ def left(x: int) -> int:
     return x
 
 
+def recording(x: int) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        warnings.warn("here", stacklevel=1)
+    return x + len(caught)
+
+
 def draw(x: int) -> float:
     return random.random()
 

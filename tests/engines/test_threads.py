@@ -44,6 +44,8 @@ KEPT_APART = {
     "filters": "for x in range(9):\n    with warnings.catch_warnings():\n"
     "        warnings.simplefilter('ignore')\n        warnings.warn('no'); meet()\n"
     "    out.append(x)",
+    "warnings of commits": "def w():\n    warnings.warn('w')\nw()\nfor x in range(9):\n"
+    "    y = x + 1; meet()\n    warnings.warn(f'{len(out)}', stacklevel=1); out.append(y)\nw()",
     "print options": "np.set_printoptions(precision=2)\nfor x in range(9):\n"
     "    s = str(np.array([x / 7])); meet()\n    out.append(s)\nnp.set_printoptions(precision=8)",
     "buffers": "a = np.zeros(10_000)\nfor x in range(9):\n    b = a + x; meet(); out.append(b)\n"
@@ -68,6 +70,7 @@ STOPPED = {
     "fork": "forks the process",
     "warning": "issues a warning (`UserWarning`)",
     "left": "leaves other filters of warnings behind",
+    "recording": "records warnings",
     "draw": "drew from the global stream of `random`",
     "draw_of_numpy": "drew from the global stream of `numpy.random`",
     "handler": "adds a handler to a logger",
