@@ -184,24 +184,24 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         if given.explain:
             show_explanation(explained(plan, text), self.shell)
             return
-        serial = ""
-        try:
-            check_sendable(plan, tree, namespace, options)
-            refuse(plan, tree, text)
-        except NotParallel as reason:
-            if not given.or_serial:
-                raise
-            serial = "" if plan.refused else str(reason).partition("\n")[0]
-            plan = CellPlan(tree, [], plan.refused)
         engine = self._engine_for(options, given.on)
-        session = nullcontext() if engine is None else engine.session()
-        context = self._context(options, engine, place)
-        context.report.serial = serial
-        context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
-        self.last_run = context.report
-        self.shell.compile.flags |= features_in(tree)  # for the cells after it
-        with CellView(self.shell, context, given).shown(), session:
-            run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
+        with nullcontext() if engine is None else engine.session():
+            serial = ""
+            try:
+                check_sendable(plan, tree, namespace, options)
+                refuse(plan, tree, text)
+            except NotParallel as reason:
+                if not given.or_serial:
+                    raise
+                serial = "" if plan.refused else str(reason).partition("\n")[0]
+                plan = CellPlan(tree, [], plan.refused)
+            context = self._context(options, engine, place)
+            context.report.serial = serial
+            context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
+            self.last_run = context.report
+            self.shell.compile.flags |= features_in(tree)  # for the cells after it
+            with CellView(self.shell, context, given).shown():
+                run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
 
     def _engine_for(self, options: Options, on: str | None) -> Engine | None:
         """Where the cell runs; None for mpmagic's own pool, which starts when it's needed."""

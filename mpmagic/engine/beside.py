@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -13,6 +13,7 @@ from mpmagic.engine.guest import here, run_as_guest
 from mpmagic.engine.threads import Threads
 from mpmagic.errors import NotParallel
 from mpmagic.run.engine import Engine
+from mpmagic.run.lent import lending
 from mpmagic.run.routing import routed
 
 __all__ = ["ThreadEngine", "default_threads", "in_this_process", "refuse_seed"]
@@ -26,7 +27,7 @@ def default_threads() -> int:
 @contextmanager
 def in_this_process() -> Iterator[None]:
     """Around a cell whose work runs in threads of this process."""
-    with routed(), guarded():
+    with routed(), guarded(), lending():
         yield
 
 
@@ -84,10 +85,6 @@ class ThreadEngine(Engine):
         """Have it called by each thread."""
         return self._threads.submit_each(run_as_guest, here(), function, *arguments)
 
-    def stop(self, futures: Iterable[Future[Any]]) -> None:
-        """Raise KeyboardInterrupt in the work."""
-        self._threads.interrupt(futures)
-
     def leave(self, futures: Collection[Future[Any]]) -> None:
-        """Let threads that can't be interrupted run on by themselves."""
+        """Interrupt threads, and let those that can't be run on by themselves."""
         self._threads.leave(futures)

@@ -1,22 +1,30 @@
-"""Threads of the notebook's process that can be interrupted, and done without if that fails.
+"""Threads of the notebook's process that can be done without while they still run.
 
-`concurrent.futures.ThreadPoolExecutor` waits for its threads at the interpreter's end and can't
-stop them. Here KeyboardInterrupt is raised in a thread whose task shall end. One that hangs in
-compiled code, or catches it, is left alone with what it does, and another takes its seat.
+`concurrent.futures.ThreadPoolExecutor` waits for its threads, also at the interpreter's end. Here a
+thread whose task nobody waits for any more loses its seat to another. KeyboardInterrupt is raised in
+it, once, unless it may hold a lock that the whole process needs; if it hangs in compiled code, or
+catches that, it runs on by itself.
 """
 
 from __future__ import annotations
 
 import ctypes
 import queue
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["Threads"]
+
+_LOCKING: Final = frozenset({"importlib", "logging", "mpmagic", "queue", "threading", "warnings"})
+"""Modules whose functions hold locks that others wait for."""
+
+_NO_SWITCH_SECONDS: Final = 10.0
 
 Call = tuple[Future[Any], Callable[[], Any]]
 
@@ -26,7 +34,6 @@ class _State(Enum):
 
     IDLE = "waits"
     RUNNING = "runs a task"
-    STRUCK = "runs a task that is being interrupted"
     LEFT = "runs a task that nobody waits for any more"
 
 
@@ -42,19 +49,13 @@ class _Seat:
         self.thread = threading.Thread(target=self._serve, name="mpmagic-work", daemon=True)
         self.thread.start()
 
-    def interrupt(self, future: Future[Any]) -> None:
-        """Raise KeyboardInterrupt in the thread, if that is what it runs."""
-        with self._lock:
-            if self._future is future and self._state is _State.RUNNING:
-                self._state = _State.STRUCK
-                _raise_in(self.thread.ident, KeyboardInterrupt)
-
     def leave(self, future: Future[Any]) -> bool:
         """Take the task's future from the thread, if that is what it runs."""
         with self._lock:
-            if self._future is not future or self._state is _State.IDLE:
+            if self._future is not future or self._state is not _State.RUNNING:
                 return False
             self._state = _State.LEFT
+            _interrupt(self.thread.ident or 0)
         future.set_exception(KeyboardInterrupt())
         return True
 
@@ -93,6 +94,31 @@ class _Seat:
                 continue
 
 
+def _interrupt(ident: int) -> None:
+    """Raise KeyboardInterrupt in a thread, unless it may hold a lock of the whole process.
+
+    An interrupt in the middle of an import leaves the module locked, and who imports it next hangs.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_NO_SWITCH_SECONDS)  # it must not run on between the look and the strike
+    try:
+        if _is_in_work(sys._current_frames().get(ident)):
+            _raise_in(ident, KeyboardInterrupt)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _is_in_work(frame: types.FrameType | None) -> bool:
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name == "__main__":
+            return True
+        if name.partition(".")[0] in _LOCKING:
+            return False
+        frame = frame.f_back
+    return False
+
+
 def _raise_in(ident: int | None, kind: type[BaseException] | None) -> None:
     raised = ctypes.py_object(kind) if kind is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), raised)
@@ -129,13 +155,6 @@ class Threads(Executor):
             return fn(*args)
 
         return [self.submit(call) for _ in list(self._seats)]
-
-    def interrupt(self, futures: Iterable[Future[Any]]) -> None:
-        """Raise KeyboardInterrupt in the threads that run these tasks."""
-        for future in futures:
-            if not future.cancel():
-                for seat in self._seats:
-                    seat.interrupt(future)
 
     def leave(self, futures: Iterable[Future[Any]]) -> None:
         """Resolve these tasks now; the threads that run them end when they are done."""

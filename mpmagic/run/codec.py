@@ -36,6 +36,7 @@ from mpmagic.run.annotated import (
     function_state,
     reference_state,
 )
+from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
@@ -187,6 +188,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """The rules of this module; cloudpickle's for everything else."""
+        if (token := token_of(obj)) is not None:
+            return fetch_lent, (token,)
         name = self._references.get(id(obj))
         if name is not None:
             return _fetch_captured, (name,)

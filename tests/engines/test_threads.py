@@ -113,6 +113,30 @@ def test_notebook_is_not_touched(pool_notebook: Notebook) -> None:
     assert not outcome.names["seen"]
 
 
+def test_what_has_no_copies_is_lent(pool_notebook: Notebook) -> None:
+    setup = """\
+import threading
+class Client:
+    def __init__(self):
+        self.lock, self.thread = threading.Lock(), set()
+    def get(self, x):
+        with self.lock:
+            self.thread.add(threading.get_ident())
+        return x + 1
+client = Client()
+"""
+    cell = "out = []\nfor x in range(20):\n    y = client.get(x)\n    out.append(y)"
+    lines = f"%%parallel --on threads --local client --chunk 1\n{cell}"
+    for _ in range(2):
+        outcome = pool_notebook.run(setup, lines)
+        assert outcome.names["out"] == list(range(1, 21))
+        assert outcome.report.split == 1
+        assert threading.get_ident() not in outcome.names["client"].thread
+        assert outcome.names["client"].thread
+    outcome = pool_notebook.run(setup, lines.replace("--local client ", ""))
+    assert type(outcome.error).__name__ == "NotParallel"
+
+
 def test_seed_is_refused(pool_notebook: Notebook) -> None:
     judgement = judge(pool_notebook, "[x ** 2 for x in range(3)]", options="--on threads --seed 1")
     assert judgement.verdict is Verdict.REFUSED
