@@ -7,7 +7,7 @@ happened, to which line, name, file or item, and what to do next.
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from mpmagic.cell.listing import Explanation
@@ -123,4 +123,9 @@ _HINTS = {
 
 
 class RemoteError(MpmagicError):
-    """An exception of the work that can't be pickled: its type's name and its text."""
+    """An exception of the work whose class can't be pickled: its type's name and its text."""
+
+    @property
+    def _render_traceback_(self) -> NoReturn:
+        """Nothing of its own: the frames are those of the user's exception."""
+        raise AttributeError

@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import linecache
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
 from mpmagic import completion
+from mpmagic.awaiting import awaits_itself, first_await, have_awaited
+from mpmagic.celltext import blank_lines_above, is_magic, keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
+    from mpmagic.cell.plan import CellPlan
     from mpmagic.count import Counts
     from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
@@ -28,9 +31,22 @@ if TYPE_CHECKING:
     from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
+    from mpmagic.show.failing import ErrorsShown
     from mpmagic.show.pooltable import LiveTable, WorkerTable
 
 __all__ = ["ParallelMagics", "register"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell that was parsed: what it is, and what is asked of it."""
+
+    filename: str
+    text: str
+    tree: ast.Module
+    warned: Warned
+    features: int
+    given: argparse.Namespace
 
 
 @magics_class
@@ -56,23 +72,36 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
+        self._errors_shown: ErrorsShown | None = None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
     @documented_by(parallel_parser())
-    def parallel(self, line: str, cell: str) -> None:
-        from mpmagic.cell.compiled import features_in, features_on
-        from mpmagic.show.explain import refusals_shown
+    def parallel(self, line: str, cell: str) -> Awaitable[None] | None:
+        from mpmagic.cell.compiled import features_in
+        from mpmagic.cell.escapes import with_escapes
+        from mpmagic.errors import NotParallel
 
         given = parse(parallel_parser(), line)
-        if given is None:
-            return
         filename, text, offset = self._place(line, cell)
-        _keep_source(filename, text)
+        is_awaited = awaits_itself(filename)
+        if given is None:
+            return _nothing() if is_awaited else None
+        keep_text(filename, text)
         tree, warned = self._parsed(cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
-        with self._shown_errors(filename), refusals_shown(self.shell), features_on(features):
-            self._run(tree, warned, given, (filename, text))
+        tree = with_escapes(tree, self.shell)
+        parsed = _Cell(filename, text, tree, warned, features, given)
+        line_of_await = first_await(tree)
+        if is_awaited:
+            return self._run_awaiting(parsed)
+        if line_of_await and not given.explain:
+            raise NotParallel(
+                f"line {line_of_await}: a cell that awaits has to begin with `%%parallel`, and "
+                f"this one is run by other code. Nothing of it ran."
+            )
+        self._run(parsed)
+        return None
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_magic  # type: ignore[untyped-decorator]
@@ -153,55 +182,67 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     # -- a parallel cell -----------------------------------------------------------------------
 
-    def _run(
-        self, tree: ast.Module, warned: Warned, given: argparse.Namespace, place: tuple[str, str]
-    ) -> None:
-        from mpmagic.cell.compiled import features_in
-        from mpmagic.cell.explain import explained, told
-        from mpmagic.cell.plan import CellPlan, plan_cell
-        from mpmagic.errors import NotParallel
-        from mpmagic.run.cell import check_sendable, refuse, run_cell
-        from mpmagic.run.options import Options
+    def _run(self, cell: _Cell) -> None:
+        from mpmagic.run.cell import run_cell
+
+        with self._ready(cell) as planned:
+            if planned is not None:
+                run_cell(*planned, show_last=self._shows_last(cell.text), warned=cell.warned)
+
+    async def _run_awaiting(self, cell: _Cell) -> None:
+        from mpmagic.run.cell import run_awaiting
+
+        with self._ready(cell) as planned:
+            if planned is not None:
+                last = self._shows_last(cell.text)
+                await run_awaiting(*planned, show_last=last, warned=cell.warned)
+
+    @contextlib.contextmanager
+    def _ready(self, cell: _Cell) -> Iterator[tuple[CellPlan, CellContext] | None]:
+        """Around a cell's plan and run; the plan, unless nothing is to run.
+
+        Errors are shown as a user is to see them.
+
+        Raises
+        ------
+        NotParallel
+            If it's not to run.
+        """
+        from mpmagic.cell.compiled import features_on
         from mpmagic.show.cellview import CellView
+        from mpmagic.show.explain import refusals_shown
+
+        with self._errors().shown(), refusals_shown(self.shell), features_on(cell.features):
+            options = _options_of(cell.given)
+            plan = self._planned(cell, options)
+            if plan is None:
+                yield None
+                return
+            engine = self._engine_for(options, cell.given.on)
+            with nullcontext() if engine is None else engine.session():
+                plan, serial = self._checked(plan, cell, options)
+                context = self._context(cell, options, engine)
+                self._tell(plan, context, serial)
+                with CellView(self.shell, context, cell.given).shown():
+                    yield plan, context
+
+    def _planned(self, cell: _Cell, options: Options) -> CellPlan | None:
+        """The plan of a cell; None if it's empty, or only to be explained."""
+        from mpmagic.cell.explain import explained
+        from mpmagic.cell.plan import plan_cell
         from mpmagic.show.explain import show_explanation
 
-        filename, text = place
-        options = Options(
-            workers=given.workers,
-            chunk=given.chunk,
-            ahead=given.ahead,
-            local=frozenset(given.local),
-            private=frozenset(given.private),
-            seed=given.seed,
-        )
+        tree, namespace = cell.tree, self.shell.user_ns
         self.last_run = None
         if not tree.body:
-            return
-        namespace = self.shell.user_ns
+            return None
         check_names("--local", options.local, tree, namespace)
         check_names("--private", options.private, tree, namespace)
-        plan = plan_cell(tree, namespace, options.allowances, filename)
-        if given.explain:
-            show_explanation(explained(plan, text), self.shell)
-            return
-        engine = self._engine_for(options, given.on)
-        with nullcontext() if engine is None else engine.session():
-            serial = ""
-            try:
-                check_sendable(plan, tree, namespace, options)
-                refuse(plan, tree, text)
-            except NotParallel as reason:
-                if not given.or_serial:
-                    raise
-                serial = "" if plan.refused else str(reason).partition("\n")[0]
-                plan = CellPlan(tree, [], plan.refused)
-            context = self._context(options, engine, place)
-            context.report.serial = serial
-            context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
-            self.last_run = context.report
-            self.shell.compile.flags |= features_in(tree)  # for the cells after it
-            with CellView(self.shell, context, given).shown():
-                run_cell(plan, context, show_last=self._shows_last(text), warned=warned)
+        plan = plan_cell(tree, namespace, options.allowances, cell.filename)
+        if cell.given.explain:
+            show_explanation(explained(plan, cell.text), self.shell)
+            return None
+        return plan
 
     def _engine_for(self, options: Options, on: str | None) -> Engine | None:
         """Where the cell runs; None for mpmagic's own pool, which starts when it's needed."""
@@ -214,20 +255,50 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             engine.check_seedable()
         return engine
 
-    def _context(
-        self, options: Options, engine: Engine | None, place: tuple[str, str]
-    ) -> CellContext:
+    def _checked(self, plan: CellPlan, cell: _Cell, options: Options) -> tuple[CellPlan, str]:
+        """The plan, or that of a serial cell and the reason, if it may be one.
+
+        Raises
+        ------
+        NotParallel
+            If it may not.
+        """
+        from mpmagic.cell.plan import CellPlan
+        from mpmagic.errors import NotParallel
+        from mpmagic.run.cell import check_sendable, refuse
+
+        try:
+            check_sendable(plan, cell.tree, cell.text, (self.shell.user_ns, options))
+            refuse(plan, cell.text)
+        except NotParallel as reason:
+            if not cell.given.or_serial:
+                raise
+            serial = "" if plan.refused else str(reason).partition("\n")[0]
+            return CellPlan(cell.tree, [], plan.refused), serial
+        return plan, ""
+
+    def _tell(self, plan: CellPlan, context: CellContext, serial: str) -> None:
+        from mpmagic.cell.compiled import features_in
+        from mpmagic.cell.explain import told
+
+        context.report.serial = serial
+        context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
+        self.last_run = context.report
+        self.shell.compile.flags |= features_in(plan.tree)  # for the cells after it
+
+    def _context(self, cell: _Cell, options: Options, engine: Engine | None) -> CellContext:
         from mpmagic.run.context import CellContext
 
         workers = options.workers or self._default_workers() if engine is None else engine.workers
         return CellContext(
             namespace=self.shell.user_ns,
-            filename=place[0],
-            text=place[1],
+            filename=cell.filename,
+            text=cell.text,
             options=options,
             engine=lambda: engine or self._engine_on("processes", options.workers),
             workers=workers,
             inbox=self._own_inbox(),
+            verbose=self.shell.InteractiveTB.mode == "Verbose",
         )
 
     def _default_workers(self) -> int:
@@ -246,6 +317,13 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             self._pool.grow(workers)
         return self._pool
 
+    def _errors(self) -> ErrorsShown:
+        from mpmagic.show.failing import ErrorsShown
+
+        if self._errors_shown is None:
+            self._errors_shown = ErrorsShown(self.shell)
+        return self._errors_shown
+
     def _shows_last(self, text: str) -> bool:
         if self.shell.ast_node_interactivity == "none":
             return False
@@ -256,14 +334,16 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
         A syntax error is shown as that of any cell, without our frames.
         """
+        from mpmagic.show.failing import show_bare
+
         try:
             source = self.shell.transform_cell(cell)
-            offset += _blank_lines_above(cell)  # which IPython leaves out
+            offset += blank_lines_above(cell)  # which IPython leaves out
             return self._compiled("\n" * offset + source, filename)
         except SyntaxError as error:
             if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
                 error.filename, error.lineno = filename, error.lineno + offset
-            _show_bare(error, self.shell.SyntaxTB)
+            show_bare(error, self.shell.SyntaxTB)
             raise
 
     def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
@@ -298,66 +378,34 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         known = self.shell.compile._filename_map
         frame = sys._getframe()
         while frame is not None:
-            if frame.f_globals is self.shell.user_ns and frame.f_code.co_filename in known:
-                return frame.f_code.co_filename, text, offset
+            filename = frame.f_code.co_filename
+            if frame.f_globals is self.shell.user_ns and filename in known:
+                if is_magic(filename):
+                    return filename, text, offset
+                break  # code of the user's that calls the magic
             frame = frame.f_back  # type: ignore[assignment]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
-    @contextlib.contextmanager
-    def _shown_errors(self, filename: str) -> Iterator[None]:
-        """Let IPython show an error of the cell with the cell's own frames only."""
-        from mpmagic.errors import MpmagicError
 
-        try:
-            yield
-        except MpmagicError:
-            raise
-        except BaseExceptionGroup:
-            raise  # IPython leaves these to Python's own printer
-        except (Exception, KeyboardInterrupt) as error:
-            failed, tb, shell = error, error.__traceback__, self.shell
-            tb = tb.tb_next if tb is not None else None  # this very frame
-            while tb is not None and str(tb.tb_frame.f_globals.get("__name__")).startswith(
-                "mpmagic"
-            ):
-                tb = tb.tb_next
+def _options_of(given: argparse.Namespace) -> Options:
+    from mpmagic.run.options import Options
 
-            def render() -> Any:
-                vars(failed).pop("_render_traceback_", None)
-                return shell.InteractiveTB.structured_traceback(
-                    type(failed), failed, tb, tb_offset=0
-                )
-
-            if tb is not None:
-                vars(error)["_render_traceback_"] = render
-            raise
+    return Options(
+        workers=given.workers,
+        chunk=given.chunk,
+        ahead=given.ahead,
+        local=frozenset(given.local),
+        private=frozenset(given.private),
+        seed=given.seed,
+    )
 
 
-def _blank_lines_above(cell: str) -> int:
-    """How many lines of a cell stand above its first one that isn't empty."""
-    return cell[: len(cell) - len(cell.lstrip())].count("\n")
-
-
-def _show_bare(error: SyntaxError, display: Any) -> None:
-    """Have IPython show a syntax error without frames: it asks no syntax error how."""
-    shown = display.structured_traceback
-
-    def bare(kind: type, value: BaseException, frames: Any = None, *rest: Any, **named: Any) -> Any:
-        if value is error:
-            display.structured_traceback = shown
-            frames = []
-        return shown(kind, value, frames, *rest, **named)
-
-    display.structured_traceback = bare
-
-
-def _keep_source(filename: str, text: str) -> None:
-    """Tracebacks and `inspect` shall find the cell as it stands in the notebook."""
-    lines = [line + "\n" for line in text.splitlines()]
-    linecache.cache[filename] = (len(text), None, lines, filename)
+async def _nothing() -> None:
+    """What a cell awaits that only asks for help."""
 
 
 def register(shell: Any) -> None:
     """Register the magics with a shell, and the completion of their options."""
     shell.register_magics(ParallelMagics(shell))
     completion.register(shell)
+    have_awaited(shell)

@@ -17,7 +17,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from mpmagic.errors import MpmagicError, NotParallel
-from tests.deep import difference, is_notebook_class
+from tests.deep import Drained, difference, is_notebook_class
 from tests.notebook import IMMUTABLE, Notebook, Outcome
 
 MAGIC_LINES = 1
@@ -68,7 +68,8 @@ def judge(
     options : str
         Options of ``%%parallel``.
     lost : frozenset of str
-        Names that may hold a placeholder, since their value can't travel.
+        Names, and attributes of the exception, that may hold a placeholder, since their value
+        can't travel.
     free : frozenset of str
         Names that aren't compared: each worker was allowed its own.
     """
@@ -162,7 +163,7 @@ def compare(
 ) -> str:
     """How the parallel outcome differs from the serial one; empty where it doesn't."""
     found = (
-        _errors(serial, parallel),
+        _errors(serial, parallel, lost),
         _names(serial, parallel, lost),
         _aliases(serial, parallel, _bound_in_loops(cell) | lost),
         difference(serial.outputs, parallel.outputs, "Out"),
@@ -180,7 +181,7 @@ def explained(judgement: Judgement, cell: str) -> str:
     return "\n".join([f"{judgement.verdict.value}: {judgement.why}", "  1 | %%parallel", *lines])
 
 
-def _errors(serial: Outcome, parallel: Outcome) -> str | None:
+def _errors(serial: Outcome, parallel: Outcome, lost: frozenset[str]) -> str | None:
     a, b = serial.error, parallel.error
     if a is None and b is None:
         return None
@@ -188,6 +189,9 @@ def _errors(serial: Outcome, parallel: Outcome) -> str | None:
         return f"the exception: {a!r} became {b!r}"
     if isinstance(a, SyntaxError) and isinstance(b, SyntaxError):
         return _syntax_errors(a, b)
+    for name in lost & vars(b).keys():
+        if type(vars(b)[name]).__module__.startswith("mpmagic"):
+            vars(b)[name] = vars(a)[name]
     if found := difference(a, b, "the exception"):
         return found
     top = (parallel.number, 1)
@@ -223,7 +227,9 @@ def _names(serial: Outcome, parallel: Outcome, lost: frozenset[str]) -> str | No
         return f"names that are too many: {', '.join(extra)}"
     found = []
     for name in a:
-        if name in lost and type(b[name]).__module__.startswith("mpmagic"):
+        # An iterator can't travel: what a temporary holds of one is a placeholder.
+        may_be_lost = name in lost or isinstance(a[name], Drained)
+        if may_be_lost and type(b[name]).__module__.startswith("mpmagic"):
             continue
         if words := difference(a[name], b[name], name):
             found.append(words)

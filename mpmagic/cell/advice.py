@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.effects import Effects, Refusal
+from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
 
@@ -16,6 +16,10 @@ __all__ = ["AHEAD", "advice_for", "guarded_call", "kept_call"]
 
 AHEAD: Final = "`--ahead` lets work run that the serial cell might have skipped"
 
+_DRAWN: Final = (
+    "what is drawn, computed in a line of its own, goes to the workers, and so does a figure that "
+    "the iteration closes"
+)
 _CONTAINERS: Final = (list, dict, set, bytearray, deque, Counter, defaultdict)
 _STORING: Final = frozenset({"append", "extend", "insert", "add", "update", "setdefault"})
 
@@ -35,14 +39,15 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
     if "may raise under" in unit.why:
         return "work in a line of its own, before the statement that may raise, goes to the workers"
     for name in sorted(unit.whole().mutates):
-        shared = name in dependence.kernel and name not in dependence.whole.binds
+        shared = name in dependence.kernel and name not in {*dependence.whole.binds, FIGURE}
         if shared and not dependence.alias_roots(name) & dependence.targets:
             if _changed_by_call(name, unit, dependence):
-                return _own_copies(name)
+                return _own_copies(name, dependence)
     for name in sorted(unit.whole().binds):
-        if name in dependence.flow.exposed and _bound_by_functions_only(name, unit):
+        carried = name in dependence.flow.exposed and name != FIGURE
+        if carried and _bound_by_functions_only(name, unit):
             return f"`--local {name}` lets each worker keep its own, and doesn't send it back"
-    return ""
+    return _DRAWN if FIGURE in dependence.kernel else ""
 
 
 def guarded_call(unit: Unit, dependence: Dependence) -> Refusal | None:
@@ -93,11 +98,15 @@ def _past_guard(unit: Unit, dependence: Dependence) -> str:
     return AHEAD
 
 
-def _own_copies(name: str) -> str:
-    return (
+def _own_copies(name: str, dependence: Dependence) -> str:
+    advice = (
         f"`--private {name}` gives each iteration a copy of its own, of which the last one stays; "
         f"`--local {name}` lets each worker keep its own, and sends no change back"
     )
+    kind = dependence.knowledge.type_of(ast.Name(id=name, ctx=ast.Load()))
+    if kind is not None and hasattr(kind, "fit") and hasattr(kind, "get_params"):
+        advice += f"; `model = sklearn.base.clone({name})` in the loop makes one that isn't fitted"
+    return advice
 
 
 def _changed_by_call(name: str, unit: Unit, dependence: Dependence) -> bool:

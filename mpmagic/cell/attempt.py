@@ -8,12 +8,11 @@ worker's exception in its place, or makes the commit, under the handlers, which 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
-from mpmagic.cell.split import FAILURE
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.rethrow import rethrown
+from mpmagic.cell.split import EVENTS, FAILURE
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["attempt", "raising"]
@@ -47,28 +46,14 @@ def attempt(dependence: Dependence, unit: Unit, why: str) -> bool:
     return True
 
 
-def raising(failure: ast.expr, places: Iterable[ast.stmt]) -> ast.stmt:
-    """In the kernel: raises the exception of the work in the line where the work raised it.
+def raising(failure: ast.expr) -> ast.stmt:
+    """In the kernel: raises the exception of the work, with the traceback that it had there.
 
     Parameters
     ----------
     failure
-        The operand that holds the exception and the line, or None.
-    places
-        The statements that may have raised it.
+        The operand that holds the exception, or None.
     """
-    lines = sorted({n.lineno for n in walk(*places) if isinstance(n, ast.expr | ast.stmt)})
     call = ast.Call(func=ast.Name(id=FAILURE, ctx=ast.Load()), args=[failure], keywords=[])
-    line = ast.Subscript(value=failure, slice=ast.Constant(1), ctx=ast.Load())
-    chain: list[ast.stmt] = []
-    for number in reversed(lines):
-        test = ast.Compare(left=line, ops=[ast.Eq()], comparators=[ast.Constant(number)])
-        here: list[ast.stmt] = [_at(ast.Raise(exc=call, cause=None), number)]
-        chain = [ast.If(test=test, body=here, orelse=chain)] if chain else here
-    return ast.If(test=failure, body=chain, orelse=[])
-
-
-def _at(node: ast.stmt, line: int) -> ast.stmt:
-    node.lineno = node.end_lineno = line
-    node.col_offset = node.end_col_offset = 0
-    return node
+    raised = rethrown(ast.Raise(exc=call, cause=None), ast.Name(id=EVENTS, ctx=ast.Load()))
+    return ast.If(test=failure, body=[raised], orelse=[])

@@ -16,6 +16,7 @@ from typing import Any, Final
 from mpmagic.cell import tables
 from mpmagic.cell.collector import Collector
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary, Mutation
+from mpmagic.cell.figures import Touch, draws_into_axes, plots, touch_of
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of, roots_of
 from mpmagic.cell.syntax import brief
@@ -44,10 +45,9 @@ _TAKEN_BACK_BY: Final = {
     "decimal.setcontext": "decimal.localcontext",
 }
 _SHOWS: Final = frozenset(
-    {"IPython.core.display_functions.display", "IPython.core.display_functions.clear_output"}
+    f"IPython.core.display_functions.{name}"
+    for name in ("display", "update_display", "publish_display_data", "clear_output")
 )
-_NEW_FIGURE: Final = frozenset({"subplots", "figure", "subplot_mosaic"})
-_PLOT_METHODS: Final = frozenset({"plot", "hist", "boxplot"})
 
 
 def _only_asks(callee: Any, node: ast.Call) -> bool:
@@ -63,9 +63,15 @@ class Calls:
     ----------
     collector
         Where they are noted.
+
+    Attributes
+    ----------
+    touches
+        What calls do to pyplot's figures.
     """
 
     def __init__(self, collector: Collector) -> None:
+        self.touches: dict[ast.Call, Touch] = {}
         self._collector = collector
         self._knowledge = collector.knowledge
 
@@ -99,7 +105,7 @@ class Calls:
             name = node.func.id  # a kernel has an `input` of its own
         if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
-        if tables.qualified_name(callee) in _SHOWS:
+        if tables.qualified_name(callee) in _SHOWS and not self._knowledge.shows_in_workers:
             self._collector.effects.kernel_only[line] = "only the kernel can display"
         if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
             reason = "it changes the state of the process, which iterations share"
@@ -113,10 +119,18 @@ class Calls:
                     self._collector.mutate(root, node)
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
+        self._drawn_into(node)
         owner = getattr(callee, "__objclass__", None)  # list.append(xs, v)
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._collector.mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
+
+    def _drawn_into(self, node: ast.Call) -> None:
+        """Axes that are handed to what draws: pandas, seaborn and others call them so."""
+        for keyword in node.keywords:
+            if keyword.arg == "ax":
+                for root in roots_of(keyword.value, self._knowledge):
+                    self._collector.mutate(root, node)
 
     def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
         for name in {root for file in files for root in roots_of(file, self._knowledge)}:
@@ -147,6 +161,8 @@ class Calls:
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
     ) -> None:
         self._collector.effects.absorb(_at_call(summary.effects, node))
+        if FIGURE in summary.effects.touched():
+            self.touches[node] = Touch.CURRENT
         for position in summary.mutated_parameters:
             if position < len(arguments):
                 for root in roots_of(arguments[position], self._knowledge):
@@ -176,8 +192,11 @@ class Calls:
             self._absorb_call(summary, [receiver, *node.args], node)
             if kind is not None:
                 return
-        if self._plots(kind, func.attr, node):
-            self._touch_figure(node, new=False)
+        self._drawn_into(node)
+        if plots(kind, func, node):
+            if not draws_into_axes(node):
+                self._touch_figure(node, Touch.CURRENT)
+            return
         if tables.method_draws(kind, func.attr):
             self._collector.effects.draws.append(Mutation(node))
         if tables.mutates(kind, func.attr, statement=statement):
@@ -188,25 +207,20 @@ class Calls:
 
     def _draws_picture(self, callee: Any, node: ast.Call) -> None:
         module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
-        if not isinstance(module, str):
-            return
-        if module == "matplotlib.pyplot":
+        if isinstance(module, str):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else brief(node.func)
-            new = name in _NEW_FIGURE and not any(k.arg == "num" for k in node.keywords)
-            self._touch_figure(node, new=new and not (name == "figure" and node.args))
-        elif module.partition(".")[0] == "seaborn":
-            self._touch_figure(node, new=False)
+            touch = touch_of(module, name, node)
+            if touch is not None:
+                self._touch_figure(node, touch)
 
-    def _plots(self, kind: type | None, method: str, node: ast.Call) -> bool:
-        if method not in _PLOT_METHODS or any(k.arg == "ax" for k in node.keywords):
-            return False
-        return kind is not None and kind.__module__.partition(".")[0] == "pandas"
-
-    def _touch_figure(self, node: ast.Call, *, new: bool) -> None:
-        if new:
-            self._collector.effects.binds.setdefault(FIGURE, node.lineno)
+    def _touch_figure(self, node: ast.Call, touch: Touch) -> None:
+        self.touches[node] = touch
+        effects = self._collector.effects
+        effects.closes_all |= touch is Touch.CLOSE_ALL
+        if touch is Touch.NEW:
+            effects.binds.setdefault(FIGURE, node.lineno)
         else:
-            self._collector.effects.reads.setdefault(FIGURE, node.lineno)
+            effects.reads.setdefault(FIGURE, node.lineno)
             self._collector.mutate(FIGURE, node)
 
 

@@ -39,7 +39,7 @@ _FLAGS: Final[dict[str, int]] = {
 _features: ContextVar[int] = ContextVar("features of the cell that is compiled", default=0)
 
 
-def compiled(part: ast.mod, filename: str, mode: str) -> types.CodeType:
+def compiled(part: ast.mod, filename: str, mode: str, *, awaits: bool = False) -> types.CodeType:
     """The code of a part of a cell, without the warnings that the whole has given already.
 
     Raises
@@ -47,9 +47,10 @@ def compiled(part: ast.mod, filename: str, mode: str) -> types.CodeType:
     SyntaxError, RecursionError
         If it's nested more deeply than Python allows.
     """
+    more = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if awaits else 0
     with warnings_kept():
         code: types.CodeType = compile(  # type: ignore[call-overload]
-            part, filename, mode, flags=_features.get(), dont_inherit=True
+            part, filename, mode, flags=_features.get() | more, dont_inherit=True
         )
     return code
 

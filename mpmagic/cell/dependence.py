@@ -16,9 +16,10 @@ Whatever becomes a commit makes the names that it binds the kernel's.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mpmagic.cell.draws import Draw
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries
@@ -26,6 +27,7 @@ from mpmagic.cell.guard import hash_checked, infallible, number_checked, operand
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.paths import root_of
+from mpmagic.cell.prepared import Prepared
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.slices import Slice
 from mpmagic.cell.unit import Stage, Unit, cut
@@ -84,6 +86,8 @@ class Dependence:
         the kernel's to collect.
     iterable
         The effects of the loop's iterable, some of which may come while it is iterated.
+    draws
+        The draws of random numbers that were set apart, by the statements that make them.
     """
 
     target: ast.expr
@@ -92,6 +96,7 @@ class Dependence:
     allowances: Allowances
     element: ast.stmt | None = None
     iterable: Effects = field(default_factory=Effects)
+    draws: Mapping[int, Draw] = field(default_factory=dict)
     targets: set[str] = field(init=False)
     summaries: Summaries = field(init=False)
     scanner: Scanner = field(init=False)
@@ -105,6 +110,7 @@ class Dependence:
     slices: dict[str, Slice] = field(init=False, default_factory=dict)
     checked_keys: dict[Unit, list[ast.expr]] = field(init=False, default_factory=dict)
     protected: set[Unit] = field(init=False, default_factory=set)
+    prepared: Prepared = field(init=False, default_factory=Prepared)
     _roots: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,7 +132,7 @@ class Dependence:
     @property
     def private(self) -> set[str]:
         """Names that the work binds."""
-        apart = self.kernel.keys() | self.allowances.local | {FIGURE}
+        apart = self.kernel.keys() | self.allowances.local | self.prepared.names | {FIGURE}
         return (self.whole.binds.keys() - apart) | self.fresh
 
     @property
@@ -186,7 +192,9 @@ class Dependence:
         effects = unit.whole()
         for inner in unit.walk():
             inner.stage, inner.why = Stage.COMMIT, why
-        bound_here = {n for n in self.whole.binds if n not in self.kernel}
+        # What runs ahead the kernel has too, and it's immutable.
+        apart = self.kernel.keys() | self.prepared.names
+        bound_here = self.whole.binds.keys() - apart
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
         hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}
@@ -226,7 +234,7 @@ class Dependence:
 
     def surely_commits(self, unit: Unit) -> bool:
         """Whether a commit can't raise once its operands are there."""
-        read_there = unit.header.reads.keys() - self.private - self.targets
+        read_there = unit.header.reads.keys() - self.private - self.targets - self.prepared.drawn
         if not all(self.knowledge.defined(name) for name in read_there):
             return False
         checked = [*hash_checked(unit.node, self.knowledge)]

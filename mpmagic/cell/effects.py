@@ -78,6 +78,8 @@ class Effects:
         Draws from random generators.
     refusals
         What can't be split at all.
+    closes_all
+        Whether every figure of pyplot's is closed.
     substantial
         Whether there is a call, comprehension or operator: something worth sending.
     late
@@ -105,11 +107,17 @@ class Effects:
     enters: set[int] = field(default_factory=set)
     counts: dict[str, frozenset[int]] = field(default_factory=dict)
     looks: set[str] = field(default_factory=set)
+    closes_all: bool = False
     substantial: bool = False
 
     def touched(self) -> set[str]:
         """Every name that is read, bound or mutated."""
         return {*self.reads, *self.binds, *self.mutates}
+
+    def forget(self, name: str) -> None:
+        """Take it that `name` isn't touched."""
+        for noted in (self.reads, self.binds, self.mutates):
+            noted.pop(name, None)
 
     def absorb(self, other: Effects) -> None:
         """Take over everything that `other` does."""
@@ -134,6 +142,7 @@ class Effects:
         for name, locks in other.counts.items():
             self.counts[name] = self.counts.get(name, locks) & locks
         self.looks |= other.looks
+        self.closes_all |= other.closes_all
         self.substantial |= other.substantial
 
 

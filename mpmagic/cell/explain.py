@@ -59,10 +59,15 @@ def _unplanned(line: str) -> str:
 
 def _mark(units: Iterable[Unit], marks: dict[int, str], reasons: dict[int, str]) -> None:
     for unit in units:
-        for line in range(unit.node.lineno, (unit.node.end_lineno or unit.node.lineno) + 1):
+        first, drawn = unit.node.lineno, ""
+        if marks.get(first) == Stage.PREPARE.value:  # what the line draws is set apart
+            drawn = reasons[first]
+            if isinstance(getattr(unit.node, "value", None), ast.Name):
+                continue
+        for line in range(first, (unit.node.end_lineno or first) + 1):
             marks[line] = unit.stage.value
-        if unit.stage is Stage.COMMIT:
-            reasons[unit.node.lineno] = _why(unit)
+        if unit.stage is not Stage.WORK:
+            reasons[first] = "; ".join(filter(None, [drawn, _why(unit)]))
         else:
             for block in unit.blocks:
                 _mark(block, marks, reasons)

@@ -17,9 +17,10 @@ from mpmagic.cell.calls import Calls
 from mpmagic.cell.collector import Collector, parameters_of
 from mpmagic.cell.counters import is_shared, is_shared_array
 from mpmagic.cell.effects import FunctionSummary
+from mpmagic.cell.figures import Touch
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
-from mpmagic.cell.syntax import brief, children
+from mpmagic.cell.syntax import brief, children, walk
 
 __all__ = ["Expressions"]
 
@@ -46,6 +47,11 @@ class Expressions(ast.NodeVisitor):
         self._knowledge = knowledge
         self._locks: list[int] = []  # that are held where a node stands
 
+    @property
+    def touches(self) -> dict[ast.Call, Touch]:
+        """What the calls that were visited do to pyplot's figures."""
+        return self._calls.touches
+
     def generic_visit(self, node: ast.AST) -> None:
         """Visit what is inside a node of which no more is known."""
         for child in children(node):
@@ -61,6 +67,8 @@ class Expressions(ast.NodeVisitor):
                 self._collector.effects.looks.add(node.id)
             if node.id in _DYNAMIC and self._collector.is_builtin(node.id):
                 reason = f"`{node.id}` reaches names that the source doesn't show"
+                if node.id == "get_ipython":  # it isn't seen where a magic stands
+                    reason = "a magic, and in a terminal `!command`, can't stand in a loop"
                 self._collector.refuse(node.lineno, node.id, reason)
         else:
             if isinstance(node.ctx, ast.Del):
@@ -173,6 +181,8 @@ class Expressions(ast.NodeVisitor):
         assert isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
         self._collector.effects.substantial = True
         self.visit(node.generators[0].iter)
+        if any(isinstance(n, ast.Await) for n in walk(node)):
+            self._refuse_await(node)  # in its own scope it would seem to be a function's
         own = {name for generator in node.generators for name in bound_names(generator.target)}
         walrus = bound_names(node)
         with self._collector.scope(own - walrus, deferred=isinstance(node, ast.GeneratorExp)):

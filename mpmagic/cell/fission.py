@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.half import Half
+from mpmagic.cell.prepared import looking_at
 from mpmagic.cell.replay import COMMIT, replay
 from mpmagic.cell.sending import Sending
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import loaded, walk
 from mpmagic.cell.unit import Stage
-from mpmagic.cell.workcode import WORK
+from mpmagic.cell.workcode import ITEMS, WORK
 from mpmagic.cell.worth import calls_in_kernel, calls_in_work, idle
 
 __all__ = ["Fission"]
@@ -49,9 +50,11 @@ class Fission:
         dependence = self.dependence
         body = self._sending.loop(loop)
         self._refuse_if_idle(loop)
-        outer = dependence.private | dependence.targets
+        prepared = dependence.prepared.names
+        outer = dependence.private | dependence.targets | prepared
         work = self._half(WORK, body, outer, loop)
         bound = (dependence.whole.binds.keys() & dependence.kernel.keys()) | dependence.targets
+        bound |= prepared - dependence.prepared.drawn
         commit = self._half(COMMIT, replay(loop, self._sending.sites), bound, loop)
         return self._described(loop, work, commit)
 
@@ -96,6 +99,9 @@ class Fission:
             slices=tuple(dependence.slices.values()),
             fresh=frozenset(dependence.fresh),
             probes=frozenset(self._sending.probes),
+            prepared=dependence.prepared,
+            ahead=self._ahead(loop),
+            silent=frozenset(self._sending.prepared),
         )
 
     def _captured(self) -> set[str]:
@@ -105,9 +111,10 @@ class Fission:
         for keys in dependence.checked_keys.values():
             reads |= dependence.scanner.scan(keys).reads.keys()
         for unit in dependence.every_unit():
-            if unit.stage is Stage.WORK or unit.mirrored:
+            if unit.stage is not Stage.COMMIT or unit.mirrored:
                 reads |= unit.header.reads.keys()
-        own = dependence.private - dependence.allowances.local
+        reads -= dependence.prepared.generators  # nothing else touches these
+        own = (dependence.private | dependence.prepared.names) - dependence.allowances.local
         return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
 
     def _kernel_reads(self) -> set[str]:
@@ -121,10 +128,22 @@ class Fission:
         at_loop = ast.copy_location(body, loop)
         return Half(parameters, tuple(names), at_loop, self._filename)
 
+    def _ahead(self, loop: ast.For) -> Half | None:
+        """What the kernel runs ahead, on names of its own."""
+        prepared = self.dependence.prepared
+        if not prepared.body:
+            return None
+        target = loop.target if prepared.items else ast.Name(id=".item", ctx=ast.Store())
+        looks = [looking_at(name, prepared.body[0]) for name in sorted(prepared.items)]
+        body = ast.For(target, loaded(ITEMS, loop), [*looks, *prepared.body], [])
+        bound = prepared.names | (self.dependence.targets if prepared.items else set())
+        return self._half((ITEMS,), body, bound, loop)
+
     def _refuse_if_idle(self, loop: ast.For) -> None:
         sending = self._sending
+        commits = [s for i, s in enumerate(sending.sites) if i not in sending.prepared]
         if sending.substantial and (
-            calls_in_work(self.dependence, sending.operands) or not calls_in_kernel(sending.sites)
+            calls_in_work(self.dependence, sending.operands) or not calls_in_kernel(commits)
         ):
             return
         raise idle(loop, self.dependence)

@@ -15,8 +15,9 @@ import types
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.compiled import warnings_kept
-from mpmagic.cell.effects import Effects, FunctionSummary
+from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
@@ -168,7 +169,11 @@ class Summaries:
         return FunctionSummary(self._from_bytecode(function.__code__))
 
     def _scan(self, node: _FunctionNode) -> FunctionSummary:
-        effects = Scanner(self._knowledge, self).scan_function(node)
+        scanner = Scanner(self._knowledge, self)
+        effects = scanner.scan_function(node)
+        if FIGURE in effects.touched() and not isinstance(node, ast.Lambda):
+            if closes_its_own(node.body, scanner.touches):
+                effects.forget(FIGURE)
         parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
         keyword = [a.arg for a in node.args.kwonlyargs]
         mutated = {p for p in (*parameters, *keyword) if f"{p}()" in effects.mutates}

@@ -42,6 +42,7 @@ _SLOTWISE: Final = frozenset({"enumerate", "items", "keys"})
 def check_read_ahead(iterable: ast.expr, dependence: Dependence) -> Refusal | None:
     """The reason why the iterable can't be read ahead of the commits, if there is one."""
     changed = dependence.kernel | {n: f"it stores into `{n}`" for n in dependence.slices}
+    changed |= dict.fromkeys(dependence.prepared.names, "it runs ahead of the work")
     late = dependence.iterable.late
     for name in sorted((_lazy_reads(iterable, dependence.knowledge) | late) & changed.keys()):
         if only_past_slots(name, iterable, dependence) or only_labels_bar(name, dependence):

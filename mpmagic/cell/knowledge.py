@@ -14,6 +14,8 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mpmagic.cell import tables
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.syntax import children, walk
 
 __all__ = ["UNKNOWN", "Knowledge", "Unknown", "bound_names"]
@@ -79,8 +81,14 @@ class Knowledge:
         self.staying: Mapping[str, str] = {}
         # Whether state may be sliced: until the slots can be seen to meet.
         self.slicing = True
+        # Whether state may run ahead of the work: until it turns out that commits reach it.
+        self.preparing = True
+        # Names that were seen to stand for something else than plain values, which can't.
+        self.not_plain: set[str] = set()
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
+        # Whether workers can format what is displayed as the notebook does.
+        self.shows_in_workers = formats_in(namespace) is not None
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 
@@ -153,6 +161,14 @@ class Knowledge:
         except TypeError:  # an unhashable callable
             return None
 
+    def _generator_made(self, node: ast.expr) -> type | None:
+        """The type of a new generator of random numbers: shared as soon as it has a name."""
+        callee: Any = self.resolve(node.func) if isinstance(node, ast.Call) else UNKNOWN
+        if isinstance(callee, type) and tables.is_random(callee):
+            return callee
+        made = tables.qualified_name(callee) == "numpy.random.default_rng"
+        return type(callee(0)) if made else None
+
     def hide(self, name: str, kind: type | None = None) -> None:
         """Forget what `name` stands for but for its type, since the cell binds it again."""
         self.definitions.pop(name, None)
@@ -166,7 +182,7 @@ class Knowledge:
 
     def _note_assignment(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
-            self.hide(target.id, self.type_of(value))
+            self.hide(target.id, self.type_of(value) or self._generator_made(value))
         elif isinstance(target, ast.Tuple | ast.List):
             matching = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(
                 target.elts

@@ -21,7 +21,7 @@ class Line:
     text
         The line as it stands in the notebook.
     mark
-        Where it runs: ``kernel``, ``work`` or ``commit``; empty where nothing runs.
+        Where it runs: ``kernel``, ``work``, ``prepare`` or ``commit``; empty where nothing runs.
     reason
         Why there, in words with code between backticks; empty where it goes without saying.
     """

@@ -116,6 +116,8 @@ class Operands:
             return False
         if name in dependence.deleted:
             return True
+        if name in dependence.prepared.drawn:
+            return False
         return not (name in dependence.targets or dependence.knowledge.defined(name))
 
     def _rewritten(self, node: ast.expr, when: When) -> ast.expr:

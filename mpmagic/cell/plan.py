@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mpmagic.cell.advice import AHEAD
-from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.comprehension import (
     Comprehension,
     as_loop,
@@ -22,25 +21,24 @@ from mpmagic.cell.comprehension import (
     ending_early,
     outermost,
 )
-from mpmagic.cell.constants import method_call
-from mpmagic.cell.counters import Uncountable, advice_for
-from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
-from mpmagic.cell.effects import Effects, Refusal
-from mpmagic.cell.fission import Fission
-from mpmagic.cell.functions import Summaries
-from mpmagic.cell.iterable import check_read_ahead
+from mpmagic.cell.constants import method_call, placeholder
+from mpmagic.cell.dependence import Allowances, Unsplittable
+from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
-from mpmagic.cell.scanner import Scanner
+from mpmagic.cell.rethrow import rethrown
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.stages import staged, staged_with_locks
-from mpmagic.cell.syntax import copied, locate_new, set_blocks, walk
+from mpmagic.cell.splitting import split_loop
+from mpmagic.cell.syntax import copied, iterating, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
 from mpmagic.cell.unit import Unit, blocks_of
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
-__all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell", "split_loop"]
+# Statements around a loop that see the traceback of what it raises.
+_WATCHING = (ast.Try, ast.TryStar, ast.With)
+
+__all__ = ["CellPlan", "PlannedLoop", "RefusedLoop", "plan_cell"]
 
 
 @dataclass(slots=True)
@@ -134,78 +132,6 @@ def plan_cell(
     return plan
 
 
-def split_loop(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    *,
-    element: ast.stmt | None = None,
-) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
-    """Split one loop; for a comprehension, with the kernel's form of its element.
-
-    Raises
-    ------
-    Unsplittable
-        If that can't be done under the promise.
-    """
-    drawn = _iterable_effects(loop.iter, knowledge)
-    # What is counted can't be taken back, as what was run ahead may have to be.
-    knowledge.counting = not allowances.ahead
-    try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Uncountable:
-        pass
-    except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
-    finally:
-        knowledge.counting = False
-    try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
-
-
-def _advised(reason: Unsplittable, knowledge: Knowledge) -> Unsplittable:
-    """The same, with what to do where it is about what processes share."""
-    advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))
-    return Unsplittable(reason.refusal, advice, reason.units)
-
-
-def _split(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    element: ast.stmt | None,
-    drawn: Effects,
-) -> tuple[Dependence, SplitLoop, ast.stmt | None]:
-    whole = Dependence(loop.target, loop.body, knowledge, allowances, element, drawn)
-    dependence = staged_with_locks(whole) if whole.whole.enters else staged(whole)
-    while allowances.ahead and (body := unguarded(dependence)) is not None:
-        dependence = staged(Dependence(loop.target, body, knowledge, allowances, element, drawn))
-    refusal = check_read_ahead(loop.iter, dependence)
-    if refusal is not None:
-        raise Unsplittable(refusal, "", dependence.units)
-    fission = Fission(dependence, filename)
-    if element is None:
-        return dependence, fission.split(loop), None
-    split, kernel_element = fission.split_comprehension(loop)
-    return dependence, split, kernel_element
-
-
-def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:
-    """What a lazy iterable may do to names while it is iterated."""
-    summaries = Summaries(knowledge)
-    effects = Scanner(knowledge, summaries).scan([node])
-    for name in {n.id for n in walk(node) if isinstance(n, ast.Name)}:
-        # Handed to `map` and its like it's called for each item.
-        if (summary := summaries.of_name(name)) is not None:
-            effects.absorb(summary.effects)
-            effects.late |= summary.effects.reads.keys()
-    return effects
-
-
 class _Planner:
     """Walks through the cell's top-level code in order."""
 
@@ -215,6 +141,8 @@ class _Planner:
         self._allowances = allowances
         self._filename = filename
         self._numbers = 0
+        # How many statements around the present one can see the traceback of its exceptions.
+        self._watching = 0
         # Generators that only `--ahead` would make loops of.
         self.ending_early: list[RefusedLoop] = []
 
@@ -241,10 +169,21 @@ class _Planner:
                 self._knowledge.hide(name)
         node = copy.copy(node)
         inner = {id(statement) for block in blocks for statement in block}
+        first = self._numbers
         self._expressions(node, inner)
+        own = self._numbers > first
         if blocks:
+            watches = isinstance(node, _WATCHING)
+            self._watching += watches
             set_blocks(node, [self.block(block) for block in blocks])
-        return node
+            self._watching -= watches
+        return self._tidied(node, first) if own else node
+
+    def _tidied(self, node: ast.stmt, number: int) -> ast.stmt:
+        """A statement with a loop, whose exceptions reach handlers without our frames."""
+        if not self._watching:
+            return node
+        return _located(rethrown(node, ast.Constant(placeholder(number))), node)
 
     def _loop(self, node: ast.For) -> ast.stmt:
         refused = len(self.plan.refused)
@@ -260,17 +199,17 @@ class _Planner:
             return inside
         number = planned.number
         done = ast.If(
-            test=method_call(number, "run"),
+            test=_located(method_call(number, "run"), iterating(node)),
             body=node.orelse or [ast.Pass()],
             orelse=[],
         )
         serial = copy.copy(node)
         serial.iter = method_call(number, "items")
         locate_new(serial.iter, node.lineno)
-        begin = ast.copy_location(method_call(number, "begin", node.iter), node.iter)
+        begin = _located(method_call(number, "begin", node.iter), iterating(node))
         choice = _located(ast.If(test=begin, body=[done], orelse=[]), node)
         choice.orelse = [serial]  # which has its place but for what it iterates over
-        return choice
+        return self._tidied(choice, number)
 
     def _plan(self, loop: ast.For, element: ast.stmt | None) -> PlannedLoop:
         dependence, split, _ = split_loop(

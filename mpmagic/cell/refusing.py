@@ -21,6 +21,7 @@ from mpmagic.cell.unit import Stage, Unit
 __all__ = [
     "refuse_at_once",
     "refuse_breaks",
+    "refuse_draws",
     "refuse_partly_taken_back",
     "refuse_private_in_commits",
 ]
@@ -39,11 +40,17 @@ def refuse_at_once(dependence: Dependence) -> None:
     if dependence.whole.kernel_only and dependence.element is not None:
         for line, reason in dependence.whole.kernel_only.items():
             raise dependence.unsplittable(Refusal(line, "", reason))
-    if dependence.whole.draws and not dependence.allowances.seeded:
-        draw = dependence.whole.draws[0]
+
+
+def refuse_draws(dependence: Dependence) -> None:
+    """Refuse draws from a stream that iterations share, those apart that run ahead."""
+    work = (u for u in dependence.every_unit() if u.stage is not Stage.PREPARE)
+    draw = next((draw for unit in work for draw in unit.header.draws), None)
+    if draw is not None and not dependence.allowances.seeded:
         reason = "it draws from a stream of random numbers that iterations share"
         advice = (
-            "give each iteration a generator of its own, such as "
+            "in a `for` loop, let every iteration draw in a statement of its own "
+            "(`value = rng.normal()`); or give each iteration a generator of its own, such as "
             "`np.random.default_rng([seed, i])`, or use `--seed N`"
         )
         raise dependence.unsplittable(Refusal(draw.line, draw.text, reason), advice)

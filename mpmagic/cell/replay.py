@@ -9,16 +9,16 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from mpmagic.cell.split import EVENT, FAILURE, REPLAY, START
-from mpmagic.cell.syntax import loaded, set_blocks
+from mpmagic.cell.draws import Draw
+from mpmagic.cell.split import EVENT, EVENTS, FAILURE, REPLAY, START
+from mpmagic.cell.syntax import copied, loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["COMMIT", "given", "operand", "replay"]
+__all__ = ["COMMIT", "drawn_again", "given", "operand", "replay"]
 
-_EVENTS: Final = ".events"
 _SITE: Final = ".site"
 
-COMMIT: Final = (_EVENTS, REPLAY, FAILURE)
+COMMIT: Final = (EVENTS, REPLAY, FAILURE)
 """The parameters of the kernel's function."""
 
 
@@ -43,7 +43,7 @@ def replay(loop: ast.For, sites: list[ast.stmt]) -> ast.stmt:
     dispatch = ast.Assign(targets=[ast.Name(id=_SITE, ctx=ast.Store())], value=read)
     return ast.For(
         target=ast.Name(id=EVENT, ctx=ast.Store()),
-        iter=loaded(_EVENTS, loop),
+        iter=loaded(EVENTS, loop),
         body=[dispatch, *orelse],
         orelse=[],
     )
@@ -58,8 +58,28 @@ def operand(index: int) -> ast.expr:
 
 def given(index: int) -> ast.expr:
     """In the kernel: takes the outcome that is an operand of the event."""
-    give = ast.Attribute(value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr="give", ctx=ast.Load())
-    return ast.Call(func=give, args=[ast.Constant(index)], keywords=[])
+    return _asked("give", ast.Constant(index))
+
+
+def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
+    """In the kernel: makes a draw from the generator itself, the same as was made ahead.
+
+    Where that would take long, the generator is moved on instead: ``.events.leapt(0) if
+    .events.leaps(0) else .events.drew(0, rng.normal(size=n))``.
+    """
+    value = ast.IfExp(
+        test=_asked("leaps", ast.Constant(number)),
+        body=_asked("leapt", ast.Constant(number)),
+        orelse=_asked("drew", ast.Constant(number), copied(draw.call)),
+    )
+    target = ast.Name(id=draw.name, ctx=ast.Store())
+    return ast.copy_location(ast.Assign(targets=[target], value=value), at)
+
+
+def _asked(method: str, *arguments: ast.expr) -> ast.expr:
+    events = ast.Name(id=EVENTS, ctx=ast.Load())
+    asked = ast.Attribute(value=events, attr=method, ctx=ast.Load())
+    return ast.Call(func=asked, args=list(arguments), keywords=[])
 
 
 def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:
@@ -69,7 +89,7 @@ def _with_exits(statements: list[ast.stmt]) -> list[ast.stmt]:
         if isinstance(node, ast.Continue | ast.Break):
             method = "skip" if isinstance(node, ast.Continue) else "stop"
             events = ast.Attribute(
-                value=ast.Name(id=_EVENTS, ctx=ast.Load()), attr=method, ctx=ast.Load()
+                value=ast.Name(id=EVENTS, ctx=ast.Load()), attr=method, ctx=ast.Load()
             )
             call = ast.Expr(value=ast.Call(func=events, args=[], keywords=[]))
             changed += [ast.copy_location(call, node), node]

@@ -284,9 +284,22 @@ class Scanner(Expressions):
         with self._type_parameters(node):
             for expression in (*node.bases, *node.keywords):
                 self.visit(expression)
-            with self._collector.scope({name for s in node.body for name in bound_names(s)}):
+            own = {name for s in node.body for name in bound_names(s)}
+            with self._collector.scope(own):
                 for statement in node.body:
                     self.visit(statement)
+        self._read_past(own, node.body)
+
+    def _read_past(self, own: set[str], body: list[ast.stmt]) -> None:
+        """Note a class's own names as read outside: before it binds them, and by its methods."""
+        functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+        for statement in body:
+            inside = [n for n in walk(statement) if isinstance(n, functions)]
+            with self._collector.scope((), deferred=True) if inside else nullcontext():
+                for name in walk(statement):
+                    if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load):
+                        if name.id in own:
+                            self._collector.read(name.id, name.lineno)
 
     def visit_TypeAlias(self, node: Any) -> None:
         """From Python 3.12 on: an alias asks for its value later, and is found by its name."""

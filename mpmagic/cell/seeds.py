@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 
+from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE, Mutation, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.made import makes_its_own
 from mpmagic.cell.managers import Managers
-from mpmagic.cell.unit import Unit
+from mpmagic.cell.unit import Stage, Unit
 
 __all__ = [
     "new_flow",
@@ -56,7 +57,7 @@ def seed_carried(dependence: Dependence) -> None:
     """Names whose value is carried from one iteration to the next."""
     for name, line in dependence.flow.exposed.items():
         apart = dependence.allowances.local | dependence.allowances.private
-        if name in dependence.whole.binds and name not in apart:
+        if name in dependence.whole.binds and name not in apart | dependence.prepared.names:
             dependence.kernel[name] = _carried(dependence, name, line)
 
 
@@ -96,6 +97,8 @@ def _carried(dependence: Dependence, name: str, line: int) -> str:
 def seed_mutated(dependence: Dependence) -> None:
     """Names whose object the body changes, unless the iteration has made it."""
     for unit in dependence.every_unit():
+        if unit.stage is Stage.PREPARE:
+            continue  # nothing but new values, and generators of which that is known
         for name, mutation in unit.header.mutates.items():
             if name not in dependence.slices and not _changes_its_own(dependence, name, unit):
                 _seed_shared(dependence, name, mutation)
@@ -104,7 +107,9 @@ def seed_mutated(dependence: Dependence) -> None:
             line = dependence.whole.reads.get(name, dependence.target.lineno)
             reason = f"the loop's iterable changes `{name}` while it is read ahead"
             raise dependence.unsplittable(Refusal(line, name, reason))
-    if FIGURE in dependence.whole.binds and not _closes_figures(dependence):
+    if FIGURE in dependence.whole.binds and not closes_its_own(
+        dependence.body, dependence.scanner.touches
+    ):
         dependence.kernel[FIGURE] = "figures that aren't closed are shown by the kernel"
 
 
@@ -132,12 +137,6 @@ def _changes_its_own(dependence: Dependence, name: str, unit: Unit) -> bool:
     return bound and makes_its_own(
         name, unit, dependence.units, name in dependence.targets, dependence.knowledge
     )
-
-
-def _closes_figures(dependence: Dependence) -> bool:
-    calls = [n.func for u in dependence.units for n in u.nodes if isinstance(n, ast.Call)]
-    names = {f.attr for f in calls if isinstance(f, ast.Attribute)}
-    return "close" in names and "show" not in names
 
 
 def seed_element(dependence: Dependence) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import copy
 
+from mpmagic.cell.replay import drawn_again
+from mpmagic.cell.site import site_of
 from mpmagic.cell.sites import Sites
 from mpmagic.cell.split import BREAK, DELETED
-from mpmagic.cell.syntax import loaded, set_blocks, unannotated
+from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
 from mpmagic.cell.workcode import (
     FAILED,
     ITEMS,
     LOG,
+    bound_now,
     call,
 )  # fmt: skip
 
@@ -38,6 +41,8 @@ class Sending(Sites):
         for unit in units:
             if unit.stage is Stage.COMMIT:
                 statements += self._site(unit)
+            elif unit.stage is Stage.PREPARE:
+                statements += self._prepared(unit)
             elif unit.attempted:
                 tried = unit.first_work()
                 begun = self._block(tried, inner=inner) if tried else []
@@ -48,6 +53,23 @@ class Sending(Sites):
                 self.substantial |= unit.header.substantial
                 statements += self._simple(unit.node, inner=inner)
         return statements or [ast.Pass()]
+
+    def _prepared(self, unit: Unit) -> list[ast.stmt]:
+        """What runs ahead, as the worker runs it, and the line in the log for the kernel to."""
+        number, draw = len(self.sites), self._dependence.draws.get(id(unit.node))
+        described = site_of(unit, (), self._dependence, fails=draw is not None)
+        self.described.append(described)
+        self.prepared.add(number)
+        event: list[ast.expr] = [ast.Constant(number)]
+        if described.state:
+            event.append(bound_now(described.unsure, described.changed))
+        log = ast.copy_location(call(LOG, ast.Tuple(elts=event, ctx=ast.Load())), unit.node)
+        if draw is None:
+            self.sites.append(unannotated(copied(unit.node)))
+            return [unannotated(unit.node), log]
+        index = self._dependence.prepared.draws.index(draw)
+        self.sites.append(drawn_again(index, draw, unit.node))
+        return [log]
 
     def _compound(self, unit: Unit, *, inner: bool) -> ast.stmt:
         self.substantial |= unit.header.substantial

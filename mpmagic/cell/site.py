@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
-from mpmagic.cell.unit import Unit
+from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["Piece", "Site", "site_of"]
 
@@ -80,9 +80,10 @@ def site_of(
         around |= {n for u in unit.first_work() for n in u.whole().binds}
     changed = _changed_after(unit, dependence)
     unsure = tuple(sorted(((before & (after | changed)) | around) & private))
-    # A mirrored store has been made in the worker: it can't fail.
+    # What has been done in the worker can't fail.
+    done = unit.mirrored or (unit.stage is Stage.PREPARE and not fails)
     can_end = jumps(unit.node) or fails or not dependence.surely_commits(unit)
-    noted = bool(unsure) and can_end and not unit.mirrored
+    noted = bool(unsure) and can_end and not done
     return Site(
         operands=tuple(operands),
         before=frozenset((before - after - around - changed) & private),

@@ -25,7 +25,7 @@ from mpmagic.cell.guard import (
 )
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
-from mpmagic.cell.probe import Probe, may_fail
+from mpmagic.cell.probe import Probe, is_repeatable, may_fail
 from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
@@ -44,6 +44,7 @@ from mpmagic.cell.workcode import (
     caught,
     kept,
     local,
+    with_operands,
 )  # fmt: skip
 from mpmagic.cell.worth import is_heavy
 
@@ -70,6 +71,8 @@ class Sites:
         Names that it reads for these.
     probes
         Sites of what a commit evaluates before the worker's operands.
+    prepared
+        Sites of what has run ahead.
     speculates
         Whether a commit may end an iteration whose work has run on.
     substantial
@@ -85,6 +88,7 @@ class Sites:
         self.operands: list[ast.expr] = []
         self.operand_reads: set[str] = set()
         self.probes: set[int] = set()
+        self.prepared: set[int] = set()
         self.speculates = skips(dependence)
         self.substantial = False
 
@@ -118,11 +122,15 @@ class Sites:
         if described.state:
             operands.append(bound_now(described.unsure, described.changed))
         texts = [ast.dump(o) for o in hoister.operands] if checked else []
-        rest = [self._checked(k) for k in checked if ast.dump(k) not in texts]
+        rest = [key for key in checked if ast.dump(key) not in texts]
+        if not all(map(is_repeatable, rest)):  # what they are made of is computed once
+            made = _computed(number, operands, len(texts))
+            before += [ast.copy_location(s, unit.node) for s in made]
+            rest = [with_operands(key, texts, number) for key in rest]
         event: ast.expr = ast.Tuple(elts=[ast.Constant(number), *operands], ctx=ast.Load())
         if rest:  # keys that the kernel has itself are only tried here
             event = ast.Subscript(
-                value=ast.Tuple(elts=[*rest, event], ctx=ast.Load()),
+                value=ast.Tuple(elts=[*map(self._checked, rest), event], ctx=ast.Load()),
                 slice=ast.Constant(len(rest)),
                 ctx=ast.Load(),
             )
@@ -140,8 +148,8 @@ class Sites:
             site = unannotated(copied(unit.node))
             assert isinstance(site, ast.Try)
             hoister = self._attempted(unit, site, guarded=True)
-        work = [u.node for u in (*tried, *first)]
-        site.body.insert(0, ast.copy_location(raising(operand(0), work), work[0]))
+        start = (*tried, *first)[0].node
+        site.body.insert(0, ast.copy_location(raising(operand(0)), start))
         self.sites.append(site)
         values = hoister.operands[1:]
         self.operands += values

@@ -11,10 +11,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell.half import Half
+from mpmagic.cell.prepared import Prepared
 from mpmagic.cell.site import Site
 from mpmagic.cell.slices import Slice
 
-__all__ = ["BREAK", "DELETED", "DRAIN", "EVENT", "FAILURE", "REPLAY", "START", "SplitLoop"]
+__all__ = [
+    "BREAK",
+    "DELETED",
+    "DRAIN",
+    "EVENT",
+    "EVENTS",
+    "FAILURE",
+    "REPLAY",
+    "START",
+    "SplitLoop",
+]
 
 START: Final = -1
 """The event of an iteration's begin; its operand is the item."""
@@ -24,6 +35,9 @@ BREAK: Final = -2
 
 EVENT: Final = ".event"
 """The local variable that holds a commit's operands: no name of a user's can clash with it."""
+
+EVENTS: Final = ".events"
+"""In the kernel: what gives the events, and is told how the commits go on."""
 
 DELETED: Final = -11
 """The event of a name that the work has unbound."""
@@ -76,6 +90,12 @@ class SplitLoop:
     probes
         Sites of what a commit evaluates before the worker's operands, which matters only if
         these printed or raised something.
+    prepared
+        What the kernel runs ahead of the work.
+    ahead
+        The function that does so, of items; None if there is nothing.
+    silent
+        Sites of the commits that follow what has run ahead.
     """
 
     line: int
@@ -93,6 +113,9 @@ class SplitLoop:
     slices: tuple[Slice, ...]
     fresh: frozenset[str]
     probes: frozenset[int]
+    prepared: Prepared
+    ahead: Half | None
+    silent: frozenset[int]
 
     def sends_like(self, other: SplitLoop) -> bool:
         """Whether the workers of both send the same: then their kernel's halves are the same."""

@@ -11,9 +11,11 @@ from mpmagic.cell.counters import Uncountable, are_sound
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
+from mpmagic.cell.preparing import NotAhead, is_kept_apart, seed_prepared
 from mpmagic.cell.refusing import (
     refuse_at_once,
     refuse_breaks,
+    refuse_draws,
     refuse_partly_taken_back,
     refuse_private_in_commits,
 )
@@ -38,9 +40,15 @@ def staged(dependence: Dependence) -> Dependence:
     ------
     Unsplittable
         If the loop can't be split.
+    NotAhead
+        If something was to run ahead that can't.
     """
     refuse_at_once(dependence)
     walk_flow(dependence)
+    seed_prepared(dependence)
+    if dependence.draws and not dependence.prepared.draws:
+        raise NotAhead  # they aren't to be set apart
+    refuse_draws(dependence)
     seed_carried(dependence)
     seed_deleted(dependence)
     seed_staying(dependence)
@@ -49,6 +57,8 @@ def staged(dependence: Dependence) -> Dependence:
     if dependence.element is not None:
         seed_element(dependence)
     _grow(dependence)
+    if not is_kept_apart(dependence):
+        raise NotAhead
     refuse_partly_taken_back(dependence)
     refuse_private_in_commits(dependence)
     refuse_breaks(dependence)
@@ -95,7 +105,7 @@ def _commits(dependence: Dependence) -> int:
 
 
 def _visit(dependence: Dependence, unit: Unit) -> None:
-    if unit.stage is Stage.COMMIT:
+    if unit.stage is not Stage.WORK:
         return
     # The names of an attempt's handlers are the kernel's, and so are its handlers.
     why = "" if unit.attempted else dependence.touches_kernel(unit.header)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dis
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,6 +21,7 @@ __all__ = [
     "brief",
     "children",
     "copied",
+    "iterating",
     "loaded",
     "locate_new",
     "set_blocks",
@@ -118,6 +120,20 @@ def locate_new(node: ast.AST, line: int) -> None:
         line = node.lineno  # type: ignore[attr-defined]
     for child in children(node):
         locate_new(child, line)
+
+
+def _iterates_as_whole() -> bool:
+    code = compile("for x in y:\n    pass", "", "exec")
+    (begin,) = (i for i in dis.get_instructions(code) if i.opname == "GET_ITER")
+    return begin.positions is not None and begin.positions.end_lineno == 2
+
+
+_ITERATES_AS_WHOLE: Final = _iterates_as_whole()
+
+
+def iterating(loop: ast.For) -> ast.AST:
+    """The node at whose place tracebacks see a loop begin and get its items: that depends."""
+    return loop if _ITERATES_AS_WHOLE else loop.iter
 
 
 # Statements that are an annotation, or hold statements that may be.

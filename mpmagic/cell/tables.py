@@ -24,6 +24,7 @@ __all__ = [
     "accessors",
     "call_draws",
     "is_immutable_type",
+    "is_random",
     "method_draws",
     "mutated_arguments",
     "mutates",
@@ -230,13 +231,14 @@ def accessors(kind: type | None, method: str) -> bool:
     return kind is not None and any(method in _ACCESSORS.get(base, ()) for base in _bases(kind))
 
 
+def is_random(kind: type | None) -> bool:
+    """Whether it's a type of random generators."""
+    return kind is not None and any(base in _RANDOM_TYPES for base in _bases(kind))
+
+
 def method_draws(kind: type | None, method: str) -> bool:
     """Whether the call draws from a random generator."""
-    return (
-        kind is not None
-        and any(base in _RANDOM_TYPES for base in _bases(kind))
-        and method not in _NOT_DRAWS
-    )
+    return is_random(kind) and method not in _NOT_DRAWS
 
 
 def qualified_name(function: Any) -> str:

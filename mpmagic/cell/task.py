@@ -164,7 +164,7 @@ def _hindrance(
             f"`{effects.draws[0].text}` draws from a stream of random numbers that others share; "
             f"hand in a generator of its own, or use `--seed N`"
         )
-    if FIGURE in effects.touched():
+    if FIGURE in effects.touched() or effects.closes_all:
         return f"it touches {FIGURE}"
     for name in effects.mutates.keys() - allowances.local:
         return f"it changes `{name}`"

@@ -20,6 +20,7 @@ class Stage(enum.Enum):
 
     WORK = "work"
     COMMIT = "commit"
+    PREPARE = "prepare"
 
 
 @dataclass(eq=False)
@@ -37,7 +38,7 @@ class Unit:
     stage
         Where it runs: a compound statement that is a commit is one as a whole.
     why
-        What made it a commit, in words.
+        What made it a commit, or lets it run ahead, in words.
     guarded
         Whether it runs only if shared state says so: then none of it may run ahead.
     mirrored

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, cast
 
 from mpmagic.cell.speculation import AHEAD
 from mpmagic.cell.split import DRAIN
 from mpmagic.cell.syntax import copied
 
 __all__ = ["BOUND", "CAUGHT", "FAILED", "ITEMS", "KEEP", "KEY", "LOG", "NUMBER", "SLOT", "WORK",
-           "bound_now", "call", "caught", "kept", "local"]  # fmt: skip
+           "bound_now", "call", "caught", "kept", "local", "with_operands"]  # fmt: skip
 
 LOG: Final = ".log"
 ITEMS: Final = ".items"
@@ -72,6 +72,25 @@ def call(function: str, *arguments: ast.expr) -> ast.Expr:
 def local(site: int, index: int, context: ast.expr_context | None = None) -> ast.expr:
     """In the worker: the variable that holds an operand of a mirrored store."""
     return ast.Name(id=f".{site}.{index}", ctx=context or ast.Load())
+
+
+def with_operands(key: ast.expr, texts: list[str], site: int) -> ast.expr:
+    """In the worker: an expression that takes operands, given as dumped, from their variables."""
+    return cast(ast.expr, _Taking(texts, site).visit(key))
+
+
+class _Taking(ast.NodeTransformer):
+    def __init__(self, texts: list[str], site: int) -> None:
+        self._left = dict(enumerate(texts))
+        self._site = site
+
+    def visit(self, node: ast.AST) -> Any:
+        text = ast.dump(node) if isinstance(node, ast.expr) else ""
+        for index, operand in self._left.items():
+            if operand == text:
+                del self._left[index]
+                return local(self._site, index)
+        return self.generic_visit(node)
 
 
 def kept(place: ast.expr) -> list[ast.expr]:

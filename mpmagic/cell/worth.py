@@ -13,7 +13,8 @@ from typing import Final
 from mpmagic.cell.advice import advice_for, guarded_call, kept_call
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import Refusal
-from mpmagic.cell.split import FAILURE
+from mpmagic.cell.rethrow import TIDY
+from mpmagic.cell.split import EVENTS, FAILURE
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage
 
@@ -40,16 +41,22 @@ def calls_in_work(dependence: Dependence, operands: list[ast.expr]) -> bool:
 def calls_in_kernel(sites: list[ast.stmt]) -> bool:
     """Whether a commit computes something itself before it stores it."""
     for site in sites:
-        calls = [n for n in walk(site) if isinstance(n, ast.Call) and not _raises(n)]
+        calls = [n for n in walk(site) if isinstance(n, ast.Call) and not _is_ours(n)]
         own = isinstance(site, ast.Expr) and isinstance(site.value, ast.Call)
         if len(calls) > own:
             return True
     return False
 
 
-def _raises(node: ast.Call) -> bool:
+def _is_ours(node: ast.Call) -> bool:
     """Whether it's a call of ours, for an exception of the work."""
-    return isinstance(node.func, ast.Name) and node.func.id == FAILURE
+    match node.func:
+        case ast.Name(id=name):
+            return name == FAILURE
+        case ast.Attribute(value=ast.Name(id=name), attr=method):
+            return name == EVENTS and method == TIDY
+        case _:
+            return False
 
 
 def idle(loop: ast.For, dependence: Dependence) -> Unsplittable:

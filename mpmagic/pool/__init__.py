@@ -1,12 +1,20 @@
 """mpmagic's own Executor: persistent processes that nothing can hang.
 
-`Pool` is the executor. Inside a task, `report`, `drain_output`, `mark` and `throw_away` speak to
-the worker that runs it.
+`Pool` is the executor. Inside a task, `report`, `drain_output`, `output_watch`, `mark` and
+`throw_away` speak to the worker that runs it.
 """
 
 from __future__ import annotations
 
-from mpmagic.pool.context import drain_output, in_worker, is_interrupt, mark, report, throw_away
+from mpmagic.pool.context import (
+    drain_output,
+    in_worker,
+    is_interrupt,
+    mark,
+    output_watch,
+    report,
+    throw_away,
+)
 from mpmagic.pool.cpus import cpu_count
 from mpmagic.pool.executor import Pool
 from mpmagic.pool.future import TaskFuture
@@ -24,6 +32,7 @@ __all__ = [
     "in_worker",
     "is_interrupt",
     "mark",
+    "output_watch",
     "report",
     "throw_away",
 ]

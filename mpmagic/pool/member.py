@@ -154,8 +154,8 @@ class Member:
 
     def last_words(self) -> Text:
         """Read what the dead worker wrote and didn't report."""
-        stdout = Tail(self._stdout, self.words[Word.STDOUT_READ]).read()
-        stderr = Tail(self._stderr, self.words[Word.STDERR_READ]).read()
+        stdout = Tail(self._stdout, self.words[Word.STDOUT_READ] or 1).read()
+        stderr = Tail(self._stderr, self.words[Word.STDERR_READ] or 1).read()
         return tuple((n, t) for n, t in (("stdout", stdout), ("stderr", stderr)) if t)
 
     def obituary(self, how: Exit, task: Task) -> WorkerDied:

@@ -19,17 +19,20 @@ from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.paths import root_of
-from mpmagic.cell.plan import PlannedLoop, split_loop
+from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import SplitLoop
+from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
+from mpmagic.run.figures import has_open_figures
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
+from mpmagic.run.shadow import CannotRunAhead, Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
@@ -59,6 +62,8 @@ class Admitted:
         Whether what was captured has to be looked at again when the loop is over.
     modules
         The modules that the work may look into.
+    shadow
+        What runs ahead of the work, if anything does.
     """
 
     dependence: Dependence
@@ -66,6 +71,7 @@ class Admitted:
     captured: Captured
     verify: bool
     modules: tuple[ModuleState, ...] = ()
+    shadow: Shadow | None = None
 
 
 def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
@@ -81,13 +87,28 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
         source.look()
     except Exception as error:
         raise _item_stays(error) from error
+    knowledge = Knowledge(cell.namespace)
+    knowledge.items_immutable = _items_immutable(iterable)
+    knowledge.staying = source.staying
+    return _admit_as_known(planned, iterable, source, cell, knowledge)
+
+
+def _admit_as_known(
+    planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, knowledge: Knowledge
+) -> Admitted:
+    """Split the loop, if need be without what turns out to be something else than it seemed."""
+    seemed: StaysInKernel
     try:
-        return _admit(planned, iterable, source, cell, slicing=True)
+        return _admit(planned, iterable, source, cell, knowledge)
     except _SlotsMeet as reason:
-        try:
-            return _admit(planned, iterable, source, cell, slicing=False)
-        except StaysInKernel:
-            raise reason from None
+        knowledge.slicing, seemed = False, reason
+    except CannotRunAhead as reason:
+        knowledge.not_plain |= reason.names
+        seemed = StaysInKernel(str(reason))
+    try:
+        return _admit_as_known(planned, iterable, source, cell, knowledge)
+    except StaysInKernel:
+        raise seemed from None
 
 
 def _item_stays(error: Exception) -> StaysInKernel:
@@ -96,16 +117,15 @@ def _item_stays(error: Exception) -> StaysInKernel:
 
 
 def _admit(
-    planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, *, slicing: bool
+    planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext, knowledge: Knowledge
 ) -> Admitted:
-    knowledge = Knowledge(cell.namespace)
-    knowledge.items_immutable = _items_immutable(iterable)
-    knowledge.staying = source.staying
-    knowledge.slicing = slicing
     dependence, split = _split_again(planned, knowledge, cell)
+    shadow = shadow_of(split, planned.loop, (iterable, source), cell.namespace)
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
     _check_iterator(planned.loop, cell.namespace)
+    if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
+        raise StaysInKernel("it closes all figures, and the notebook has some that are open")
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()
@@ -124,7 +144,8 @@ def _admit(
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
     verify = verify or planned.lazy
     _check_handlers(captured)
-    return Admitted(dependence, split, captured, verify, _modules(split, captured, source, cell))
+    modules = _modules(split, captured, source, cell)
+    return Admitted(dependence, split, captured, verify, modules, shadow)
 
 
 def _split_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 import types
 import warnings
@@ -11,17 +12,22 @@ from typing import Any
 
 from mpmagic.cell.compiled import Warned, compiled
 from mpmagic.cell.constants import embed, placeholder
+from mpmagic.cell.effects import Refusal
 from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
-from mpmagic.cell.plan import CellPlan, PlannedLoop
+from mpmagic.cell.plan import CellPlan, PlannedLoop, RefusedLoop
 from mpmagic.errors import NotParallel, UnsendableValue
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.loop import LoopRun
 from mpmagic.run.options import Options
 from mpmagic.run.tasks import TaskRun, unsendable_tasks
+from mpmagic.run.tidying import tidy
 
-__all__ = ["check_sendable", "clean_traceback", "refuse", "run_cell"]
+__all__ = ["check_sendable", "refuse", "run_awaiting", "run_cell"]
+
+Asked = tuple[dict[str, Any], Options]
+"""The user's namespace, and what they ask for."""
 
 
 def run_cell(
@@ -45,20 +51,58 @@ def run_cell(
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
+    try:
+        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+            exec(code, cell.namespace)
+    except BaseException as error:
+        _end(error, cell)
+        raise
+
+
+async def run_awaiting(
+    plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
+) -> None:
+    """The same for a cell whose own code awaits."""
+    try:
+        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+            given = eval(code, cell.namespace)
+            if code.co_flags & inspect.CO_COROUTINE:
+                await given
+    except BaseException as error:
+        _end(error, cell)
+        raise
+
+
+def _end(error: BaseException, cell: CellContext) -> None:
+    """Give an exception that ends a cell the serial cell's traceback, and its note.
+
+    No context manager can: `contextlib` gives it back the traceback that it came with.
+    """
+    tidy(error)
+    cell.origins.tell(error)
+
+
+def _codes(
+    plan: CellPlan,
+    cell: CellContext,
+    *,
+    show_last: bool,
+    warned: Warned | None,
+) -> Iterator[types.CodeType]:
+    """The code of a cell, piece by piece."""
     runs: dict[str, Any] = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
     runs |= {placeholder(g.number): TaskRun(g, cell) for g in plan.groups}
     body = plan.tree.body
     last: list[ast.stmt] = []
     if show_last and body and isinstance(body[-1], ast.Expr):
         body, last = body[:-1], body[-1:]
-    try:
-        for statements in _pieces(body, last, list(warned or ())):
-            _run(ast.Module(body=statements, type_ignores=[]), "exec", cell, runs)
-        if last:
-            _run(ast.Interactive(body=last), "single", cell, runs)
-    except BaseException as error:
-        remote = id(error) in cell.remote
-        raise error.with_traceback(clean_traceback(error.__traceback__, remote))  # noqa: B904
+    for piece in _pieces(body, last, list(warned or ())):
+        if piece:
+            tree = ast.Module(body=piece, type_ignores=[])
+            yield embed(compiled(tree, cell.filename, "exec", awaits=True), runs)
+    if last:
+        shown = ast.Interactive(body=last)
+        yield embed(compiled(shown, cell.filename, "single", awaits=True), runs)
 
 
 def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Iterator[list[ast.stmt]]:
@@ -74,58 +118,7 @@ def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Itera
         yield [statement] if statement not in last else []
 
 
-def _run(tree: Any, mode: str, cell: CellContext, runs: dict[str, Any]) -> None:
-    if tree.body:
-        code = compiled(tree, cell.filename, mode)
-        exec(embed(code, runs), cell.namespace)
-
-
-def clean_traceback(tb: types.TracebackType | None, remote: bool) -> types.TracebackType | None:
-    """A traceback without our own frames.
-
-    Parameters
-    ----------
-    tb
-        The traceback.
-    remote
-        Whether the exception is a worker's: its frames are the last ones, from the cell's code
-        down, and the kernel's before them are only the way that it came.
-    """
-    frames = []
-    while tb is not None:
-        frames.append(tb)
-        tb = tb.tb_next
-    own = [i for i, f in enumerate(frames) if _is_ours(f)]
-    kept = [f for f in frames if not _is_ours(f)]
-    inside = frames[own[-1] + 1 :] if own else frames
-    if remote and own:
-        kept = [f for f in frames[: own[-1]] if not _is_ours(f)]
-        if inside and inside[0].tb_frame.f_code.co_name == "<module>":
-            kept.pop()  # the worker's first frame stands for it, the loop's or the element's
-        kept += inside
-    elif inside and inside[0].tb_frame.f_code.co_name == "<module>":
-        kept = inside
-    result: types.TracebackType | None = None
-    for frame in reversed(kept):
-        if result is not None and _stands_for(result, frame):
-            continue
-        result = types.TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return result
-
-
-def _stands_for(inner: types.TracebackType, outer: types.TracebackType) -> bool:
-    """Whether both are the cell's own code: its loop runs in a frame of its own."""
-    codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
-    return codes[0].co_filename == codes[1].co_filename and all(
-        code.co_name == "<module>" for code in codes
-    )
-
-
-def _is_ours(tb: types.TracebackType) -> bool:
-    return str(tb.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "mpmagic"
-
-
-def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
+def refuse(plan: CellPlan, text: str) -> None:
     """Refuse a cell of which no loop can be split, and no calls can run side by side.
 
     Raises
@@ -133,41 +126,40 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str) -> None:
     NotParallel
         With the reason and the listing.
     """
-    for node in _top_level(tree):
-        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
-            raise NotParallel(f"line {node.lineno}: `await` at the top level can't be split")
     if not plan.loops and not plan.groups:
         raise NotParallel.of(why_refused(plan, text))
 
 
-def check_sendable(
-    plan: CellPlan, tree: ast.Module, namespace: dict[str, Any], options: Options
-) -> None:
+def check_sendable(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) -> None:
     """Refuse a cell whose loops or calls all read something that can't be sent.
 
     Raises
     ------
     NotParallel
-        Naming the object and the line that uses it.
+        With the object, the line that uses it, and the listing.
     """
+    namespace, options = asked
     bound = {name for statement in tree.body for name in bound_names(statement)}
-    reasons = []
+    refused = []
     for loop in plan.loops:
         try:
             capture(loop.split.captured - bound, namespace, options.local)
         except UnsendableValue as error:
-            reasons.append(f"line {_reading_line(loop, str(error))}: {error}")
+            at = _reading_line(loop, str(error))
+            refused.append(_unsendable(loop.loop.lineno, at, str(error), "loop"))
     for group in plan.groups:
         unsendable = unsendable_tasks(group, bound, namespace, options)
         if not group.overlaps(frozenset(unsendable)):
             index, reason = next(iter(unsendable.items()))
-            reasons.append(f"line {group.tasks[index].node.lineno}: {reason}")
-    if reasons and len(reasons) == len(plan.loops) + len(plan.groups):
-        where = "loop" if plan.loops else "call"
-        raise NotParallel(
-            f"{reasons[0]}\nNothing of the cell ran. Make it inside the {where}, or use "
-            f"`--or-serial`, which runs the cell as it is."
-        )
+            line = group.tasks[index].node.lineno
+            refused.append(_unsendable(line, line, reason, "call"))
+    if refused and len(refused) == len(plan.loops) + len(plan.groups):
+        without = CellPlan(tree, refused=refused + plan.refused)
+        raise NotParallel.of(why_refused(without, text))
+
+
+def _unsendable(line: int, at: int, reason: str, where: str) -> RefusedLoop:
+    return RefusedLoop(line, Refusal(at, "", reason), f"make it inside the {where}")
 
 
 def _reading_line(loop: PlannedLoop, message: str) -> int:
@@ -175,13 +167,3 @@ def _reading_line(loop: PlannedLoop, message: str) -> int:
         if isinstance(node, ast.Name) and message.startswith(f"`{node.id}`"):
             return node.lineno
     return loop.loop.lineno
-
-
-def _top_level(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes of a cell that don't belong to a function."""
-    stack: list[ast.AST] = [tree]
-    while stack:
-        node = stack.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            stack.extend(ast.iter_child_nodes(node))

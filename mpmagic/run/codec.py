@@ -212,6 +212,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, io.TextIOWrapper) and obj not in (sys.stdout, sys.stderr):
             # cloudpickle would read it, and make a file in memory of what it holds.
             raise TypeError("cannot pickle an open file")
+        if type(obj) in (io.StringIO, io.BytesIO) and obj.closed:
+            return _closed, (type(obj), vars(obj))  # it can't be asked for what it holds
         if isinstance(obj, memoryview):
             # cloudpickle would make bytes of it: another type, and no view of anything.
             raise TypeError("cannot pickle 'memoryview' object")
@@ -237,6 +239,13 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
         if identifier is not None:
             self._side.class_ids.add(identifier)
+
+
+def _closed(kind: type[io.StringIO | io.BytesIO], attributes: dict[str, Any]) -> Any:
+    made = kind()
+    made.__dict__.update(attributes)
+    made.close()
+    return made
 
 
 def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None) -> Any:

@@ -141,7 +141,7 @@ class Combined:
     def _tick(self) -> None:
         # How many lines a stretch has nobody knows before it's back.
         line, done = self._report.line, self._report.iterations
-        self._cell.observer.tick(line, lambda: Standing(done))
+        self._cell.observer.tick(line, lambda: Standing(done, share=self._ranges.share))
 
     def _under_way(self) -> int:
         return sum(not flight.future.done() for flight in self._flights)

@@ -9,6 +9,7 @@ from typing import Any
 from mpmagic.run.engine import Engine
 from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
+from mpmagic.run.origins import Origins
 from mpmagic.run.wait import Inbox
 
 __all__ = ["CellContext"]
@@ -34,10 +35,12 @@ class CellContext:
         How the main thread waits.
     report
         What became of the cell's loops.
-    remote
-        Exceptions of the work of workers, by identity: their traceback is whole.
+    origins
+        Where the exceptions that its loops and calls raised came from.
     observer
         Is told what happens.
+    verbose
+        Whether tracebacks are shown with the values of variables.
     """
 
     namespace: dict[str, Any]
@@ -48,5 +51,6 @@ class CellContext:
     workers: int
     inbox: Inbox
     report: RunReport = field(default_factory=RunReport)
-    remote: set[int] = field(default_factory=set)
+    origins: Origins = field(default_factory=Origins)
     observer: Observer = field(default_factory=Observer)
+    verbose: bool = False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
 from mpmagic.errors import EngineError, UnsendableValue, WorkerDied
@@ -17,6 +18,7 @@ from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
+from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
 from mpmagic.run.identity import find
 from mpmagic.run.live import Early
@@ -25,6 +27,7 @@ from mpmagic.run.observer import Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
+from mpmagic.run.texts import texts_of
 from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
@@ -53,6 +56,8 @@ class Flight:
         What it wrote before its log came.
     trip
         When it was sent and came back.
+    drawn
+        What the kernel has drawn ahead for it.
     """
 
     first: int
@@ -62,6 +67,7 @@ class Flight:
     log: Log
     early: Early
     trip: Trip
+    drawn: Drawn | None = None
     counted: bool = False
 
 
@@ -109,12 +115,16 @@ def pack_program(
         targets=split.targets,
         own=admitted.captured.own,
         filename=cell.filename,
-        text=cell.text,
+        texts=texts_of(admitted.captured.functions, cell.filename, cell.text),
         state=ProcessState.of_this_process(),
         class_ids=admitted.captured.class_ids,
         seed=cell.options.seed,
         speculates=split.speculates,
         fresh=tuple(sorted(split.fresh)),
+        prepared=split.prepared.names,
+        carried=split.prepared.carried,
+        drawn=tuple(draw.name for draw in split.prepared.draws),
+        silent=split.silent,
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,
@@ -122,6 +132,8 @@ def pack_program(
         counters=() if tallied is None else tallied.counters,
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
+        formats=formats_in(cell.namespace),
+        verbose=cell.verbose,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
@@ -151,7 +163,7 @@ class Dispatch:
         self, admitted: Admitted, private: tuple[str, ...], source: ItemSource, cell: CellContext
     ) -> None:
         self._cell = cell
-        self._source = source
+        self._source, self._shadow = source, admitted.shadow
         self._engine = cell.engine()
         cost = self._engine.chunk_cost
         self._chunking = Chunking(cell.workers, cell.options.chunk, cost=cost)
@@ -207,7 +219,8 @@ class Dispatch:
         away = {f.future: Span(f.first, f.count) for f in self._flights if not f.future.done()}
         done = self._next - sum(span.count for span in away.values())
         spare = self._cell.workers - len(away) if self._source.exhausted else 0
-        return standing(self._engine, away, done, unit=Unit.ITERATION, spare=spare)
+        found = standing(self._engine, away, done, unit=Unit.ITERATION, spare=spare)
+        return found._replace(share=self._source.share)
 
     def _opened(self, flight: Flight) -> Log:
         try:
@@ -235,25 +248,40 @@ class Dispatch:
 
     def _buffered(self) -> int:
         results = (f.future for f in self._flights if f.future.done() and not f.future.cancelled())
-        return sum(f.result().nbytes for f in results if f.exception() is None)
+        drawn: int = sum(f.drawn.nbytes for f in self._flights if f.drawn is not None)
+        waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
+        return drawn + waiting
 
     def _refill(self) -> None:
         limit = self._cell.workers + 1 + self._cell.workers // 2
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._flights and self._buffered() > _BUFFERED_BYTES:
                 return
-            batch = self._source.pull(self._chunking.next_size(self._source.remaining))
+            if self._shadow is not None and self._shadow.ended:
+                return
+            batch = self._source.pull(self._size())
             if batch is None:
                 return
             self._send(batch)
 
+    def _size(self) -> int:
+        size = self._chunking.next_size(self._source.remaining)
+        return size if self._shadow is None else min(size, self._shadow.most)
+
     def _send(self, batch: Batch) -> None:
-        count = len(batch.items)
+        count, given, drawn = len(batch.items), None, None
+        if self._shadow is not None:
+            given, drawn = self._shadow.give(batch.items)
+            count = given.count
+            if self._shadow.ended:
+                batch.last = True
+            if not count:
+                return
         check = batch.mutable or (self._watched and (not self._engine.asks_each or self._next == 0))
-        chunk = Chunk(self._next, batch.packed, count, batch.last, check)
+        chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
         early = Early()
         future = self._submit(chunk, early)
-        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future))
+        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future), drawn)
         self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)

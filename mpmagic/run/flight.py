@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.cell.compiled import compiled
+from mpmagic.cell.formats import formats_in
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import Parcel
@@ -16,11 +17,14 @@ from mpmagic.run.capture import Captured, capture
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
+from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import find
 from mpmagic.run.modules import ModuleState, names_in, states_of
+from mpmagic.run.origins import Origin, Origins
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
+from mpmagic.run.texts import texts_of
 from mpmagic.run.trip import Trip
 from mpmagic.run.watch import fingerprint, is_inert
 
@@ -75,24 +79,24 @@ class CallFlight:
         """Its line in the cell."""
         return self.task.node.lineno
 
-    def open(self, remote: set[int]) -> None:
+    def open(self, origins: Origins) -> None:
         """Read what came back.
 
         Parameters
         ----------
-        remote
-            Takes the identity of an exception of the call's own.
+        origins
+            Are told of an exception of the call's own.
         """
         self.log = CallLog()
         try:
             self.log = decode(self.future.result(), self.side)
-            self._take(self.log, remote)
+            self._take(self.log, origins)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             self.error = error
 
-    def _take(self, log: CallLog, remote: set[int]) -> None:
+    def _take(self, log: CallLog, origins: Origins) -> None:
         if log.refused:
             self.error = UnsendableValue(
                 f"the call in line {self.line}: {log.refused}. What stands before it is done"
@@ -101,7 +105,7 @@ class CallFlight:
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
-            remote.add(id(self.error))
+            origins.note(self.error, Origin(f"line {self.line}", log.timing.pid))
         elif log.value is not None:
             self._read(log)
         else:
@@ -130,6 +134,8 @@ class CallFlight:
         remedy = f"{_APART}, or allow it with `--local NAME`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state`, or use `--seed N`"
+        if what == LEFT_FIGURES:
+            remedy = f"close it in the function, or {_APART}"
         return LostWrite(
             f"the call in line {self.line} {what} in a worker; the notebook would have kept "
             f"that, and it can't come back. What stands before it is done. To mend it, {remedy}"
@@ -217,12 +223,14 @@ def send(
         targets=frozenset(),
         own=captured.own,
         filename=cell.filename,
-        text=cell.text,
+        texts=texts_of(captured.functions, cell.filename, cell.text),
         state=ProcessState.of_this_process(),
         class_ids=captured.class_ids,
         seed=cell.options.seed,
         modules=modules,
         samples=cell.observer.samples,
+        formats=formats_in(cell.namespace),
+        verbose=cell.verbose,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)

@@ -2,8 +2,8 @@
 
 The log says all that a chunk wrote, each piece in its place among the commits. What was written
 before the chunk's first commit may be shown earlier, if no older chunk is left: nothing that the
-kernel has yet to do comes before it. The kernel counts the characters that it has shown, and
-leaves out as many when it replays the log.
+kernel has yet to do comes before it but what has run ahead, which is silent. The kernel counts the
+characters that it has shown, and leaves out as many when it replays the log.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, Final
 
 from mpmagic.cell.split import START
 from mpmagic.pool import in_worker, report
-from mpmagic.run.log import TEXT
-from mpmagic.run.tape import play
+from mpmagic.run.log import FILTERED, SHOWN, TEXT
+from mpmagic.run.tape import catch_up, play
 
 __all__ = ["Announcer", "Early"]
 
 _PAUSE_SECONDS: Final = 0.1
 _MOST_CHARACTERS: Final = 1 << 20
 
-Piece = tuple[int, str, str]
+Piece = tuple[int, tuple[Any, ...]]
 
 
 class Announcer:
@@ -33,29 +33,24 @@ class Announcer:
     ----------
     events
         The log's events, as they are being written.
+    silent
+        Sites of commits that write nothing, which text may overtake.
     """
 
-    def __init__(self, events: list[tuple[Any, ...]]) -> None:
-        self._events = events
+    def __init__(self, events: list[tuple[Any, ...]], silent: frozenset[int] = frozenset()) -> None:
+        self._events, self._silent = events, silent
         self._event = self._piece = self._length = 0
         self._index = -1
-        self._timer: threading.Timer | None = None
+        self._is_over = False
+        self._stopped = threading.Event()
         self._telling = threading.Lock()
-        self._is_over = not in_worker()
-
-    def written(self) -> None:
-        """Something has just been written."""
-        if self._timer is None and not self._is_over:
-            self._timer = threading.Timer(_PAUSE_SECONDS, self._tell)
-            self._timer.daemon = True
-            self._timer.start()
+        if in_worker():
+            # Text of C code and child processes is found by looking only.
+            threading.Thread(target=self._tell_on, name="mpmagic-tell", daemon=True).start()
 
     def stop(self) -> None:
         """Tell no more: the log follows, and after it another task."""
-        self._is_over = True
-        timer = self._timer
-        if timer is not None:
-            timer.cancel()
+        self._stopped.set()
         try:
             self._wait_for_report()
         except KeyboardInterrupt:  # it strikes a task once at most
@@ -66,10 +61,17 @@ class Announcer:
         with self._telling:
             pass
 
+    def _tell_on(self) -> None:
+        with suppress(RuntimeError):  # in a process that the work has forked
+            while not self._is_over and not self._stopped.wait(_PAUSE_SECONDS):
+                self._tell()
+
     def _tell(self) -> None:
-        with self._telling, suppress(RuntimeError):  # in a process that the work has forked
-            self._timer = None
-            pieces = [] if self._is_over else self._unsaid()
+        with self._telling:
+            if self._stopped.is_set():
+                return
+            catch_up(self._events)
+            pieces = self._unsaid()
             if pieces:
                 report(pieces)
 
@@ -82,9 +84,11 @@ class Announcer:
                 found += self._pieces_of(event)
                 if self._event == len(self._events) - 1:
                     break  # it may still grow
+            elif event[0] == SHOWN:
+                found.append((self._index, event))
             elif event[0] == START:
                 self._index += 1
-            else:
+            elif event[0] != FILTERED and event[0] not in self._silent:  # what nobody sees
                 self._is_over = True
                 break
             self._event, self._piece = self._event + 1, 0
@@ -96,7 +100,7 @@ class Announcer:
         text = "".join(pieces[self._piece :])
         self._piece = len(pieces)
         self._length += len(text)
-        return [(self._index, stream, text)] if text else []
+        return [(self._index, (TEXT, stream, [text]))] if text else []
 
 
 class Early:
@@ -105,7 +109,7 @@ class Early:
     def __init__(self) -> None:
         self.arrived: deque[list[Piece]] = deque()
         self._begun = -1
-        self._shown = 0
+        self._shown = self._displays = 0
 
     def show(self, preludes: dict[int, list[tuple[Any, ...]]]) -> None:
         """Show what has come; for the oldest chunk only.
@@ -116,19 +120,25 @@ class Early:
             What the iterable wrote before each of the chunk's iterations.
         """
         while self.arrived:
-            for index, stream, text in self.arrived.popleft():
+            for index, event in self.arrived.popleft():
                 while self._begun < index:
                     self._begun += 1
                     play(preludes.get(self._begun, ()))
-                play([(TEXT, stream, [text])])
-                self._shown += len(text)
+                play([event])
+                if event[0] == TEXT:
+                    self._shown += len(event[2][0])
+                else:
+                    self._displays += 1
 
     def has_begun(self, index: int) -> bool:
         """Whether what precedes that iteration has been shown."""
         return index <= self._begun
 
     def rest(self, event: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What is left to show of the next event of text."""
+        """What is left to show of the next event of text, or of a display."""
+        if event[0] == SHOWN:
+            seen, self._displays = bool(self._displays), max(self._displays - 1, 0)
+            return (TEXT, "stdout", []) if seen else event
         code, stream, pieces = event
         if not self._shown:
             return event

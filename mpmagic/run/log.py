@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.run.codec import Packed
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.sampling import Samples
 
-__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SIGNALS", "TEXT", "UNBOUND",
-           "UNSENDABLE", "WARN", "Chunk", "Log", "Lost"]  # fmt: skip
+__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT", "UNBOUND",
+           "UNSENDABLE", "WARN", "Chunk", "Given", "Log", "Lost"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -33,6 +34,9 @@ FILTERED: Final = -8
 SIGNALS: Final = -10
 """The event of decimal arithmetic's signals, at the head of a log: their classes."""
 
+
+SHOWN: Final = -12
+"""The event of something displayed: what the kernel has to do, see `mpmagic.run.shown`."""
 
 PIECE: Final = -9
 """The event of a piece that begins to run ahead; what follows is cut from the log with it."""
@@ -66,6 +70,26 @@ UNBOUND: Final = _Unbound()
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What the kernel has run ahead for a chunk.
+
+    Attributes
+    ----------
+    states
+        The values of the carried names where an iteration begins: of the first one, from which
+        the worker goes on by itself, or of each.
+    count
+        How many iterations may begin.
+    drawn
+        For each of them the values of its draws, packed; None where nothing is drawn.
+    """
+
+    states: list[tuple[Any, ...]]
+    count: int
+    drawn: Packed | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Consecutive iterations for a worker.
 
@@ -81,6 +105,8 @@ class Chunk:
         Whether no iteration follows.
     check
         Whether items must be compared with what was sent.
+    given
+        What the kernel has run ahead for it, if anything runs ahead.
     """
 
     first: int
@@ -88,6 +114,7 @@ class Chunk:
     count: int
     last: bool
     check: bool
+    given: Given | None = None
 
 
 @dataclass(slots=True)

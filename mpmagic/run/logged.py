@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from mpmagic.run.log import RECORD
 from mpmagic.run.routing import BY_THE_WORK, is_routed, records_to
+from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
 __all__ = ["log_again", "records_taped", "written_by_handlers"]
@@ -64,6 +65,7 @@ def _keep(logger: Any, record: Any, events: list[Any]) -> None:
         events.append((RECORD, "", None, False))
     elif not logger.disabled:
         shown = _show(logger, record)
+        catch_up(events)
         events.append((RECORD, logger.name, _portable(record), shown))
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import BREAK, DELETED, START
@@ -28,9 +29,12 @@ from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
-from mpmagic.run.failure import unpack_failure
-from mpmagic.run.log import RAISE, SIGNALS, TEXT, UNSENDABLE, Log
+from mpmagic.run.drawn import Drawn
+from mpmagic.run.failure import Failure, unpack_failure
+from mpmagic.run.figures import LEFT_FIGURES
+from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.options import LoopReport
+from mpmagic.run.origins import Origin
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.sent import Sent
@@ -39,9 +43,20 @@ from mpmagic.run.speculation import Outcome, raise_as_here, take
 from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
+from mpmagic.run.tidying import tidy
 from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
+
+
+class _Raising:
+    """An event whose operands raise: no generator can raise a StopIteration as it is."""
+
+    def __init__(self, failure: BaseException) -> None:
+        self._failure = failure
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise self._failure
 
 
 class LoopRun:
@@ -94,15 +109,18 @@ class LoopRun:
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
+            if self._through and self._admitted.shadow is not None:
+                self._admitted.shadow.check_end(self._cell.namespace)
             checked = True
         except BaseException as error:
             checked = self._is_the_cells(error)
+            self._note_origin(error)
             raise
         finally:
             self._finish(checked=checked)
         return not self._broken
 
-    def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    def rows(self) -> Iterator[tuple[Any, Any]]:
         """Run a comprehension: pairs of an item and the event of an element."""
         self._begin_telling()
         self._read_ranges()
@@ -116,14 +134,25 @@ class LoopRun:
                         item = event[1]
                     else:
                         yield item, event
-            if self._failure is not None:
+            stopped = isinstance(self._failure, StopIteration)
+            if self._failure is not None and not stopped:
                 raise self._failure
             checked = True
         except BaseException as error:
             checked = self._is_the_cells(error)
+            self._note_origin(error)
             raise
         finally:
             self._finish(checked=checked)
+        if self._failure is not None:
+            self._note_origin(self._failure)
+            yield item, _Raising(self._failure)
+
+    def tidy(self) -> None:
+        """Take our frames out of the exception that leaves the loop, as handlers are to see it."""
+        error = sys.exception()
+        assert error is not None
+        tidy(error)
 
     # -- what the commits' code calls ------------------------------------------------------------
 
@@ -154,6 +183,23 @@ class LoopRun:
             raise self._unsendable(unsendable, self._flight)
         return outcome.values[0] if outcome.values else None
 
+    def leaps(self, number: int) -> bool:
+        """Whether a commit moves a generator on to where a draw has left it ahead."""
+        return self._drawn.leaps(self._index, number)
+
+    def leapt(self, number: int) -> Any:
+        """A commit moves it on; what was drawn."""
+        return self._drawn.leapt(self._index, number)
+
+    def drew(self, number: int, value: Any) -> Any:
+        """A commit has made a draw from the generator itself: it must be what was made ahead."""
+        return self._drawn.again(self._index, number, value)
+
+    @property
+    def _drawn(self) -> Drawn:
+        assert self._flight.drawn is not None
+        return self._flight.drawn
+
     # -- the run -------------------------------------------------------------------------------
 
     def _begin_telling(self) -> None:
@@ -165,6 +211,8 @@ class LoopRun:
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
+        if self._admitted.shadow is not None:
+            return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
         form = tallied(self._planned.loop, split, cell.filename) if split.commit else None
@@ -191,6 +239,8 @@ class LoopRun:
         self._skipped: dict[int, tuple[Any, ...]] = {}
         # Raised when the generator that replays is over: in it a StopIteration would be lost.
         self._failure: BaseException | None = None
+        # The last one that came from a worker.
+        self._raised: BaseException | None = None
         split = self._admitted.split
         names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
@@ -220,6 +270,9 @@ class LoopRun:
             if self._broken:
                 return
             self._tick()
+        if (shadow := self._admitted.shadow) is not None and shadow.ended:
+            self._failure = shadow.failure
+            return
         self._through = True
         self._cell.observer.make_way()
         play(self._source.ended_with)
@@ -248,7 +301,7 @@ class LoopRun:
                 continue
             elif code == DELETED:
                 self._temporaries.deleted(event[1])
-            elif code == TEXT:
+            elif code in (TEXT, SHOWN):
                 play([early.rest(event)])
             elif code == BREAK:
                 self._broken = True  # what `finally` commits on the way out still follows
@@ -263,21 +316,18 @@ class LoopRun:
                 replay_aside(event, self._cell.namespace)
 
     def _remote(self, packed: Any) -> BaseException:
-        error = unpack_failure(packed, self._source.side)
-        self._cell.remote.add(id(error))
-        return error
+        self._raised = unpack_failure(packed, self._source.side)
+        return self._raised
 
-    def _failed(self, failure: tuple[Any, int]) -> BaseException:
+    def _failed(self, failure: Failure) -> BaseException:
         """The exception of the beginning of a ``try``, for the kernel to raise."""
-        return unpack_failure(failure[0], self._source.side)
+        return self._remote(failure)
 
     def _replayed(self, drained: Drained) -> Iterator[Any]:
         """The elements of a generator that the worker exhausted, and what ended it."""
         yield from drained.elements
         if drained.failure is not None:
-            error = unpack_failure(drained.failure, self._source.side)
-            self._cell.remote.add(id(error))
-            raise error
+            raise self._remote(drained.failure)
 
     def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
         _, site, position, kind, reason = event
@@ -312,6 +362,8 @@ class LoopRun:
         remedy = f"write it as a statement of the loop's body, or allow it with `--local {name}`"
         if what.startswith("drew"):
             remedy = "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
+        if what == LEFT_FIGURES:
+            remedy = "close it in the iteration, or draw by a statement of the loop's own body"
         return LostWrite(
             f"the work of the loop in line {line} {what} in a worker ({where}); the notebook "
             f"would have kept that, and it can't come back. Earlier iterations are committed. "
@@ -344,14 +396,25 @@ class LoopRun:
         if ended and not self._admitted.split.speculates:
             self._temporaries.chunk_done(log, self._skipped)
         else:
-            finished = max(self._index, 0)
-            self._temporaries.stopped(log, finished, self._event, self._skipped)
+            self._temporaries.stopped(log, self._index, self._event, self._skipped)
 
     def _is_the_cells(self, error: BaseException) -> bool:
         """Whether the cell's own code raised: what the work changed by then must not be lost."""
-        if id(error) in self._cell.remote:
+        if error is self._raised:
             return True
         return isinstance(error, Exception) and not isinstance(error, MpmagicError)
+
+    def _note_origin(self, error: BaseException) -> None:
+        """Remember in which iteration an exception of the cell's own was raised."""
+        if error is self._source.failure or not self._is_the_cells(error):
+            return
+        if self._log is None or self._index < 0:
+            return
+        pid = self._log.timing.pid if error is self._raised else 0
+        item = self._flight.batch.items[self._index]
+        number = self._flight.first + self._index
+        origin = Origin.of_iteration(number, self._planned.loop.target, item, pid)
+        self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
         changed = self._dispatch.changed_in_workers()

@@ -168,10 +168,13 @@ class Standing(NamedTuple):
         Iterations whose work is done.
     straggler
         What holds up the end, if something does.
+    share
+        How much of a file is read whose lines are the iterations, from 0 to 1; None for others.
     """
 
     done: int
     straggler: Straggler | None = None
+    share: float | None = None
 
 
 class Observer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import linecache
 import types
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -11,15 +10,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
 from mpmagic.run.identity import Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
+from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
 from mpmagic.run.tenancy import Tenancy, post, tenancy
+from mpmagic.run.texts import Texts, forget_texts, keep_texts
 from mpmagic.run.watch import Watch
 
 __all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
@@ -44,8 +46,10 @@ class ProgramSource:
         Names of the loop's target.
     own
         Captured values of which each worker keeps its own (``--local``).
-    filename, text
-        The cell's file name and source, for tracebacks and `inspect`.
+    filename
+        The cell's file name.
+    texts
+        The cell's text, and those of the cells that it calls functions of.
     state
         The process state that the kernel had when the loop began.
     class_ids
@@ -60,12 +64,24 @@ class ProgramSource:
         Whether it stores into what was sent at all, as the commits will.
     fresh
         Captured names of which each iteration has a copy of its own.
+    prepared
+        Names that the work and the commits both bind.
+    carried
+        Those of them whose values are given where an iteration begins.
+    drawn
+        Those of them that are what the kernel has drawn, in the order of the draws.
+    silent
+        Sites of commits that write nothing.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
         Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
     samples
         Whether workers note where the work spends its time.
+    formats
+        How the notebook formats what it displays; None if the kernel has to.
+    verbose
+        Whether tracebacks are shown with the values of variables.
     """
 
     work: types.CodeType
@@ -74,7 +90,7 @@ class ProgramSource:
     targets: frozenset[str]
     own: dict[str, Any] = field(default_factory=dict)
     filename: str = ""
-    text: str = ""
+    texts: Texts = ()
     state: ProcessState | None = None
     class_ids: frozenset[str] = frozenset()
     seed: int | None = None
@@ -82,11 +98,17 @@ class ProgramSource:
     sliced: tuple[str, ...] = ()
     mirrors: bool = False
     fresh: tuple[str, ...] = ()
+    prepared: frozenset[str] = frozenset()
+    carried: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
+    silent: frozenset[int] = frozenset()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     samples: bool = False
+    formats: Formats | None = None
+    verbose: bool = False
 
 
 class Program:
@@ -119,6 +141,7 @@ class Program:
         tally = self.source.tally
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
+        self._known |= self.source.prepared
         self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})))
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
@@ -126,7 +149,7 @@ class Program:
             if name in self.side.captured
         }
         self._places: Places | None = None
-        _keep_source(self.source.filename, self.source.text)
+        keep_texts(self.source.texts)
 
     def enter(self) -> None:
         """Bring this process, or this thread, into the state that the loop began in."""
@@ -161,6 +184,18 @@ class Program:
         for name in self.source.targets:
             self.side.namespace.pop(name, None)
 
+    def go_on(self, state: tuple[Any, ...]) -> None:
+        """Let carried names have the values that they have where an iteration begins."""
+        self.side.namespace.update(zip(self.source.carried, state, strict=True))
+
+    def take_drawn(self, values: Iterable[Any]) -> None:
+        """Let the names of what is drawn have the values that an iteration draws."""
+        for name, value in zip(self.source.drawn, values, strict=True):
+            if value is UNBOUND:  # if it isn't passed over, the draw raises, for the kernel to tell
+                self.side.namespace.pop(name, None)
+            else:
+                self.side.namespace[name] = value
+
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""
         for name, packed in self._fresh.items():
@@ -181,7 +216,7 @@ class Program:
         """Names of the notebook that functions have bound behind the loop's back."""
         namespace = self.side.namespace
         for name, value in self.side.captured.items():
-            apart = name in self.source.own or name in self._fresh
+            apart = name in {*self.source.own, *self._fresh, *self.source.prepared}
             if not apart and namespace.get(name, self) is not value:
                 yield name
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
@@ -213,21 +248,6 @@ def _own(packed: Packed) -> Packed:
     or the next program that is sent the same.
     """
     return packed if tenancy() is Tenancy.OWNER else packed.apart()
-
-
-def _keep_source(filename: str, text: str) -> None:
-    """Let tracebacks and `inspect` find the cell's lines."""
-    if text and tenancy() is not Tenancy.COMPANION:
-        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-
-
-def _forget_source(program: Program) -> None:
-    """Keep no source for ever; that of a cell of which there is another program stays."""
-    filename = program.source.filename
-    if tenancy() is Tenancy.COMPANION:
-        return  # it's the notebook's
-    if all(p.source.filename != filename for p in _shelf().programs.values()):
-        linecache.cache.pop(filename, None)
 
 
 class _Shelf:
@@ -265,7 +285,7 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
     if program is None:
         program = programs[key] = Program(source.payload, captured.payload)
         while len(programs) > _KEPT:
-            _forget_source(programs.popitem(last=False)[1])
+            _forget_texts(programs.popitem(last=False)[1])
     programs.move_to_end(key)
     return program
 
@@ -274,4 +294,8 @@ def forget_program(program: Program) -> None:
     """Have it made anew when it's asked for again: what it captured isn't what was sent."""
     programs = _shelf().programs
     for key in [key for key, known in programs.items() if known is program]:
-        _forget_source(programs.pop(key))
+        _forget_texts(programs.pop(key))
+
+
+def _forget_texts(program: Program) -> None:
+    forget_texts(program.source.texts, [p.source.texts for p in _shelf().programs.values()])

@@ -84,6 +84,12 @@ class FileRanges:
         """How many bytes haven't been cut off yet."""
         return self._whole.stop - self._next
 
+    @property
+    def share(self) -> float:
+        """How much has been gone through, from 0 to 1."""
+        whole = self._whole
+        return (self._done - whole.start) / max(1, whole.stop - whole.start)
+
     def cut(self, size: int) -> FileRange | None:
         """The next stretch, of `size` bytes and the rest of its last line; None at the end."""
         start, end = self._next, self._whole.stop

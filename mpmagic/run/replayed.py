@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpmagic.run.log import FILTERED, RECORD, SIGNALS, TEXT, WARN
+from mpmagic.run.log import FILTERED, RECORD, SHOWN, SIGNALS, TEXT, WARN
 from mpmagic.run.logged import log_again
 from mpmagic.run.signals import signal_again
 from mpmagic.run.tape import play
@@ -14,7 +14,7 @@ __all__ = ["replay_aside"]
 
 
 def replay_aside(event: tuple[Any, ...], namespace: dict[str, Any]) -> bool:
-    """Do again what an event of text, a warning, a record or a signal tells; False for others.
+    """Do again what an event tells that isn't a commit's, as text; False for one that is.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def replay_aside(event: tuple[Any, ...], namespace: dict[str, Any]) -> bool:
         The user's namespace.
     """
     match event[0]:
-        case code if code == TEXT:
+        case code if code in (TEXT, SHOWN):
             play([event])
         case code if code == WARN:
             warn_again(event, namespace)

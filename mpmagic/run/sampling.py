@@ -4,6 +4,8 @@ A thread of the worker's looks at the main thread's stack. Unlike tracing that c
 and makes no line look slower than it is: functions that are called a million times least of all.
 The thread gets its turn only when the work lets go of the interpreter, at the end of a call of
 compiled code at the latest. So a sample counts for the time since the one before, not as one.
+Python 3.14 doesn't let go at the end of such a call with keyword arguments: that one's time counts
+for the next line that calls or repeats something.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.ranges import FileRanges
+from mpmagic.run.shown import Screen
 from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert
@@ -102,6 +103,11 @@ class ItemSource:
     def exhausted(self) -> bool:
         """Whether there is nothing left to pull."""
         return self._done and not self._waiting
+
+    @property
+    def share(self) -> float | None:
+        """How much has been given out of a file that is cut; None of other iterables."""
+        return None if self._ranges is None else self._ranges.share
 
     @property
     def first(self) -> Any:
@@ -262,7 +268,8 @@ class ItemSource:
                 if self.inert:
                     item = next(self.iterator)
                 else:
-                    with taped(prelude):  # it belongs before the item's iteration
+                    # It belongs before the item's iteration.
+                    with taped(prelude), Screen(prelude).on():
                         item = next(self.iterator)
             except StopIteration:
                 self._done = True

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from mpmagic.cell.site import Piece
 from mpmagic.pool import is_interrupt
-from mpmagic.run.codec import Packed
-from mpmagic.run.failure import pack_failure
+from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.keys import slotted
 from mpmagic.run.log import PIECE, UNBOUND, WARN
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program
 from mpmagic.run.replayed import replay_aside
+from mpmagic.run.tape import catch_up
 from mpmagic.run.warned import forget_unseen
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
 
@@ -58,7 +58,7 @@ class Outcome:
 
     values: tuple[Any, ...] = ()
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    failure: Packed | None = None
+    failure: Failure | None = None
     fine: bool = False
 
     def portable(self, hindrance: Callable[[Any], str]) -> Outcome:
@@ -102,6 +102,7 @@ class Speculator:
         self._watched = [
             (what, v, fingerprint(v, self._program.side)) for what, v in values if not is_inert(v)
         ]
+        catch_up(self._events)
         self._mark = len(self._events)
         self._events.append((PIECE,))  # so that nothing of what follows is shown early
 
@@ -122,6 +123,7 @@ class Speculator:
         for what, value, before in self._watched:
             if fingerprint(value, self._program.side) != before:
                 self._refuse(f"work that runs only if shared state says so changed {what}")
+        catch_up(self._events)
         events = self._events[self._mark + 1 :]
         del self._events[self._mark :]
         if any(event[0] == WARN for event in events):

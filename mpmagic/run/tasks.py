@@ -149,7 +149,7 @@ class TaskRun:
     def _collect(self) -> None:
         for flight in self._away():
             if flight.future.done():
-                flight.open(self._cell.remote)
+                flight.open(self._cell.origins)
 
     def _wait(self) -> None:
         away = self._away()

@@ -8,13 +8,15 @@ from typing import Any
 
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder, Packed
-from mpmagic.run.failure import pack_failure
+from mpmagic.run.failure import Failure, pack_failure
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.program import Program, forget_program, load_program
 from mpmagic.run.sampling import Samples
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
 from mpmagic.run.tenancy import post, worker_number
@@ -50,7 +52,7 @@ class CallLog:
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
     value: Packed | None = None
-    failure: Packed | None = None
+    failure: Failure | None = None
     lost_write: str = ""
     refused: str = ""
     unsendable: tuple[str, str] | None = None
@@ -78,12 +80,13 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
 
 def _run(program: Program, index: int) -> CallLog:
     log, seed, value = CallLog(), program.source.seed, None
-    draws = DrawWatch() if seed is None else None
+    draws, figures = DrawWatch() if seed is None else None, FigureWatch()
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
     start, signals = perf_counter(), SignalWatch()
     with (
         taped(log.events),
+        Screen(log.events, program.source.formats, program.side).on(),
         warnings_taped(log.events),
         records_taped(log.events),
         program.sampled() as log.samples,
@@ -97,6 +100,8 @@ def _run(program: Program, index: int) -> CallLog:
     log.timing = Timing(worker_number(), start, start, perf_counter())
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
+    if figures.close_new() and not log.lost_write and log.failure is None:
+        log.lost_write = LEFT_FIGURES
     at = post()
     log.refused = "" if at is None else at.complaint
     if log.lost_write or log.refused:

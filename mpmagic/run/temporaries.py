@@ -32,6 +32,7 @@ class Temporaries:
     def __init__(self, names: tuple[str, ...], split: SplitLoop) -> None:
         self._names = names
         self._fresh = split.fresh
+        self._targets = split.targets
         self._sites = split.sites
         self._speculates = split.speculates
         self._values: dict[str, Any] = {}
@@ -54,18 +55,21 @@ class Temporaries:
     def stopped(
         self,
         log: Log,
-        finished: int,
+        index: int,
         event: _Event | None,
         skipped: Mapping[int, _Event],
     ) -> None:
-        """The loop ended in a chunk's iteration `finished`, at the commit of `event`.
+        """The loop ended in a chunk's iteration `index`, at the commit of `event`.
 
         An event that isn't a commit's ended the iteration in the worker too; without one the
-        iteration hadn't begun its work.
+        iteration hadn't begun its work, nor without an index the chunk.
         """
         if not self._names:
             return
+        finished = max(index, 0)
         self._finish(log, finished, skipped)
+        if index >= 0:
+            self._begin()
         if event is None:
             return
         if event[0] < 0:
@@ -98,8 +102,14 @@ class Temporaries:
             else:
                 self._take_snapshot(log, index, self._names)
 
+    def _begin(self) -> None:
+        """An iteration has begun: the names of the target are bound to its item, in the kernel."""
+        for name in self._targets:
+            self._values.pop(name, None)
+
     def _take_at_site(self, log: Log, index: int, event: _Event) -> None:
         """Take what iteration `index` has bound before a commit."""
+        self._begin()
         site = self._sites[event[0]]
         if index < len(log.snapshots):
             self._take_snapshot(log, index, site.before)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import FILTERED, WARN
+from mpmagic.run.tape import catch_up
 from mpmagic.run.tenancy import Tenancy, tenancy
 
 __all__ = ["forget_shown", "forget_unseen", "warn_again", "warnings_taped"]
@@ -37,6 +38,7 @@ def warnings_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
         file: Any = None,
         line: str | None = None,
     ) -> None:
+        catch_up(events)
         events.append((WARN, message, category, filename, lineno))
 
     before = warnings.showwarning

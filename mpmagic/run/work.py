@@ -17,8 +17,10 @@ from typing import Any, Final
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
+from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
-from mpmagic.run.failure import pack_caught, pack_failure
+from mpmagic.run.failure import Failure, pack_caught, pack_failure
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
@@ -29,10 +31,11 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
+from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
-from mpmagic.run.tape import taped
+from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
@@ -99,7 +102,7 @@ class Drained:
         The packed exception that ended it, if one did.
     """
 
-    def __init__(self, elements: list[Any], failure: Packed | None) -> None:
+    def __init__(self, elements: list[Any], failure: Failure | None) -> None:
         self.elements = elements
         self.failure = failure
 
@@ -112,6 +115,7 @@ class _Recorder:
         self._chunk = chunk
         self._items = items
         self._log = Log()
+        self._note = noting(self._log.events)
         self._failed: BaseException | None = None
         self._journal = Journal()
         self._refused = ""
@@ -125,11 +129,13 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        signals, announcer = SignalWatch(), Announcer(log.events)
+        figures = FigureWatch()
+        signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         start = perf_counter()
         try:
             with (
-                taped(log.events, announcer.written),
+                taped(log.events),
+                Screen(log.events, program.source.formats, program.side).on(self._refuse),
                 warnings_taped(log.events),
                 records_taped(log.events),
                 program.sampled() as log.samples,
@@ -145,6 +151,8 @@ class _Recorder:
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
+        if figures.close_new() and not lost and self._failed is None:
+            lost = LEFT_FIGURES
         return packed if not lost and not self._refused else self._pack_lost(lost)
 
     def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
@@ -176,7 +184,7 @@ class _Recorder:
         return Encoder(self._program.side, by_reference=True).encode(log)
 
     def _work(self) -> None:
-        log = self._log.events.append
+        log = self._note
         try:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
@@ -190,12 +198,14 @@ class _Recorder:
             log((RAISE, pack_failure(error, self._program)))
 
     def _iterations(self) -> Iterator[Any]:
-        log, names = self._log.events.append, self._program.source.private
+        log, names = self._note, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
         marks = in_worker() and self._chunk.count <= _MARKED
-        for index, item in enumerate(self._items, self._chunk.first):
+        begun = Begun(self._chunk.given, self._program)
+        for index, item in enumerate(begun.items(self._items), self._chunk.first):
             log(begin)
+            begun.enter()
             if marks:
                 mark(index)
             if speculates:
@@ -244,9 +254,9 @@ class _Recorder:
         assert error is not None
         if is_interrupt(error):
             raise error
-        self._log.events.append((RAISE, pack_failure(error, self._program)))
+        self._note((RAISE, pack_failure(error, self._program)))
 
-    def _caught(self) -> tuple[Packed, int]:
+    def _caught(self) -> Failure:
         """The exception of the beginning of a ``try`` whose handlers are the kernel's."""
         error = sys.exception()
         assert error is not None

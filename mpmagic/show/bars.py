@@ -147,7 +147,7 @@ def _meter(row: Row, is_one_of_several: bool, stream: TextIO) -> str:
         prefix=row.label if is_one_of_several else "",
         ascii="utf" not in (stream.encoding or "").lower(),
         unit="it" if row.noun == "iteration" else row.noun,
-        postfix=row.waits_for,
+        postfix=row.waits_for or (row.percent if row.begun.total is None else ""),
     )
     return text
 

@@ -15,6 +15,7 @@ __all__ = ["Listing", "marked_up"]
 
 _MEANINGS: Final = {
     "work": "in the workers, several at once",
+    "prepare": "in the kernel, ahead of the work",
     "commit": "in the kernel, in order",
     "kernel": "in the kernel, as ever",
 }
@@ -48,7 +49,13 @@ def _mark_rules(kind: str, colour: str) -> str:
     )
 
 
-_COLOURS: Final = {"kernel": "kernel", "kept": "warn", "work": "work", "commit": "commit"}
+_COLOURS: Final = {
+    "kernel": "kernel",
+    "kept": "warn",
+    "work": "work",
+    "prepare": "prepare",
+    "commit": "commit",
+}
 _STYLE: Final = RULES + _RULES + "".join(_mark_rules(*pair) for pair in _COLOURS.items())
 
 

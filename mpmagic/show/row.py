@@ -30,6 +30,8 @@ class Row:
         How many times the cell has reached it.
     straggler
         What holds up its end, if something does.
+    read
+        How much of a file is read whose lines it goes through; None for other loops.
     is_over
         Whether it has ended.
     """
@@ -40,11 +42,12 @@ class Row:
     committed: int = 0
     passes: int = 1
     straggler: Straggler | None = None
+    read: float | None = None
     is_over: bool = False
 
     def begin_again(self, begun: Begun) -> None:
         """The cell has come back to it."""
-        self.begun, self.now, self.straggler = begun, begun.at, None
+        self.begun, self.now, self.straggler, self.read = begun, begun.at, None, None
         self.done = self.committed = 0
         self.passes += 1
         self.is_over = False
@@ -52,6 +55,7 @@ class Row:
     def look(self, standing: Standing, now: float) -> None:
         """Take in how far it is."""
         self.done, self.straggler, self.now = standing.done, standing.straggler, now
+        self.read = standing.share
 
     def end(self, now: float) -> None:
         """It has ended."""
@@ -67,7 +71,12 @@ class Row:
     def share(self) -> float | None:
         """How much of it is done, from 0 to 1; None if its length isn't known."""
         total = self.begun.total
-        return min(1.0, self.done / total) if total else None
+        return min(1.0, self.done / total) if total else self.read
+
+    @property
+    def percent(self) -> str:
+        """The same; rounded down, since 100% is when it's over. Empty if it isn't known."""
+        return "" if self.share is None else f"{int(100 * self.share)}%"
 
     @property
     def rate(self) -> float:
@@ -99,10 +108,9 @@ class Row:
         if self.is_over:
             return [counted(self.done, self.noun), so_far]
         if total is None:
-            return [counted(self.done, self.noun), *self._pace, so_far]
-        # Rounded down: 100% is when it's over.
-        percent = f"{int(100 * (self.share or 0.0))}%"
-        parts = [f"{self.done:,} of {counted(total, self.noun)}", percent]
+            parts = [counted(self.done, self.noun), *self._pace, so_far]
+            return [parts[0], f"{self.percent} of the file", *parts[1:]] if self.percent else parts
+        parts = [f"{self.done:,} of {counted(total, self.noun)}", self.percent or "0%"]
         if self.waits_for:  # how long that takes nobody can tell from the others
             return [*parts, self.waits_for]
         if not self.done:

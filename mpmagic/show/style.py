@@ -27,6 +27,7 @@ _VARIABLES: Final = {
     "line": "color-mix(in srgb, var(--mp-text) 16%, transparent)",
     "fill": "color-mix(in srgb, var(--mp-text) 5%, transparent)",
     "work": "var(--jp-brand-color1, #1976d2)",
+    "prepare": "var(--jp-info-color1, #00838f)",
     "commit": "var(--jp-success-color1, #388e3c)",
     "kernel": "color-mix(in srgb, var(--mp-text) 55%, transparent)",
     "warn": "var(--jp-warn-color1, #f57c00)",
@@ -52,8 +53,9 @@ def css() -> str:
     """The style sheet's rules: the variables ``--mp-...`` and the basics.
 
     The variables are ``text``, ``faint`` (second to text), ``line`` (hairlines), ``fill`` (panels),
-    ``work``, ``commit``, ``kernel``, ``warn``, ``error``, ``worker-0`` to ``worker-7``, and the
-    font families ``sans`` and ``mono``. Numbers in ``.num`` stand right, digit under digit.
+    ``work``, ``prepare``, ``commit``, ``kernel``, ``warn``, ``error``, ``worker-0`` to
+    ``worker-7``, and the font families ``sans`` and ``mono``. Numbers in ``.num`` stand right,
+    digit under digit.
     """
     workers = {f"worker-{index}": colour for index, colour in enumerate(_WORKERS)}
     variables = ";".join(f"--mp-{name}:{value}" for name, value in (_VARIABLES | workers).items())

@@ -24,7 +24,12 @@ class Colour(enum.Enum):
     CYAN = "36"
 
 
-_MARKS = {"work": Colour.BLUE, "commit": Colour.GREEN, "kernel": Colour.FAINT}
+_MARKS = {
+    "work": Colour.BLUE,
+    "prepare": Colour.CYAN,
+    "commit": Colour.GREEN,
+    "kernel": Colour.FAINT,
+}
 
 
 def has_colours(shell: Any) -> bool:

@@ -17,7 +17,7 @@ sound
 
 Keys: ``options`` of the magic; ``line`` (without the magic line), ``name`` and ``says`` of a
 refusal or an error (``says`` may be repeated); ``raises``, the exception of the serial cell;
-``lost``, names that may hold a placeholder; ``free``, names that
+``lost``, names and attributes of the exception that may hold a placeholder; ``free``, names that
 aren't compared, since each worker was allowed its own; ``splits``, how many loops are split or
 groups of calls run side by side;
 ``prefix``, a list that an error leaves as the start of the serial one; ``engine=pool`` for what

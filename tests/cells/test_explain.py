@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import random
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ def step(state: int, x: int = 0) -> int:
 
 def planned(cell: str, **allowed: Any) -> tuple[CellPlan, str]:
     namespace: dict[str, Any] = {"step": step, "model": Model(), "xs": [1, 2], "cache": {}}
+    namespace["random"] = random
     text = "%%parallel\n" + cell
     plan = plan_cell(ast.parse("\n" + cell), namespace, Allowances(**allowed), "<cell>")
     return plan, text
@@ -55,6 +57,37 @@ for x in xs:
 )
 def test_marks_and_reasons(number: int, mark: str, reason: str) -> None:
     assert line_of(str(explained(*planned(STORED))), number) == (mark, reason)
+
+
+PREPARED = """n, rate, out = 0, 0.5, []
+for x in xs:
+    n += 1
+    if x % 2:
+        rate *= 0.9
+    print(step(n), rate)
+    y = random.random()
+    out.append(step(random.randint(1, 6), y))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "mark", "reason"),
+    [
+        (4, "prepare", "runs ahead of the work: line 7 reads `n`"),
+        (5, "work", ""),
+        (6, "prepare", "runs ahead of the work: line 7 reads `rate`"),
+        (7, "work", ""),
+        (8, "prepare", "`random.random()` is drawn ahead of the work, in order"),
+        (
+            9,
+            "commit",
+            "`random.randint(1, 6)` is drawn ahead of the work, in order; "
+            "`step(random.randint(1, 6), y)` in a worker; changes `out`",
+        ),
+    ],
+)
+def test_what_runs_ahead_says_for_whom(number: int, mark: str, reason: str) -> None:
+    assert line_of(str(explained(*planned(PREPARED))), number) == (mark, reason)
 
 
 def test_sliced_state_says_what_the_worker_computes() -> None:

@@ -58,6 +58,37 @@ def test_the_stop_button(session: KernelSession, kind: str) -> None:
     _assert_calm(busy)
 
 
+AHEAD = """\
+%%parallel -q -n 2 --chunk 1
+import random, time
+random.seed(3)
+count, last, kept = 0, None, []
+for x in range(40):
+    draw = random.random()
+    count += 1
+    if x >= 6:
+        print('stuck', flush=True)
+        time.sleep(1000)
+    kept.append((draw, count, last))
+    last = x
+"""
+LEFT = """\
+stream = random.Random(3)
+drawn = [stream.random() for _ in range(6)]
+expected = [(drawn[n], n + 1, n - 1 if n else None) for n in range(6)]
+left = kept == expected, count, last, random.random() == stream.random()
+"""
+
+
+def test_what_ran_ahead_is_where_the_commits_are(session: KernelSession) -> None:
+    ident = session.start(AHEAD)
+    session.finish(ident, until="stuck")
+    session.interrupt()
+    assert session.finish(ident).content["ename"] == "KeyboardInterrupt"
+    session.execute(LEFT)
+    assert session.value("left") == (True, 6, 5, True)
+
+
 def _workers(session: KernelSession) -> list[psutil.Process]:
     # Not by asking the kernel, which is busy.
     children = psutil.Process(session.kernel_pid).children(recursive=True)

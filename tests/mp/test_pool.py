@@ -6,10 +6,8 @@ import itertools
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,7 @@ import pytest
 
 from mpmagic import mp
 from mpmagic.errors import WorkerDied
-
-Run = Callable[[str], SimpleNamespace]
+from tests.mp.conftest import Run
 
 
 @pytest.fixture(params=["forkserver", "spawn"])
@@ -28,19 +25,6 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield pool
     pool.terminate()
     pool.join()
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a cell in a ``__main__`` that no worker could import."""
-    main = sys.__class__("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-
-    def run(cell: str) -> SimpleNamespace:
-        exec(compile(cell, "<cell>", "exec"), vars(main))
-        return SimpleNamespace(**vars(main))
-
-    return run
 
 
 def fails_at_three(x: int) -> int:

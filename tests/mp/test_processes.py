@@ -5,21 +5,19 @@ Definitions of the notebook are imitated by `notebook`: code that runs in ``__ma
 
 from __future__ import annotations
 
-import linecache
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mpmagic import mp
+from tests.mp.conftest import Run
 
 METHODS = ["forkserver", "spawn", "fork"]
-Run = Callable[[str], SimpleNamespace]
 
 DEFINITIONS = """
 import ctypes, os, sys, time
@@ -69,17 +67,8 @@ def ctx(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a cell in a ``__main__`` that has the definitions above."""
-    main = sys.__class__("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-
-    def run(cell: str) -> SimpleNamespace:
-        name = f"<cell {hash(cell)}>"
-        linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
-        exec(compile(cell, name, "exec"), vars(main))
-        return SimpleNamespace(**vars(main))
-
+def run(run: Run) -> Run:
+    """Run a cell after the definitions above."""
     run(DEFINITIONS)
     return run
 

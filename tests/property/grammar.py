@@ -16,7 +16,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 SETUP = """
-import collections, contextlib, io, itertools
+import collections, contextlib, io, itertools, random
 import numpy as np
 def f(x):
     return (x * 7 + 3) % 11
@@ -71,7 +71,12 @@ box, arr, slots = Box(10), np.zeros(8), [1, 2, 3, 4, 5, 6, 7, 8]
 table, lookup = [[0], [1], [2, 3]], {0: [1], 1: 2, 2: (3,), 4: 0.5}
 nested = {"a": [1], "b": {"c": [2]}}
 it = iter(range(200))
+num, last, lr, tag = 0, 2, 1.0, ""
 buf = io.StringIO()
+random.seed(5)
+np.random.seed(6)
+rng, old = np.random.default_rng(7), np.random.RandomState(8)
+ids, few, of_slots = iter(range(300)), iter([5, 2, 8, 1]), iter(slots)
 """
 
 ALIASES = (
@@ -221,6 +226,74 @@ SHARED_READS = (
     "factor",
 )
 
+PREPARED = (
+    "num += 1",
+    "num += 1",
+    "num += {x}",
+    "last = {x}",
+    "last = {x}",
+    "lr *= 0.5",
+    "lr = max(lr - 0.25, 0.125)",
+    "num, last = num + 1, num",
+    "num = (num * 5 + {x}) % 17",
+    "tag += str({x})",
+    "tag = f'{{{x}}}'",
+    "tag = (tag + '-' + str(num)).strip('-')[-6:]",
+    "if {x} % 2:\n    num += 1",
+    "if num % 3 == 2:\n    num = 0\nelse:\n    num += 1",
+    "if {x} > 5:\n    last = {x}\n    continue",
+    "if num > 5:\n    break",
+    "odd_ = {x} % 2\nif odd_:\n    num += odd_",
+    "num = 12 // ({x} - 4)",
+    "last = 6 // (3 - num)",
+    "last = (num, {x})[1]",
+    "x = {x} + 1\nnum += x",
+    "num += factor",
+    "last = acc",
+    "num: int = num + 2",
+    "last = t",
+)
+"""Statements that the kernel can run ahead of the work, if nothing around them bars it."""
+
+DRAWS = (
+    "t = int(rng.integers(9))",
+    "t = random.randint(0, 8)",
+    "t = f(random.randint(0, 3 + {x}))",
+    "u = int(rng.normal({x}, 2, size=3).sum())",
+    "u = int(old.rand() * 9)",
+    "v = int(np.random.randint(1, 5, size=num % 4).sum())",
+    "v = random.choice(xs)",
+    "w = random.choice(slots) % 9",
+    "t = random.sample([3, 1, 4, 1], 2)\nt.sort()\nout.append(t)\nt = t[0]",
+    "t = rng.permutation(ys)\nt += {x}\nt = int(t[0])",
+    "out.append(f(random.randrange(7)))",
+    "out.append((int(rng.integers(5)), random.random()))",
+    "d[random.randrange(5)] = {x}",
+    "acc += random.randint(1, 3)",
+    "num += random.randint(0, 3)",
+    "last = rng.random()",
+    "if random.random() < 0.5:\n    num += 1",
+    "if old.randint(9) > 6:\n    continue",
+    "if {x} % 2:\n    t = random.randint(0, 5)\nelse:\n    t = int(rng.integers(6))",
+    "t = random.randrange({x} - 1)",
+    "t = int(rng.integers({x} % 5))",
+    "t = f({x}) + random.randint(0, 3)",
+    "print(random.random())",
+    "random.shuffle(slots)",
+    "if f({x}) > 6:\n    t = random.randint(0, 9)",
+    "if rng.random() < 0.1:\n    break",
+    "t = next(ids)",
+    "t = f(next(ids))",
+    "num += next(ids)",
+    "if {x} % 3:\n    u = next(few, 7)",
+    "v = next(few)",
+    "out.append(next(few, {x}))",
+    "w = next(of_slots, 0) % 9",
+)
+"""Draws of random numbers; most can be made ahead of the work."""
+
+PREPARED_READS = ("num", "num", "last", "len(tag)", "int(lr * 8)")
+
 GUARDS = (
     "{e} not in seen",
     "{e} in d",
@@ -363,6 +436,8 @@ class _Writer:
         self._rare = self._odds(0.05, 0.0, 0.5)
         self._raises = self._odds(0.0, 0.15)
         self._guards = self._odds(0.0, 0.0, 0.3)
+        self._prepares = self._odds(0.0, 0.0, 0.12, 0.3)
+        self._draws = self._odds(0.0, 0.0, 0.5)
         self._breaks = False
         self._guarded = False
         self._counter = 0
@@ -441,6 +516,8 @@ class _Writer:
         if self._chance(self._guards):
             self._guarded = True
             return self._memo(scope) if self._chance(0.4) else self._guard(scope)
+        if self._chance(self._prepares if scope.depth == 0 else self._prepares / 4):
+            return self._prepared(scope)
         kinds: list[tuple[int, Callable[[Scope], str]]] = [
             (30, self._temporary),
             (34, self._commit),
@@ -462,6 +539,13 @@ class _Writer:
         text = f"{name} = {self._expression(scope)}"
         if name not in scope.temporaries:
             scope.temporaries.append(name)
+        return text
+
+    def _prepared(self, scope: Scope) -> str:
+        item = "x" if "x" in scope.reads else str(self._random.randrange(6))
+        templates = DRAWS if self._chance(self._draws) else PREPARED
+        text = self._pick(templates).replace("{x}", item).replace("{{", "{").replace("}}", "}")
+        self._breaks |= "break" in text
         return text
 
     def _commit(self, scope: Scope) -> str:
@@ -584,6 +668,8 @@ class _Writer:
     def _expression(self, scope: Scope, depth: int = 0) -> str:
         if self._chance(self._hidden):
             return self._filled(self._pick(HIDDEN_WRITES), scope, depth + 1)
+        if self._chance(self._prepares):
+            return self._pick(PREPARED_READS)
         if self._chance(self._shared):
             return self._filled(self._pick(SHARED_READS), scope, depth + 1)
         if depth >= 2 or self._chance(0.3):

@@ -64,6 +64,13 @@ def test_a_length_that_is_unknown_gives_a_rate() -> None:
     assert 'role="progressbar"' not in Picture([row])._repr_html_()
 
 
+def test_the_lines_of_a_file_have_a_share_without_a_length() -> None:
+    row = Row(begun(None), START)
+    row.look(Standing(300, share=0.456), START + 10)
+    assert str(row) == "line 3: 300 iterations, 45% of the file, 30/s, 10 s"
+    assert 'aria-valuenow="45.6"' in Picture([row])._repr_html_()
+
+
 def test_before_the_first_is_done_the_time_is_shown() -> None:
     row = Row(begun(), START)
     row.look(asked(0), START + 3)

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pexpect
 import pytest
 
-DEADLINE = 60
-WIDTH = 100
+from tests.terminal.session import PROMPT, WIDTH, enter, ipython
 
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pexpect.spawn]:
-    home: Path = tmp_path_factory.mktemp("ipython")
-    arguments = ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner"]
-    child = pexpect.spawn(
-        sys.executable,
-        arguments,
-        env={**os.environ, "IPYTHONDIR": str(home), "TERM": "dumb"},
-        encoding="utf-8",
-        timeout=DEADLINE,
-        echo=False,
-        dimensions=(40, WIDTH),
-    )
-    child.expect_exact("In [1]: ")
-    child.sendline("%load_ext mpmagic")
-    child.expect_exact("In [2]: ")
-    child.sendline("import time")
-    child.expect_exact("In [3]: ")
-    yield child
-    child.close(force=True)
+    with ipython(tmp_path_factory.mktemp("ipython")) as child:
+        child.sendline("import time")
+        child.expect_exact("In [3]: ")
+        yield child
 
 
 def cell(child: pexpect.spawn, source: str) -> str:
     """Type a cell; all that the terminal is sent until the next prompt."""
-    for line in [*source.splitlines(), "", ""]:
-        child.sendline(line)
-    child.expect(r"In \[\d+\]: $")
+    enter(child, source)
+    child.expect(PROMPT)
     return str(child.before)
 
 
@@ -71,12 +52,11 @@ def test_bar_and_output_do_not_mix(terminal: pexpect.spawn) -> None:
 
 
 def test_an_interrupt_wipes_the_bar(terminal: pexpect.spawn) -> None:
-    for line in ["%%parallel -n 2", "for x in range(900):", "    time.sleep(0.05)", "", ""]:
-        terminal.sendline(line)
+    enter(terminal, "%%parallel -n 2\nfor x in range(900):\n    time.sleep(0.05)")
     terminal.expect(r"\d+/900 \[")
     begun = terminal.before + terminal.after
     terminal.sendintr()
-    terminal.expect(r"In \[\d+\]: $")
+    terminal.expect(PROMPT)
     left = screen(begun + terminal.before)
     assert any("KeyboardInterrupt" in line for line in left)
     assert not any("/900" in line for line in left)

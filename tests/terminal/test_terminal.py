@@ -13,32 +13,17 @@ import psutil
 import pytest
 
 from tests.kernel.session import gone
-
-DEADLINE = 60
+from tests.terminal.session import DEADLINE, enter, ipython
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[pexpect.spawn]:
-    arguments = ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner"]
-    env = {**os.environ, "IPYTHONDIR": str(tmp_path), "TERM": "dumb"}
-    child = pexpect.spawn(
-        sys.executable, arguments, env=env, encoding="utf-8", timeout=DEADLINE, echo=False
-    )
-    child.expect_exact("In [1]: ")
-    child.sendline("%load_ext mpmagic")
-    child.expect_exact("In [2]: ")
-    yield child
-    child.close(force=True)
-
-
-def cell(child: pexpect.spawn, source: str) -> None:
-    """Type a cell, and the empty lines that end it."""
-    for line in [*source.splitlines(), "", ""]:
-        child.sendline(line)
+    with ipython(tmp_path) as child:
+        yield child
 
 
 def test_a_cell_an_interrupt_and_the_end(terminal: pexpect.spawn) -> None:
-    cell(terminal, "%%parallel -q -n 2\nout = [x ** 2 for x in range(5)]\nout")
+    enter(terminal, "%%parallel -q -n 2\nout = [x ** 2 for x in range(5)]\nout")
     terminal.expect_exact("[0, 1, 4, 9, 16]")
     terminal.expect(r"In \[3\]: ")
 
@@ -46,13 +31,13 @@ def test_a_cell_an_interrupt_and_the_end(terminal: pexpect.spawn) -> None:
         "%%parallel -q -n 2\nimport time\nfor x in range(1000):\n    time.sleep(0.05)\n"
         "    print('item', x, flush=True)"
     )
-    cell(terminal, loop)
+    enter(terminal, loop)
     terminal.expect_exact("item 3")
     terminal.sendintr()
     terminal.expect_exact("KeyboardInterrupt")
     terminal.expect(r"In \[4\]: ")
 
-    cell(terminal, "%%parallel -q -n 2\nout = [x + 1 for x in range(5)]\nout")
+    enter(terminal, "%%parallel -q -n 2\nout = [x + 1 for x in range(5)]\nout")
     terminal.expect_exact("[1, 2, 3, 4, 5]")
     terminal.expect(r"In \[5\]: ")
 
@@ -64,7 +49,7 @@ def test_a_cell_an_interrupt_and_the_end(terminal: pexpect.spawn) -> None:
 
 
 def test_refusal_is_readable(terminal: pexpect.spawn) -> None:
-    cell(terminal, "%%parallel\nstate = 1\nfor x in range(5):\n    state = hash((state, x))")
+    enter(terminal, "%%parallel\nstate = 1\nfor x in range(5):\n    state = hash((state, x))")
     terminal.expect_exact("NotParallel")
     terminal.expect_exact("state")
     terminal.expect(r"In \[3\]: ")

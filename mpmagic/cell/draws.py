@@ -1,0 +1,235 @@
+"""Draws of random numbers, and steps of iterators, set apart so that they can run ahead.
+
+``out.append(f(x, rng.normal()))`` becomes a draw and then ``out.append(f(x, drawn))`` where that is
+the same: where nothing in the statement that could do or raise anything comes before the draw. The
+name of what is drawn is the text of the call, which is no name that a user could give, and what
+messages show.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mpmagic.cell import tables
+from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
+from mpmagic.cell.syntax import children, copied, set_blocks, walk
+from mpmagic.cell.unit import blocks_of
+
+__all__ = ["STEPPING", "Draw", "DrawsApart", "draws_apart"]
+
+_METHODS: Final = frozenset(
+    {"random", "uniform", "triangular", "randint", "randrange", "choice", "choices", "sample",
+     "gauss", "normalvariate", "lognormvariate", "expovariate", "vonmisesvariate", "gammavariate",
+     "betavariate", "paretovariate", "weibullvariate", "getrandbits", "randbytes",
+     "binomialvariate", "integers", "permutation", "bytes", "beta", "binomial", "chisquare",
+     "dirichlet", "exponential", "f", "gamma", "geometric", "gumbel", "hypergeometric", "laplace",
+     "logistic", "lognormal", "logseries", "multinomial", "negative_binomial",
+     "noncentral_chisquare", "noncentral_f", "normal", "pareto", "poisson", "power", "rayleigh",
+     "standard_cauchy", "standard_exponential", "standard_gamma", "standard_normal", "standard_t",
+     "vonmises", "wald", "weibull", "zipf", "rand", "randn", "random_sample", "ranf"}
+)  # fmt: skip
+"""Those that do nothing but draw; `shuffle` changes its argument, some may warn."""
+
+_INTO: Final = frozenset({"random", "standard_normal", "standard_exponential", "standard_gamma"})
+"""Those with a third parameter into which they draw."""
+
+
+STEPPING: Final = frozenset(
+    type(iterator)
+    for iterator in (iter([]), iter(()), iter(range(0)), iter(range(1 << 70)), iter(""), iter("ä"),
+                     iter(b""), reversed([]))
+)  # fmt: skip
+"""Types of iterators of which there can be copies, which step by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A draw, set apart; or a step of an iterator, which gives a value in the same way.
+
+    Attributes
+    ----------
+    name
+        The name of what is drawn.
+    call
+        The call.
+    """
+
+    name: str
+    call: ast.Call
+
+    @property
+    def steps(self) -> bool:
+        """Whether it takes an iterator's next item."""
+        return isinstance(self.call.func, ast.Name) and self.call.func.id == "next"
+
+    @property
+    def owner(self) -> str:
+        """The name that leads to the iterator, the generator, or the module that has one."""
+        node = self.call.args[0] if self.steps else self.call.func
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        assert isinstance(node, ast.Name)
+        return node.id
+
+    @property
+    def given(self) -> list[ast.expr]:
+        """The call's arguments, that iterator apart."""
+        values = (keyword.value for keyword in self.call.keywords)
+        return [*self.call.args[self.steps :], *values]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawsApart:
+    """A body, with its draws set apart.
+
+    Attributes
+    ----------
+    body
+        The statements.
+    draws
+        The draws, by the identity of the statements that make them, in the order of the source.
+    """
+
+    body: list[ast.stmt]
+    draws: Mapping[int, Draw]
+
+
+def draws_apart(loop: ast.For, knowledge: Knowledge) -> DrawsApart:
+    """Set the draws of a loop's body apart; as it is, if that can't be done for all of them."""
+    apart = _Apart(knowledge, bound_names(loop.target))
+    changed = apart.block(loop.body)
+    made = {id(draw.call) for draw in apart.draws.values()}
+    nodes = walk(*changed) if made else []
+    if not made or any(id(node) not in made and apart.draws_at_all(node) for node in nodes):
+        return DrawsApart(loop.body, {})
+    return DrawsApart(changed, apart.draws)
+
+
+class _Apart:
+    """Rewrites statements; `draws` collects what was set apart."""
+
+    def __init__(self, knowledge: Knowledge, bound: set[str]) -> None:
+        self.draws: dict[int, Draw] = {}
+        self._knowledge = knowledge
+        self._bound = set(bound)
+
+    def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements with their draws before them."""
+        changed: list[ast.stmt] = []
+        for node in statements:
+            changed += self._statement(node)
+            self._bound |= bound_names(node)
+        return changed
+
+    def draws_at_all(self, node: ast.AST) -> bool:
+        """Whether it's a call that draws, or seeds a stream that is drawn from, or steps."""
+        return isinstance(node, ast.Call) and (self._steps(node) or self._is_random(node))
+
+    def _is_random(self, node: ast.Call) -> bool:
+        callee = self._knowledge.resolve(node.func)
+        kind = None if callee is UNKNOWN else type(getattr(callee, "__self__", None))
+        if kind is None and isinstance(node.func, ast.Attribute):
+            kind = self._knowledge.type_of(node.func.value)
+        return tables.is_random(kind)
+
+    def _statement(self, node: ast.stmt) -> list[ast.stmt]:
+        match node:
+            case ast.AugAssign() if not isinstance(node.target, ast.Name):
+                return [node]  # what it stores into is evaluated first
+            case ast.Assign() | ast.AugAssign() | ast.Expr() | ast.AnnAssign(value=ast.expr()):
+                value = node.value
+                assert value is not None
+            case ast.If():
+                value = node.test
+            case _:
+                return [node]
+        found: list[ast.Call] = []
+        self._collect(value, found)
+        made = [self._made(call) for call in found]
+        drawn = [ast.Name(id=name, ctx=ast.Load()) for name in self._names(made)]
+        located = map(ast.copy_location, drawn, found)
+        changed = copied(node, dict(zip(map(id, found), located, strict=True)))
+        if isinstance(node, ast.If):
+            set_blocks(changed, [self.block(block) for block in blocks_of(node)])
+        return [*made, changed]
+
+    def _made(self, call: ast.Call) -> ast.stmt:
+        """A draw as a statement of its own."""
+        name, taken = ast.unparse(call), {draw.name for draw in self.draws.values()}
+        while name in taken:  # another of the same
+            name += " "
+        target = ast.copy_location(ast.Name(id=name, ctx=ast.Store()), call)
+        made = ast.copy_location(ast.Assign(targets=[target], value=call), call)
+        self.draws[id(made)] = Draw(name, call)
+        return made
+
+    def _names(self, made: list[ast.stmt]) -> list[str]:
+        return [self.draws[id(statement)].name for statement in made]
+
+    def _collect(self, node: ast.AST, found: list[ast.Call]) -> bool:
+        """Collect leading draws in order of evaluation; whether more may follow them."""
+        parts: list[ast.expr] = []
+        match node:
+            case ast.Constant():
+                return True
+            case ast.Name():
+                return node.id in self._bound or self._knowledge.defined(node.id)
+            case ast.Call() if self._draws(node):
+                found.append(node)
+                return True
+            case ast.Call():
+                func = [] if _is_method_of_name(node.func) else [node.func]
+                parts = [*func, *node.args, *(keyword.value for keyword in node.keywords)]
+            case ast.Tuple() | ast.List() | ast.BinOp() | ast.UnaryOp() | ast.Subscript():
+                parts = [part for part in children(node) if isinstance(part, ast.expr)]
+            case ast.Attribute():
+                parts = [node.value]
+            case ast.Compare():
+                parts = [node.left, node.comparators[0]]
+            case _:
+                return False
+        clean = all(self._collect(part, found) for part in parts)  # up to the first that isn't
+        return clean and isinstance(node, ast.Tuple | ast.List)
+
+    def _draws(self, node: ast.Call) -> bool:
+        """Whether a call draws and does nothing else, as far as its function tells."""
+        func = node.func
+        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        if self._steps(node):
+            return True
+        if not self._is_random(node) or not _is_path(func):
+            return False
+        callee = self._knowledge.resolve(func)
+        method = name if callee is UNKNOWN else getattr(callee, "__name__", "")
+        into = method in _INTO and len(node.args) > 2
+        plain = all(keyword.arg not in (None, "out") for keyword in node.keywords)
+        return method in _METHODS and plain and not into and not _has_starred(node)
+
+    def _steps(self, node: ast.Call) -> bool:
+        """Whether a call takes the next item of an iterator that can be copied."""
+        match node:
+            case ast.Call(func=ast.Name(id="next") as func, args=[ast.Name() as name, *_]):
+                kind = self._knowledge.type_of(name)
+                # Of one that the cell makes the type is looked at when the loop is reached.
+                unknown = kind in (None, Unknown) and self._knowledge.is_hidden(name.id)
+                return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
+            case _:
+                return False
+
+
+def _is_method_of_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+
+
+def _is_path(node: ast.expr) -> bool:
+    """Whether it is a name, or an attribute of one."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _has_starred(node: ast.Call) -> bool:
+    return any(isinstance(argument, ast.Starred) for argument in node.args)

@@ -1,0 +1,275 @@
+"""State that runs ahead of the work, while it runs: on a shadow of the notebook's names.
+
+For each item that is sent, the slice of the body that binds such state runs once in the kernel. It
+works on immutable values, which are looked at as they come: only then it can do nothing but
+compute. Where it would raise, the read-ahead ends; the iteration itself raises that at its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+from mpmagic.cell.knowledge import bound_names
+from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
+from mpmagic.cell.split import SplitLoop
+from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.drawn import Drawn, is_same
+from mpmagic.run.log import Given
+from mpmagic.run.source import ItemSource
+from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
+
+__all__ = ["CannotRunAhead", "Shadow", "shadow_of"]
+
+_CHUNK_BYTES: Final = 16 << 20
+"""What is drawn for one chunk, about."""
+
+_VALUES: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+_SCALARS: Final = frozenset(
+    {"bool_", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+     "float16", "float32", "float64", "datetime64", "timedelta64"}
+)  # fmt: skip
+
+
+class CannotRunAhead(Exception):
+    """Something isn't an immutable value; the message says what.
+
+    Parameters
+    ----------
+    reason
+        The message.
+    names
+        The names that stand for it.
+    """
+
+    def __init__(self, reason: str, names: Iterable[str]) -> None:
+        super().__init__(reason)
+        self.names = frozenset(names)
+
+
+def shadow_of(
+    split: SplitLoop, loop: ast.For, items: tuple[Any, ItemSource], namespace: dict[str, Any]
+) -> Shadow | None:
+    """What runs ahead of a loop's work, of which what there is already has been looked at.
+
+    Parameters
+    ----------
+    split, loop
+        The loop.
+    items
+        What it iterates over, and where its items come from.
+    namespace
+        The notebook's.
+
+    Raises
+    ------
+    CannotRunAhead
+        If some of it isn't an immutable value.
+    """
+    if split.ahead is None:
+        return None
+    iterable, source = items
+    shadow = Shadow(split, loop.target, namespace)
+    seen = iterable if type(iterable) in (list, tuple) else [source.first]
+    if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
+        return shadow  # of a million numbers that is soon known
+    for item in () if source.exhausted else seen:
+        shadow.check_item(item)
+    return shadow
+
+
+class Shadow:
+    """Runs a loop's prepared state ahead, item by item.
+
+    Parameters
+    ----------
+    split
+        The loop.
+    target
+        Its target.
+    namespace
+        The notebook's, as it is when the loop begins.
+
+    Attributes
+    ----------
+    failure
+        Why the loop has to end where its last item has been committed; None while it goes on.
+    most
+        How many items to give at once: of what is drawn for them much may be on its way.
+
+    Raises
+    ------
+    CannotRunAhead
+        If it can't.
+    """
+
+    def __init__(self, split: SplitLoop, target: ast.expr, namespace: dict[str, Any]) -> None:
+        assert split.ahead is not None
+        self.failure: BaseException | None = None
+        self._prepared, self._target = split.prepared, target
+        self._line = split.line
+        self._each = split.speculates
+        self._done, self.most = 0, 1
+        names = {*self._prepared.carried, *self._prepared.constants}
+        for name in sorted(names):
+            if name not in namespace:
+                raise CannotRunAhead(f"`{name}` isn't defined", [name])
+            _check(name, namespace[name])
+        for name in sorted(self._prepared.sources):
+            if not may_be_drawn_from(namespace.get(name)):
+                kind = type(namespace.get(name)).__name__
+                raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
+        names |= (self._prepared.functions | self._prepared.sources) & namespace.keys()
+        self._namespace = {name: namespace[name] for name in names}
+        self._namespace["__builtins__"] = builtins
+        self._run = types.FunctionType(split.ahead.code, self._namespace)
+        try:
+            self._streams = Streams(self._prepared.draws, namespace)
+        except LookupError as error:
+            raise CannotRunAhead(str(error), self._prepared.drawn) from error
+        for number, draw in enumerate(self._prepared.draws):
+            if draw.steps and not all(map(_is_value, self._streams.left(number))):
+                raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
+        for number, function in enumerate(self._streams.drawing):
+            self._namespace[drawing(number)] = function
+        if not self._prepared.draws:
+            self.most = sys.maxsize
+        self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
+
+    @property
+    def ended(self) -> bool:
+        """Whether no item may follow those that were given."""
+        return self.failure is not None
+
+    def check_item(self, item: Any) -> None:
+        """Look at what the slice reads of an item.
+
+        Raises
+        ------
+        CannotRunAhead
+            If it's no immutable value.
+        """
+        if self._prepared.items:
+            for name, value in _unpacked(self._target, item):
+                if name in self._prepared.items:
+                    _check(name, value)
+
+    def give(self, items: Iterable[Any]) -> tuple[Given, Drawn]:
+        """What the worker needs for these items, or for the first of them; and what was drawn."""
+        self._states: list[tuple[Any, ...]] = []
+        self._drawn = drawn = Drawn(self._streams)
+        self._count = 0
+        try:
+            with _strict_floats():
+                self._run(self._stepping(items))
+        except CannotRunAhead as reason:
+            self._count -= 1  # that one can't begin
+            self._cannot_go_on(f"{reason}, in iteration {self._done + self._count}")
+        except Exception as error:
+            self._cannot_go_on(
+                f"what the kernel ran ahead for iteration {self._done + self._count - 1} raised "
+                f"{type(error).__name__}: {error}, which the iteration itself didn't"
+            )
+        self._done += self._count
+        packed = None
+        if self._prepared.draws:
+            packed = Encoder(Side({}), by_reference=True).encode(drawn.rows[: self._count])
+            drawn.nbytes = packed.nbytes
+            self.most = max(1, _CHUNK_BYTES * self._count // max(packed.nbytes, 1))
+        return Given(self._states, self._count, packed), drawn
+
+    def check_end(self, namespace: dict[str, Any]) -> None:
+        """Make sure that, the loop being over, the notebook is where its shadow is.
+
+        Raises
+        ------
+        LostWrite
+            If something else has drawn from a stream, or bound a name.
+        """
+        self._streams.check_even()
+        for name in self._prepared.carried:
+            if name not in namespace or not is_same(self._namespace[name], namespace[name]):
+                raise LostWrite(
+                    f"the loop in line {self._line} ran `{name}` ahead of its work, and something "
+                    f"that it calls binds `{name}` too, so that results may differ from the serial "
+                    f"loop's. Bind it in the loop's body only, or run the cell without %%parallel"
+                )
+
+    def _stepping(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The items, each noted when its iteration begins."""
+        carried, unpacks = self._prepared.carried, not isinstance(self._target, ast.Name)
+        for item in items:
+            if self._each or not self._count:
+                self._states.append(tuple(self._namespace[name] for name in carried))
+            self._count += 1
+            if self._prepared.draws:
+                self._drawn.begin()
+            if unpacks:
+                self.check_item(item)
+            yield item
+
+    def _drew(self, number: int, value: Any) -> None:
+        """The slice has made a draw."""
+        draw = self._prepared.draws[number]
+        if not (_is_value(value) if draw.steps else may_be_drawn(value)):
+            raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
+        self._drawn.keep(number, value)
+
+    def _cannot_go_on(self, reason: str) -> None:
+        self.failure = UnsendableValue(
+            f"the loop in line {self._line} can't go on: {reason}; the iterations before it are "
+            f"committed. Run the cell without %%parallel"
+        )
+
+
+def _check(name: str, value: Any) -> None:
+    if not _is_value(value):
+        kind = type(value).__name__
+        reason = f"`{name}` is of type {kind}, and only plain values can run ahead"
+        raise CannotRunAhead(reason, [name])
+
+
+def _is_value(value: Any) -> bool:
+    """Whether it's immutable, and operations on it compute and do no more."""
+    kind = type(value)
+    if kind in _VALUES:
+        return True
+    if kind is tuple:
+        return all(map(_is_value, value))
+    numpy = sys.modules.get("numpy")
+    return kind.__name__ in _SCALARS and getattr(numpy, kind.__name__, None) is kind
+
+
+def _unpacked(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:
+    """The names of a target with what they are bound to."""
+    match target:
+        case ast.Name():
+            yield target.id, item
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            if type(item) not in (tuple, list, str):
+                reason = f"`{ast.unparse(target)}` unpacks a {type(item).__name__}"
+                raise CannotRunAhead(reason, bound_names(target))
+            for part, value in zip(parts, item, strict=False):
+                if isinstance(part, ast.Starred):
+                    reason = f"`{ast.unparse(part)}` is a list"
+                    raise CannotRunAhead(reason, bound_names(target))
+                yield from _unpacked(part, value)
+        case _:
+            reason = f"`{ast.unparse(target)}` isn't a plain name"
+            raise CannotRunAhead(reason, bound_names(target))
+
+
+def _strict_floats() -> AbstractContextManager[object]:
+    """While open, array scalars raise what they would warn of: that is for the commits to tell."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return nullcontext()
+    told = {kind: "raise" for kind, how in numpy.geterr().items() if how != "ignore"}
+    strict: AbstractContextManager[object] = numpy.errstate(**told)
+    return strict

@@ -1,0 +1,115 @@
+"""Tracebacks as the cell without the magic would have them: without frames of ours.
+
+The kernel's half of a loop runs in a frame of its own, and the worker's half in another process.
+Both stand for the frame of the cell that the loop is part of:
+
+::
+
+    cell, line 3            cell, line 4      where the work was
+      LoopRun.run    --->     f, line 38
+        work, line 4
+          f, line 38
+"""
+
+from __future__ import annotations
+
+from types import FrameType, TracebackType
+from typing import Final
+
+from mpmagic.pool.traces import Shape, restored, spot_of
+from mpmagic.run.origins import chained
+
+__all__ = ["calls_back", "is_ours", "tidied", "tidy", "without_ours"]
+
+_OURS: Final = "mpmagic"
+_ON_THE_WAY: Final = frozenset({"cloudpickle", "concurrent", "multiprocessing", "pickle"})
+"""Packages that we call; their frames below ours are ours."""
+
+_COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+
+
+def tidy(error: BaseException) -> None:
+    """Tidy the tracebacks of an exception and of all that it's chained to or made of."""
+    for one in chained(error):
+        one.__traceback__ = tidied(one.__traceback__)
+
+
+def tidied(tb: TracebackType | None) -> TracebackType | None:
+    """A traceback without our frames, of which those of the cell that are apart are joined."""
+    kept: list[TracebackType] = []
+    within = False
+    for entry in _entries(tb):
+        if _is_between(entry, within=within):
+            within = True
+            continue
+        if kept and _stands_for(entry, kept[-1], within=within):
+            entry = _moved(kept.pop(), entry)
+        kept.append(entry)
+        within = False
+    return _linked(kept)
+
+
+def without_ours(tb: TracebackType | None) -> TracebackType | None:
+    """A traceback without our frames."""
+    return _linked([entry for entry in _entries(tb) if not is_ours(entry.tb_frame)])
+
+
+def calls_back(tb: TracebackType | None) -> bool:
+    """Whether there is code that isn't ours below ours."""
+    ours = [is_ours(entry.tb_frame) for entry in _entries(tb)]
+    return True in ours and not all(ours[ours.index(True) :])
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether it runs code of mpmagic's."""
+    return _package(frame) == _OURS
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _entries(tb: TracebackType | None) -> list[TracebackType]:
+    found = []
+    while tb is not None:
+        found.append(tb)
+        tb = tb.tb_next
+    return found
+
+
+def _linked(entries: list[TracebackType]) -> TracebackType | None:
+    tb: TracebackType | None = None
+    for entry in reversed(entries):
+        if entry.tb_next is not tb:
+            entry = TracebackType(tb, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        tb = entry
+    return tb
+
+
+def _is_between(entry: TracebackType, *, within: bool) -> bool:
+    """Whether a frame is ours, or leads to ours, or was called by us on the way to a worker."""
+    frame, inner = entry.tb_frame, entry.tb_next
+    if is_ours(frame) or (within and _package(frame) in _ON_THE_WAY):
+        return True
+    is_magic = frame.f_code.co_name == "run_cell_magic" and _package(frame) == "IPython"
+    return is_magic and inner is not None and is_ours(inner.tb_frame)
+
+
+def _stands_for(inner: TracebackType, outer: TracebackType, *, within: bool) -> bool:
+    """Whether the inner frame is code of the cell at the outer one's level."""
+    codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
+    if codes[0].co_name != "<module>" or codes[0].co_filename != codes[1].co_filename:
+        return False
+    return codes[1].co_name == "<module>" or (within and codes[1].co_name in _COMPREHENSIONS)
+
+
+def _moved(outer: TracebackType, inner: TracebackType) -> TracebackType:
+    """The outer frame as if it had been where the inner one was."""
+    shape = Shape.of(outer.tb_frame.f_code)
+    variables = dict(inner.tb_frame.f_locals) if shape.is_function else {}
+    spot = spot_of(inner, variables)
+    first = 1 if shape.name == "<module>" else shape.first
+    spot = spot._replace(shape=shape._replace(first=first))
+    moved = restored([spot], lambda _: outer.tb_frame.f_globals)
+    assert moved is not None
+    return moved
