@@ -90,7 +90,7 @@ class LoopRun:
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
         try:
-            with self._cell.inbox:
+            with self._cell.inbox, self._cell.engine().streams():
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
@@ -110,7 +110,7 @@ class LoopRun:
         item: Any = None
         checked = False
         try:
-            with self._cell.inbox:
+            with self._cell.inbox, self._cell.engine().streams():
                 for event in self.replay():
                     if event[0] == START:
                         item = event[1]

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import TEXT
-from mpmagic.run.routing import directed, is_routed
+from mpmagic.run.routing import directed, has_lost_streams, is_routed
+from mpmagic.run.tenancy import post
 
 __all__ = ["Tape", "play", "taped"]
 
@@ -91,6 +92,9 @@ def _taped_here(
         tape.on_write = on_write
     with directed(*tapes):
         yield
+    at = post()
+    if at is not None and has_lost_streams():
+        at.note("runs while `sys.stdout` or `sys.stderr` is replaced by an assignment")
 
 
 def play(events: Iterable[tuple[Any, ...]]) -> None:
