@@ -16,6 +16,7 @@ import ast
 import re
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
@@ -89,17 +90,11 @@ class LoopRun:
         self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
-        try:
-            with self._cell.inbox, self._cell.engine().streams():
+        with self._finished():
+            with self._cell.inbox:
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
-            checked = True
-        except BaseException as error:
-            checked = self._is_the_cells(error)
-            raise
-        finally:
-            self._finish(checked=checked)
         return not self._broken
 
     def rows(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -108,9 +103,8 @@ class LoopRun:
         self._read_ranges()
         self._start()
         item: Any = None
-        checked = False
-        try:
-            with self._cell.inbox, self._cell.engine().streams():
+        with self._finished():
+            with self._cell.inbox:
                 for event in self.replay():
                     if event[0] == START:
                         item = event[1]
@@ -118,12 +112,6 @@ class LoopRun:
                         yield item, event
             if self._failure is not None:
                 raise self._failure
-            checked = True
-        except BaseException as error:
-            checked = self._is_the_cells(error)
-            raise
-        finally:
-            self._finish(checked=checked)
 
     # -- what the commits' code calls ------------------------------------------------------------
 
@@ -319,6 +307,20 @@ class LoopRun:
         )
 
     # -- the end -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _finished(self) -> Iterator[None]:
+        """Around the run: whatever ends it, it's brought to its end."""
+        checked = False
+        with self._cell.engine().streams():
+            try:
+                yield
+                checked = True
+            except BaseException as error:
+                checked = self._is_the_cells(error)
+                raise
+            finally:
+                self._finish(checked=checked)
 
     def _finish(self, *, checked: bool) -> None:
         inbox = self._cell.inbox

@@ -123,6 +123,7 @@ class Patches:
 
 _lock: Final = threading.Lock()
 _patches: Final = Patches()
+_left: Final[list[Patches]] = []
 _users = 0
 
 
@@ -145,9 +146,11 @@ def routed() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            streams.undo()
             _users -= 1
-            if not _users:
+            _left.append(streams)
+            if not _users:  # a thread that nobody waits for may have outlived its loop
+                while _left:
+                    _left.pop().undo()
                 _patches.undo()
 
 
