@@ -19,7 +19,7 @@ from mpmagic.run.tenancy import Post, Tenancy, post
 
 __all__ = ["WARNS", "FilterRouting"]
 
-WARNS: Final = "issues a warning (`{}`), and which have been shown"
+WARNS: Final = "issues a warning (`{}`) and notes that in the registry of warnings"
 
 _NOTED: Final = ("default", "module", "once")
 _RECORDS: Final = "records warnings, or shows them in a way of its own"
