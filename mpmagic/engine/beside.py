@@ -27,7 +27,7 @@ def default_threads() -> int:
 @contextmanager
 def in_this_process() -> Iterator[None]:
     """Around a cell whose work runs in threads of this process."""
-    with routed(), guarded(), lending():
+    with guarded(), lending():
         yield
 
 
@@ -64,8 +64,12 @@ class ThreadEngine(Engine):
         self._threads = threads
 
     def session(self) -> Any:
-        """Streams, loggers and warnings by thread."""
+        """Warnings by thread; objects can be lent."""
         return in_this_process()
+
+    def streams(self) -> Any:
+        """Streams and loggers by thread."""
+        return routed()
 
     def check_seedable(self) -> None:
         """Refuse, always."""

@@ -19,8 +19,9 @@ from mpmagic.run.tenancy import Post, Tenancy, post
 
 __all__ = ["WARNS", "FilterRouting"]
 
-WARNS: Final = "issues a warning (`{}`), and which have been shown"
+WARNS: Final = "issues a warning (`{}`) and notes that in the registry of warnings"
 
+_NOTED: Final = ("default", "module", "once")
 _RECORDS: Final = "records warnings, or shows them in a way of its own"
 _SHOWING: Final = ("showwarning", "_showwarnmsg_impl")
 _TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
@@ -76,7 +77,8 @@ class FilterRouting:
         if at is None:
             return self._ambient
         if at.filters is None:
-            at.filters, at.filters_before = list(self._ambient), list(self._ambient)
+            at.filters = [*map(_unnoted, self._ambient), ("always", None, Warning, None, 0)]
+            at.filters_before = list(at.filters)
         return at.filters
 
     @own.setter
@@ -105,6 +107,14 @@ class FilterRouting:
                 show(message)
 
         return showing
+
+
+def _unnoted(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The filter without the note that a warning has been shown.
+
+    That would keep another thread's from being seen, which may come earlier in the loop.
+    """
+    return ("always", *item[1:]) if item[0] in _NOTED else item
 
 
 class _Module(types.ModuleType):
@@ -137,6 +147,14 @@ class _Filters:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._routing.own, name)
+
+    def insert(self, index: int, item: tuple[Any, ...]) -> None:
+        """What `warnings.simplefilter` calls."""
+        self._routing.own.insert(index, item if _companion() is None else _unnoted(item))
+
+    def append(self, item: tuple[Any, ...]) -> None:
+        """What it calls to put a filter behind the others."""
+        self._routing.own.append(item if _companion() is None else _unnoted(item))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._routing.own)

@@ -18,6 +18,7 @@ from mpmagic.engine.guest import Home, Known, Missing, here, run_as_guest
 from mpmagic.errors import EngineError, MpmagicError
 from mpmagic.pool import Parcel
 from mpmagic.run.engine import Engine
+from mpmagic.run.routing import routed
 
 __all__ = ["LARGE", "Carried", "GuestEngine"]
 
@@ -82,8 +83,12 @@ class GuestEngine(Engine):
         self._sent = _sent.setdefault(owner or executor, Counter())
 
     def session(self) -> Any:
-        """Streams, loggers and warnings by thread, if its workers are threads of this process."""
+        """As on threads, if its workers are threads of this process."""
         return in_this_process() if self._is_here else nullcontext()
+
+    def streams(self) -> Any:
+        """As on threads, if its workers are threads of this process."""
+        return routed() if self._is_here else nullcontext()
 
     def check_seedable(self) -> None:
         """Refuse if its workers are threads of this process."""

@@ -1,9 +1,9 @@
 """Threads of the notebook's process that can be done without while they still run.
 
-`concurrent.futures.ThreadPoolExecutor` waits for its threads, also at the interpreter's end. Here a
-thread whose task nobody waits for any more loses its seat to another. KeyboardInterrupt is raised in
-it, once, unless it may hold a lock that the whole process needs; if it hangs in compiled code, or
-catches that, it runs on by itself.
+`concurrent.futures.ThreadPoolExecutor` waits for its threads, also at the interpreter's end. Here
+a thread whose task nobody waits for any more loses its seat to another. KeyboardInterrupt is raised
+in it, once, unless it may hold a lock that the whole process needs; if it hangs in compiled code,
+or catches that, it runs on by itself.
 """
 
 from __future__ import annotations

@@ -54,6 +54,10 @@ class Engine:
         """Around a cell that runs here."""
         return nullcontext()
 
+    def streams(self) -> AbstractContextManager[object]:
+        """Around a loop, or a group of calls, of such a cell."""
+        return nullcontext()
+
     def check_seedable(self) -> None:
         """Make sure that iterations can have random streams of their own.
 

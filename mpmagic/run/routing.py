@@ -21,7 +21,15 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.run.tenancy import at_post, post
 
-__all__ = ["BY_THE_WORK", "Patches", "directed", "is_routed", "records_to", "routed"]
+__all__ = [
+    "BY_THE_WORK",
+    "Patches",
+    "directed",
+    "has_lost_streams",
+    "is_routed",
+    "records_to",
+    "routed",
+]
 
 _TABLES: Final = {
     "_DYNAMIC_CLASS_TRACKER_BY_CLASS": weakref.WeakKeyDictionary,
@@ -115,6 +123,7 @@ class Patches:
 
 _lock: Final = threading.Lock()
 _patches: Final = Patches()
+_left: Final[list[Patches]] = []
 _users = 0
 
 
@@ -127,22 +136,36 @@ def is_routed() -> bool:
 def routed() -> Iterator[None]:
     """While open, by whomever, threads can have streams of their own."""
     global _users
+    streams = Patches()
     with _lock:
         _users += 1
         if _users == 1:
             _install()
+        _route_streams(streams)  # the notebook may have put others in their place meanwhile
     try:
         yield
     finally:
         with _lock:
             _users -= 1
-            if not _users:
+            _left.append(streams)
+            if not _users:  # a thread that nobody waits for may have outlived its loop
+                while _left:
+                    _left.pop().undo()
                 _patches.undo()
 
 
-def _install() -> None:
+def _route_streams(patches: Patches) -> None:
     for name in ("stdout", "stderr"):
-        _patches.set(sys, name, _Router(name, getattr(sys, name)))
+        if not isinstance(getattr(sys, name), _Router):
+            patches.set(sys, name, _Router(name, getattr(sys, name)))
+
+
+def has_lost_streams() -> bool:
+    """Whether somebody has replaced the streams past `contextlib`, so that text went astray."""
+    return not (isinstance(sys.stdout, _Router) and isinstance(sys.stderr, _Router))
+
+
+def _install() -> None:
     for name in _TABLES:
         _patches.set(internals, name, _Table(name, getattr(internals, name)))
     redirection: Any = contextlib._RedirectStream

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from mpmagic.pool import drain_output, in_worker, output_watch
 from mpmagic.run.log import SHOWN, TEXT
-from mpmagic.run.routing import directed, is_routed
+from mpmagic.run.routing import directed, has_lost_streams, is_routed
+from mpmagic.run.tenancy import post
 
 __all__ = ["Tape", "catch_up", "noting", "play", "taped"]
 
@@ -101,6 +102,9 @@ def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
     if is_routed():
         with directed(Tape(events, "stdout"), Tape(events, "stderr")):
             yield
+        at = post()
+        if at is not None and has_lost_streams():
+            at.note("runs while `sys.stdout` or `sys.stderr` is replaced by an assignment")
         return
     before = sys.stdout, sys.stderr
     kept = [tape.events for tape in _tapes]

@@ -72,6 +72,8 @@ class TaskRun:
         total = sum(task.kind is Kind.WORK for task in self._group.tasks)
         self._cell.observer.begun(Begun(self._report.line, Unit.CALL, total, self._began))
         self._cell.inbox.__enter__()
+        self._streams = self._cell.engine().streams()
+        self._streams.__enter__()
         return self
 
     def is_away(self, index: int) -> bool:
@@ -133,6 +135,7 @@ class TaskRun:
             ended = perf_counter()
             self._report.wall = ended - self._began
             self._cell.observer.ended(self._report.line, ended)
+            self._streams.__exit__(None, None, None)
             inbox.__exit__(kind, error, tb)
 
     def _harmless(self, task: Task) -> bool:

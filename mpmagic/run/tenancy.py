@@ -67,6 +67,10 @@ class Post:
             return _SHARED.format("leaves other filters of warnings behind")
         return self.refused
 
+    def note(self, what: str) -> None:
+        """Have the chunk end in an error, when it has ended."""
+        self.refused = self.refused or _SHARED.format(what)
+
     def refuse(self, what: str) -> NoReturn:
         """End the chunk, whatever the work's own handlers make of that.
 
@@ -75,7 +79,7 @@ class Post:
         NotOnThreads
             Always.
         """
-        self.refused = self.refused or _SHARED.format(what)
+        self.note(what)
         raise NotOnThreads(self.refused)
 
 

@@ -60,6 +60,7 @@ def test_threads(case: Case, pool_notebook: Notebook) -> None:
     if case.id not in NOT_ON_THREADS:
         check(case, pool_notebook, options)
         return
+    options = f"{options} {case.options}"
     serial = pool_notebook.run(case.setup, case.source)
     judgement = against(pool_notebook, serial, case.source, setup=case.setup, options=options)
     assert judgement.verdict in (Verdict.ERROR, Verdict.REFUSED), explained(judgement, case.source)
