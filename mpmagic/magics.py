@@ -213,12 +213,12 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.show.explain import refusals_shown
 
         with self._errors().shown(), refusals_shown(self.shell), features_on(cell.features):
-            options = _options_of(cell.given)
+            engine = self._engine_for(cell.given)
+            options = _options_of(cell.given, engine)
             plan = self._planned(cell, options)
             if plan is None:
                 yield None
                 return
-            engine = self._engine_for(options, cell.given.on)
             with nullcontext() if engine is None else engine.session():
                 plan, serial = self._checked(plan, cell, options)
                 context = self._context(cell, options, engine)
@@ -244,14 +244,14 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return None
         return plan
 
-    def _engine_for(self, options: Options, on: str | None) -> Engine | None:
+    def _engine_for(self, given: argparse.Namespace) -> Engine | None:
         """Where the cell runs; None for mpmagic's own pool, which starts when it's needed."""
         if self.engine is not None:
             return self.engine
-        if self._named(on) == "processes":
+        if self._named(given.on) == "processes":
             return None
-        engine = self._engine_on(on, options.workers)
-        if options.seed is not None:
+        engine = self._engine_on(given.on, given.workers)
+        if given.seed is not None:
             engine.check_seedable()
         return engine
 
@@ -387,7 +387,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
 
-def _options_of(given: argparse.Namespace) -> Options:
+def _options_of(given: argparse.Namespace, engine: Engine | None) -> Options:
     from mpmagic.run.options import Options
 
     return Options(
@@ -397,6 +397,7 @@ def _options_of(given: argparse.Namespace) -> Options:
         local=frozenset(given.local),
         private=frozenset(given.private),
         seed=given.seed,
+        apart=engine is None or engine.is_apart,
     )
 
 

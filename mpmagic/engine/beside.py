@@ -56,6 +56,7 @@ class ThreadEngine(Engine):
         How many of them run at the same time.
     """
 
+    is_apart = False
     asks_each = True
     grace = 0.5
 

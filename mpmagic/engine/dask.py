@@ -142,7 +142,7 @@ class DaskEngine(GuestEngine):
         return [self._scatter(a) if isinstance(a, Parcel) else a for a in arguments]
 
     def _scatter(self, parcel: Parcel) -> Any:
-        if self._is_here or parcel.payload.nbytes < LARGE:
+        if not self.is_apart or parcel.payload.nbytes < LARGE:
             return parcel
         found = self._scattered.get(parcel.key)
         if found is None or found.status != "finished":

@@ -36,6 +36,7 @@ _AUDITED: Final = {
 _PYPLOT: Final = "uses `matplotlib.pyplot`, whose current figure"
 _CHILD: Final = "starts a process that writes to descriptor 1 (give it a `stdout` of its own)"
 _HANDLERS: Final = "adds a handler to a logger"
+_DISPLAY: Final = "displays something by the notebook's shell,"
 
 
 def _refuse(what: str) -> None:
@@ -90,6 +91,10 @@ def _install() -> None:
     _filters = FilterRouting(_patches)
     _guard(logging.Logger, "addHandler", _HANDLERS)
     _patches.set(subprocess.Popen, "_get_handles", _handles(vars(subprocess.Popen)["_get_handles"]))
+    if (shell := _shell()) is not None:
+        _guard(shell.display_pub, "publish", _DISPLAY)
+        _guard(shell.display_pub, "clear_output", _DISPLAY)
+        _guard(shell.display_formatter, "format", _DISPLAY)
     helpers = sys.modules.get("matplotlib._pylab_helpers")
     if helpers is not None:
         for name in ("get_active", "get_fig_manager", "_set_new_active_manager", "set_active"):
@@ -111,8 +116,14 @@ def _guard(owner: Any, name: str, what: str) -> None:
         _refuse(what)
         return call(*arguments, **named)
 
-    is_method = isinstance(vars(owner)[name], classmethod)
+    is_method = isinstance(vars(owner).get(name), classmethod)
     _patches.set(owner, name, staticmethod(guarding) if is_method else guarding)
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython.core.interactiveshell")
+    shell = getattr(ipython, "InteractiveShell", None)
+    return shell.instance() if shell is not None and shell.initialized() else None
 
 
 def _handles(get: Callable[..., Any]) -> Callable[..., Any]:

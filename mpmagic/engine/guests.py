@@ -79,20 +79,20 @@ class GuestEngine(Engine):
     ) -> None:
         super().__init__(executor, workers)
         self.name = name
-        self._is_here = home == here()
+        self.is_apart = home != here()
         self._sent = _sent.setdefault(owner or executor, Counter())
 
     def session(self) -> Any:
         """As on threads, if its workers are threads of this process."""
-        return in_this_process() if self._is_here else nullcontext()
+        return nullcontext() if self.is_apart else in_this_process()
 
     def streams(self) -> Any:
         """As on threads, if its workers are threads of this process."""
-        return routed() if self._is_here else nullcontext()
+        return nullcontext() if self.is_apart else routed()
 
     def check_seedable(self) -> None:
         """Refuse if its workers are threads of this process."""
-        if self._is_here:
+        if not self.is_apart:
             refuse_seed()
 
     def submit(
@@ -123,7 +123,7 @@ class GuestEngine(Engine):
         return [self._key_or_all(a) if isinstance(a, Parcel) else a for a in arguments]
 
     def _key_or_all(self, parcel: Parcel) -> Any:
-        if self._is_here or parcel.payload.nbytes < LARGE:
+        if not self.is_apart or parcel.payload.nbytes < LARGE:
             return parcel
         self._sent[parcel.key] += 1
         return parcel if self._sent[parcel.key] <= self.workers else Known(parcel.key)

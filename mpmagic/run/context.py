@@ -54,3 +54,7 @@ class CellContext:
     origins: Origins = field(default_factory=Origins)
     observer: Observer = field(default_factory=Observer)
     verbose: bool = False
+
+    def worker_named(self, number: int) -> str:
+        """What a worker is called that goes by that number."""
+        return f"worker process {number}" if self.options.apart else f"thread {number}"

@@ -34,6 +34,8 @@ class Engine:
 
     Attributes
     ----------
+    is_apart
+        Whether its workers have processes of their own.
     asks_each
         Whether `ask_each` reaches every worker.
     chunk_cost
@@ -42,6 +44,7 @@ class Engine:
         Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
     """
 
+    is_apart: bool = True
     asks_each: bool = False
     chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
     grace: float | None = None

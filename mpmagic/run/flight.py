@@ -20,7 +20,7 @@ from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import find
 from mpmagic.run.modules import ModuleState, names_in, states_of
-from mpmagic.run.origins import Origin, Origins
+from mpmagic.run.origins import Origin
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
@@ -79,24 +79,24 @@ class CallFlight:
         """Its line in the cell."""
         return self.task.node.lineno
 
-    def open(self, origins: Origins) -> None:
+    def open(self, cell: CellContext) -> None:
         """Read what came back.
 
         Parameters
         ----------
-        origins
-            Are told of an exception of the call's own.
+        cell
+            Is told of an exception of the call's own.
         """
         self.log = CallLog()
         try:
             self.log = decode(self.future.result(), self.side)
-            self._take(self.log, origins)
+            self._take(self.log, cell)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             self.error = error
 
-    def _take(self, log: CallLog, origins: Origins) -> None:
+    def _take(self, log: CallLog, cell: CellContext) -> None:
         if log.refused:
             self.error = UnsendableValue(
                 f"the call in line {self.line}: {log.refused}. What stands before it is done"
@@ -105,7 +105,8 @@ class CallFlight:
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
-            origins.note(self.error, Origin(f"line {self.line}", log.timing.pid))
+            origin = Origin(f"line {self.line}", cell.worker_named(log.timing.pid))
+            cell.origins.note(self.error, origin)
         elif log.value is not None:
             self._read(log)
         else:

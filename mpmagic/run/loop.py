@@ -411,10 +411,10 @@ class LoopRun:
             return
         if self._log is None or self._index < 0:
             return
-        pid = self._log.timing.pid if error is self._raised else 0
+        where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
         item = self._flight.batch.items[self._index]
         number = self._flight.first + self._index
-        origin = Origin.of_iteration(number, self._planned.loop.target, item, pid)
+        origin = Origin.of_iteration(number, self._planned.loop.target, item, where)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:

@@ -102,6 +102,9 @@ class _Table:
         return self._own.setdefault(key, value)
 
 
+_INHERITED: Final = object()
+
+
 class Patches:
     """Attributes that are others for a while."""
 
@@ -110,14 +113,18 @@ class Patches:
 
     def set(self, owner: Any, name: str, value: Any) -> None:
         """Make an attribute another one."""
-        self._before.append((owner, name, vars(owner)[name], value))
+        self._before.append((owner, name, vars(owner).get(name, _INHERITED), value))
         setattr(owner, name, value)
 
     def undo(self) -> None:
         """Make them what they were; those that somebody has set since stay."""
         while self._before:
             owner, name, before, value = self._before.pop()
-            if vars(owner).get(name) is value:
+            if vars(owner).get(name) is not value:
+                continue
+            if before is _INHERITED:
+                delattr(owner, name)
+            else:
                 setattr(owner, name, before)
 
 

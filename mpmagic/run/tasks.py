@@ -152,7 +152,7 @@ class TaskRun:
     def _collect(self) -> None:
         for flight in self._away():
             if flight.future.done():
-                flight.open(self._cell.origins)
+                flight.open(self._cell)
 
     def _wait(self) -> None:
         away = self._away()
