@@ -267,9 +267,10 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.errors import NotParallel
         from mpmagic.run.cell import check_sendable, refuse
 
+        asked = self.shell.user_ns, options
         try:
-            check_sendable(plan, cell.tree, cell.text, (self.shell.user_ns, options))
-            refuse(plan, cell.text)
+            check_sendable(plan, cell.tree, cell.text, asked)
+            refuse(plan, cell.tree, cell.text, asked)
         except NotParallel as reason:
             if not cell.given.or_serial:
                 raise

@@ -45,9 +45,6 @@ _TAKEN_BACK_BY: Final = {
     "numpy.set_printoptions": "numpy.printoptions",
     "decimal.setcontext": "decimal.localcontext",
 }
-_ELSEWHERE: Final = "; each worker has its own process with `--on processes`"
-"""What to do where work has to stay, since it would run in threads."""
-
 _SHOWS: Final = frozenset(
     f"IPython.core.display_functions.{name}"
     for name in ("display", "update_display", "publish_display_data", "clear_output")
@@ -110,9 +107,7 @@ class Calls:
         if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
         if tables.qualified_name(callee) in _SHOWS and not self._knowledge.shows_in_workers:
-            self._keep(
-                node, "only the kernel can display" + ("" if self._knowledge.apart else _ELSEWHERE)
-            )
+            self._keep(node, "only the kernel can display")
         if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
             reason = "it changes the state of the process, which iterations share"
             manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
@@ -182,7 +177,7 @@ class Calls:
     def _method_called(self, func: ast.Attribute, node: ast.Call, *, statement: bool) -> None:
         receiver = func.value
         if is_escape(node) and not self._knowledge.apart:
-            self._keep(node, f"a shell command forks the process{_ELSEWHERE}")
+            self._keep(node, "a shell command forks the process")
         root = root_of(receiver)
         if not roots_of(receiver, self._knowledge) and not isinstance(receiver, ast.Call):
             return
@@ -227,7 +222,7 @@ class Calls:
     def _touch_figure(self, node: ast.Call, touch: Touch) -> None:
         self.touches[node] = touch
         if not self._knowledge.apart:
-            self._keep(node, f"pyplot keeps one list of figures for all threads{_ELSEWHERE}")
+            self._keep(node, "pyplot keeps one list of figures for all threads")
         effects = self._collector.effects
         effects.closes_all |= touch is Touch.CLOSE_ALL
         if touch is Touch.NEW:

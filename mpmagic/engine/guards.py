@@ -36,7 +36,7 @@ _AUDITED: Final = {
 _PYPLOT: Final = "uses `matplotlib.pyplot`, whose current figure"
 _CHILD: Final = "starts a process that writes to descriptor 1 (give it a `stdout` of its own)"
 _HANDLERS: Final = "adds a handler to a logger"
-_DISPLAY: Final = "displays something by the notebook's shell,"
+_DISPLAY: Final = "displays something by the notebook's shell"
 
 
 def _refuse(what: str) -> None:

@@ -18,17 +18,26 @@ RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 
 
 NOT_ON_THREADS: Final = (
+    "figures/a-helper-that-closes-all-figures-while-none-is-open",
+    "figures/a-helper-that-closes-all-figures-while-one-is-open",
+    "figures/a-helper-that-makes-saves-and-closes-a-figure",
+    "figures/drawing-that-an-exception-ends",
+    "figures/figure-closed-in-finally",
+    "figures/figure-in-a-with",
+    "figures/figures-in-an-inner-loop",
+    "figures/figures-of-their-own-with-axes-saved-and-closed",
     "guarded/warnings-of-passed-over-work",
     "guarded/warnings-of-work-that-a-continue-passes-over",
-    "independent/figure-by-pyplot-saved-per-item",
     "independent/figure-into-a-buffer",
     "independent/figure-saved-per-item",
     "independent/frames-with-columns-dropped-in-place",
     "loopless/warnings-in-order",
     "managers/filters-forgotten-in-each-iteration-show-a-warning-each-time",
     "managers/filters-left-alone-show-a-warning-once",
+    "output/display-in-a-comprehension",
+    "output/display-in-a-function-that-the-source-hides",
 )
-"""Cells whose work draws by pyplot or issues warnings: stopped with an error on threads."""
+"""Cells whose work draws by pyplot, displays or issues warnings: refused, or stopped, on threads."""
 
 
 def reason_of(case: str, *, pool: bool) -> str:
