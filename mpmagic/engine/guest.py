@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from mpmagic.engine.guards import guarded
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Packed
+from mpmagic.run.descriptors import capturing
 from mpmagic.run.routing import Patches, routed
 from mpmagic.run.state import ProcessState
 from mpmagic.run.tenancy import Post, Tenancy, at_post, post
@@ -108,7 +109,7 @@ def _visiting() -> Iterator[None]:
     before, patches = ProcessState.of_this_process(), Patches()
     _leave_stream_alone(patches)
     try:
-        with routed(), at_post(_guest):
+        with routed(), capturing(), at_post(_guest):
             yield
     finally:
         patches.undo()

@@ -37,7 +37,7 @@ NOT_ON_THREADS: Final = (
     "output/display-in-a-comprehension",
     "output/display-in-a-function-that-the-source-hides",
 )
-"""Cells whose work draws by pyplot, displays or issues warnings: refused, or stopped, on threads."""
+"""Cells whose work draws by pyplot, displays or warns: refused or stopped on threads."""
 
 
 def reason_of(case: str, *, pool: bool) -> str:
