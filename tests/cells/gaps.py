@@ -28,7 +28,6 @@ NOT_ON_THREADS: Final = (
     "figures/figures-of-their-own-with-axes-saved-and-closed",
     "guarded/warnings-of-passed-over-work",
     "guarded/warnings-of-work-that-a-continue-passes-over",
-    "independent/figure-into-a-buffer",
     "independent/figure-saved-per-item",
     "independent/frames-with-columns-dropped-in-place",
     "loopless/warnings-in-order",

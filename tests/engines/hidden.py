@@ -72,3 +72,13 @@ def handler(x: int) -> int:
 
 def figure(x: int) -> Any:
     return importlib.import_module("matplotlib.pyplot").gcf().number
+
+
+def displayed(x: int) -> int:
+    importlib.import_module("IPython.display").display(x)
+    return x
+
+
+def cleared(x: int) -> int:
+    importlib.import_module("IPython.display").clear_output(wait=True)
+    return x

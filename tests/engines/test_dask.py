@@ -12,7 +12,7 @@ from distributed import Client
 from tests.compare import assert_equal, judge
 from tests.engines.conftest import Cluster
 from tests.engines.names import named
-from tests.engines.test_executors import CELL, SETUP
+from tests.engines.test_executors import CELL, CHILDREN, DISPLAYED, DISPLAYS, SETUP
 from tests.notebook import Notebook
 
 
@@ -27,6 +27,16 @@ def test_equal(client: Client, pool_notebook: Notebook) -> None:
         assert_equal(pool_notebook, cell, setup=SETUP, options="--on client")
         cell = "out = []\nfor x in range(20):\n    y = 1 / (7 - x)\n    out.append(y)"
         assert_equal(pool_notebook, cell, options="--on client")
+
+
+def test_output_of_children_and_displays(client: Client, pool_notebook: Notebook) -> None:
+    with named(pool_notebook, client=client):
+        cell = f"%%parallel -q --on client --chunk 2\n{CHILDREN}"
+        outcome = pool_notebook.run("import subprocess", cell)
+        assert_equal(pool_notebook, DISPLAYS, setup=DISPLAYED, options="--on client --chunk 1")
+    lines = [f"{word} {x}\n" for x in range(6) for word in ("before", "child", "after")]
+    assert outcome.text("stdout") == "".join(lines)
+    assert outcome.text("stderr") == "".join(f"error {x}\n" for x in range(6))
 
 
 def test_large_values_travel_once(client: Client, pool_notebook: Notebook) -> None:

@@ -41,6 +41,15 @@ there = os.getcwd()
 """
 
 
+DISPLAYED = "%precision 2\nfrom IPython.display import display, HTML"
+DISPLAYS = """\
+for x in range(6):
+    y = x / 7
+    print("at", x)
+    display(y, HTML(f"<b>{y}</b>"))
+"""
+
+
 def _processes() -> Executor:
     return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
 
@@ -73,6 +82,30 @@ def test_exception_of_the_work(engine: Executor, pool_notebook: Notebook) -> Non
     with named(pool_notebook, engine=engine):
         cell = "out = []\nfor x in range(20):\n    y = 1 / (7 - x)\n    out.append(y)"
         assert_equal(pool_notebook, cell, options="--on engine")
+
+
+CHILDREN = """\
+out = []
+for x in range(6):
+    print("before", x)
+    code = subprocess.run(["sh", "-c", f"echo child {x}; echo error {x} >&2"]).returncode
+    out.append(code)
+    print("after", x)
+"""
+
+
+def test_children_write_in_their_place(pool_notebook: Notebook) -> None:
+    with _processes() as engine, named(pool_notebook, engine=engine):
+        cell = f"%%parallel -q --on engine --chunk 2\n{CHILDREN}"
+        outcome = pool_notebook.run("import subprocess", cell)
+    lines = [f"{word} {x}\n" for x in range(6) for word in ("before", "child", "after")]
+    assert outcome.text("stdout") == "".join(lines)
+    assert outcome.text("stderr") == "".join(f"error {x}\n" for x in range(6))
+
+
+def test_displays(engine: Executor, pool_notebook: Notebook) -> None:
+    with named(pool_notebook, engine=engine):
+        assert_equal(pool_notebook, DISPLAYS, setup=DISPLAYED, options="--on engine --chunk 1")
 
 
 def test_seed_is_the_pools(pool_notebook: Notebook) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.compare import assert_equal
 from tests.engines.names import named
-from tests.engines.test_executors import CELL, SETUP
+from tests.engines.test_executors import CELL, DISPLAYED, DISPLAYS, SETUP
 from tests.notebook import Notebook
 
 
@@ -42,6 +42,7 @@ def test_equal_and_after_a_death(client: Any, pool_notebook: Notebook) -> None:
         assert_equal(pool_notebook, cell, setup=SETUP, options="--on client")
         cell = "out = []\nfor x in range(20):\n    y = 1 / (7 - x)\n    out.append(y)"
         assert_equal(pool_notebook, cell, options="--on client")
+        assert_equal(pool_notebook, DISPLAYS, setup=DISPLAYED, options="--on client --chunk 1")
         _lose_an_engine(pool_notebook)
         assert_equal(pool_notebook, CELL, setup=SETUP, options="--on client")
 

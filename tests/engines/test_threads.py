@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -75,6 +76,8 @@ STOPPED = {
     "draw_of_numpy": "drew from the global stream of `numpy.random`",
     "handler": "adds a handler to a logger",
     "figure": "matplotlib.pyplot",
+    "displayed": "displays something",
+    "cleared": "displays something",
 }
 
 
@@ -101,6 +104,51 @@ def test_stopped(name: str, library: str, pool_notebook: Notebook) -> None:
     os.chdir(directory)
     assert "MPMAGIC_TEST" not in os.environ
     assert list(warnings.filters) == filters
+
+
+OF_THE_KERNEL = {
+    "displays": "from IPython.display import display\nfor x in range(9):\n    y = x * x; meet()\n"
+    "    print(x); display(y)\n    out.append(y)",
+    "lines drawn": "import matplotlib.pyplot as plt\nplt.close('all')\nfor x in range(4):\n"
+    "    y = np.arange(x); meet()\n    plt.plot(y)\n    out.append(len(plt.gca().lines))\n"
+    "plt.close('all')",
+    "own figures": "import matplotlib.pyplot as plt\nfor x in range(4):\n"
+    "    y = np.arange(x); meet()\n    plt.figure(); plt.plot(y)\n"
+    "    out.append(plt.gcf().number)\n    plt.close()",
+    "shell commands": "for x in range(4):\n    y = x * x; meet()\n    t = !echo {y}\n"
+    "    out.append(t[0])",
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_KERNEL)
+def test_of_the_kernel(name: str, pool_notebook: Notebook) -> None:
+    """What belongs to the process the kernel does, and the rest of the loop is split."""
+    cell, options = OF_THE_KERNEL[name], "--on threads --chunk 1"
+    judgement = assert_equal(pool_notebook, cell, setup=SETUP, options=options)
+    assert judgement.parallel.report.split == 1
+
+
+ONLY_APART = {
+    "figures": "import matplotlib.pyplot as plt\ndef save(x):\n    plt.figure()\n"
+    "    plt.plot([x])\n    plt.close()\nfor x in range(4):\n    save(x)",
+    "displays": "from IPython.display import display\nfor x in range(4):\n    display(str(x))",
+    "shell commands": "for x in range(4):\n    t = !echo {x}\n    out.append(t)",
+}
+
+
+@pytest.mark.parametrize("name", ONLY_APART)
+def test_refused_for_processes(name: str, pool_notebook: Notebook) -> None:
+    judgement = judge(pool_notebook, ONLY_APART[name], setup=SETUP, options="--on threads")
+    assert judgement.verdict is Verdict.REFUSED, judgement.why
+    assert "`--on processes`" in judgement.why
+    judgement = assert_equal(pool_notebook, ONLY_APART[name], setup=SETUP)
+    assert judgement.parallel.report.split == 1
+
+
+def test_exception_names_the_thread(pool_notebook: Notebook) -> None:
+    cell = "%%parallel --on threads\nout = [1 / (2 - x) for x in range(4)]"
+    outcome = pool_notebook.run("", cell)
+    assert re.search(r"iteration 2, x = 2, in thread \d+", "".join(outcome.error.__notes__))
 
 
 def test_notebook_is_not_touched(pool_notebook: Notebook) -> None:
