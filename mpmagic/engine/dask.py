@@ -6,6 +6,7 @@ get them from each other, each of them once.
 
 from __future__ import annotations
 
+import random
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -53,6 +54,7 @@ def connect(address: str) -> Any:
             f"`--on {address}` needs Dask: `pip install 'mpmagic[dask]'`, here and where its "
             f"workers run"
         ) from error
+    _leave_stream_alone()
     try:
         return Client(address, timeout=_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -60,6 +62,17 @@ def connect(address: str) -> Any:
             f"`--on {address}`: no scheduler answers there ({type(error).__name__}: {error}); "
             f"nothing of the cell ran. Start one with `dask scheduler`"
         ) from error
+
+
+def _leave_stream_alone() -> None:
+    """Have clients that wait for a scheduler draw their pauses from a stream of their own.
+
+    The global one of `random` is the notebook's, and of its loops' commits.
+    """
+    from distributed.comm import core
+
+    if core.random is random:
+        core.random = random.Random()
 
 
 class DaskEngine(GuestEngine):
@@ -78,6 +91,7 @@ class DaskEngine(GuestEngine):
     chunk_cost = 1.2e-3
 
     def __init__(self, client: Any, workers: int | None, *, name: str) -> None:
+        _leave_stream_alone()
         self._client = client
         self.name = name
         homes = self._asked()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 from distributed import Client
+from distributed.comm import core
 
 from tests.compare import assert_equal, judge
 from tests.engines.conftest import Cluster
@@ -37,6 +40,27 @@ def test_output_of_children_and_displays(client: Client, pool_notebook: Notebook
     lines = [f"{word} {x}\n" for x in range(6) for word in ("before", "child", "after")]
     assert outcome.text("stdout") == "".join(lines)
     assert outcome.text("stderr") == "".join(f"error {x}\n" for x in range(6))
+
+
+def test_client_that_reconnects_leaves_the_stream_alone(
+    cluster: Cluster, client: Client, pool_notebook: Notebook
+) -> None:
+    with named(pool_notebook, client=client):
+        assert_equal(pool_notebook, "out = [x + 1 for x in range(5)]", options="--on client")
+    state, waits = random.getstate(), []
+    with pytest.MonkeyPatch.context() as patch:
+        own, met = core.random.uniform, threading.Event()
+
+        def uniform(*bounds: float) -> float:
+            waits.append(own(*bounds))
+            met.set()
+            return waits[-1]
+
+        patch.setattr(core.random, "uniform", uniform)
+        cluster.scheduler.kill()
+        assert met.wait(60)
+    assert waits
+    assert random.getstate() == state
 
 
 def test_large_values_travel_once(client: Client, pool_notebook: Notebook) -> None:

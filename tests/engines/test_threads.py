@@ -129,19 +129,29 @@ def test_of_the_kernel(name: str, pool_notebook: Notebook) -> None:
 
 
 ONLY_APART = {
-    "figures": "import matplotlib.pyplot as plt\ndef save(x):\n    plt.figure()\n"
-    "    plt.plot([x])\n    plt.close()\nfor x in range(4):\n    save(x)",
-    "displays": "from IPython.display import display\nfor x in range(4):\n    display(str(x))",
-    "shell commands": "for x in range(4):\n    t = !echo {x}\n    out.append(t)",
+    "figures": "for x in range(4):\n    save(x)",
+    "displays": "for x in range(4):\n    show(x)",
+    "shell commands": "for x in range(4):\n    t = !echo a\n    out.append(x)",
 }
+HELPERS = """\
+import matplotlib.pyplot as plt
+from IPython.display import display
+def save(x):
+    plt.figure()
+    plt.plot([x])
+    plt.close()
+def show(x):
+    display(str(x))
+out = []
+"""
 
 
 @pytest.mark.parametrize("name", ONLY_APART)
 def test_refused_for_processes(name: str, pool_notebook: Notebook) -> None:
-    judgement = judge(pool_notebook, ONLY_APART[name], setup=SETUP, options="--on threads")
+    judgement = judge(pool_notebook, ONLY_APART[name], setup=HELPERS, options="--on threads")
     assert judgement.verdict is Verdict.REFUSED, judgement.why
     assert "`--on processes`" in judgement.why
-    judgement = assert_equal(pool_notebook, ONLY_APART[name], setup=SETUP)
+    judgement = assert_equal(pool_notebook, ONLY_APART[name], setup=HELPERS)
     assert judgement.parallel.report.split == 1
 
 
