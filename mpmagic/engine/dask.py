@@ -6,6 +6,7 @@ get them from each other, each of them once.
 
 from __future__ import annotations
 
+import importlib
 import random
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +32,11 @@ _scattered: Final[weakref.WeakKeyDictionary[Any, dict[bytes, Any]]] = weakref.We
 """By client, what its workers hold."""
 
 _LOOK_MILLISECONDS: Final = 300
+
+_DRAWING: Final = ("dask.sizeof", "distributed.comm.core", "distributed.utils_comm")
+"""Modules of Dask's that draw: samples of what is to be sent, pauses before trying again."""
+
+_stream: Final = random.Random()
 
 
 def is_client(value: Any) -> bool:
@@ -65,14 +71,14 @@ def connect(address: str) -> Any:
 
 
 def _leave_stream_alone() -> None:
-    """Have clients that wait for a scheduler draw their pauses from a stream of their own.
+    """Have Dask's client draw from a stream of its own, in the thread that it has.
 
     The global one of `random` is the notebook's, and of its loops' commits.
     """
-    from distributed.comm import core
-
-    if core.random is random:
-        core.random = random.Random()
+    for name in _DRAWING:
+        module: Any = importlib.import_module(name)
+        if module.random is random:
+            module.random = _stream
 
 
 class DaskEngine(GuestEngine):

@@ -14,8 +14,9 @@ from tests.cells.test_table import check
 from tests.engines.names import named
 from tests.notebook import Notebook
 
-GROUPS = ("aliases", "arrays", "counters", "exceptions", "functions", "identity", "loopless",
-          "managers", "output", "process", "random", "soundness")  # fmt: skip
+GROUPS = ("aliases", "arrays", "attempts", "counters", "exceptions", "figures", "functions",
+          "identity", "loopless", "managers", "output", "prepared", "process", "random",
+          "soundness")  # fmt: skip
 """Those in which it matters what workers have of the notebook, and what comes back."""
 
 CASES = [
