@@ -132,6 +132,7 @@ def pack_program(
         counters=() if tallied is None else tallied.counters,
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
+        local=cell.options.local,
         formats=formats_in(cell.namespace),
         verbose=cell.verbose,
     )

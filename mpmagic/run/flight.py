@@ -230,6 +230,7 @@ def send(
         seed=cell.options.seed,
         modules=modules,
         samples=cell.observer.samples,
+        local=cell.options.local,
         formats=formats_in(cell.namespace),
         verbose=cell.verbose,
     )

@@ -78,6 +78,8 @@ class ProgramSource:
         Code of the loop as it sums, see `mpmagic.cell.tallied.Tallied`; None if it can't be.
     samples
         Whether workers note where the work spends its time.
+    local
+        Names of which each worker keeps its own.
     formats
         How the notebook formats what it displays; None if the kernel has to.
     verbose
@@ -107,6 +109,7 @@ class ProgramSource:
     counters: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     samples: bool = False
+    local: frozenset[str] = frozenset()
     formats: Formats | None = None
     verbose: bool = False
 
@@ -142,7 +145,8 @@ class Program:
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared
-        self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})))
+        apart = self.source.local | self.side.captured.keys()
+        self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})), apart=apart)
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh

@@ -14,9 +14,11 @@ import functools
 import random
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
+
+from cloudpickle import cloudpickle as internals
 
 from mpmagic.run.codec import Encoder, Packed, Side, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
@@ -53,22 +55,37 @@ class Watch:
     side
         The program's side.
     values
-        The captured values to watch, as they were loaded just now.
+        The captured values to watch, as they were loaded just now; the notebook's classes that came
+        with them are watched too.
     again
         Loads them once more.
+    apart
+        Names of classes that aren't watched.
     """
 
     def __init__(
-        self, side: Side, values: dict[str, Any], again: Callable[[], dict[str, Any]]
+        self,
+        side: Side,
+        values: dict[str, Any],
+        again: Callable[[], dict[str, Any]],
+        *,
+        apart: Set[str] = frozenset(),
     ) -> None:
         self._side = side
         self._again = again
-        self._values = {n: v for n, v in values.items() if not is_inert(v)}
+        classes = {n: kind for n, kind in _classes(side).items() if n not in apart}
+        self._values = {n: v for n, v in (classes | values).items() if not is_inert(v)}
         self._baseline = {n: fingerprint(v, side) for n, v in self._values.items()}
 
     def changed(self) -> list[str]:
         """Names of the captured values that aren't what they were."""
         return changed_values(self._values, self._baseline, self._side, self._again)
+
+
+def _classes(side: Side) -> dict[str, type]:
+    """The notebook's classes that came with what was captured, such as those of instances."""
+    known = (internals._DYNAMIC_CLASS_TRACKER_BY_ID.get(i) for i in sorted(side.class_ids))
+    return {kind.__qualname__: kind for kind in known if isinstance(kind, type)}
 
 
 @dataclass(slots=True)
@@ -119,6 +136,8 @@ def changed_values(
         return differing
     originals = again()
     for key in cached:
+        if isinstance(originals, Mapping) and key not in originals:
+            return [key]  # a class
         if seen_digest(values[key], side) != seen_digest(originals[key], side):
             return [key]
         before[key] = now[key]  # only a cache was filled, which needn't be found out again
