@@ -38,7 +38,7 @@ class _Lent:
     def in_place(self) -> Iterator[None]:
         """While open, they stand behind the descriptors."""
         patches = Patches()
-        saved: dict[int, TextIO] = {number: os.fdopen(os.dup(number), "w") for number in _NUMBERS}
+        saved: dict[int, TextIO] = {number: os.fdopen(_another(number), "w") for number in _NUMBERS}
         _leave_loggers_alone(patches, saved)
         try:
             for number, file in self._files.items():
@@ -69,9 +69,17 @@ def capturing() -> Iterator[None]:
     if _lent is None:
         _lent = _Lent()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        getattr(stream, "flush", bool)()  # a daemon may have none
     with _lent.in_place():
         yield
+
+
+def _another(number: int) -> int:
+    """Another descriptor of the same file; where there is none, of one that nobody reads."""
+    try:
+        return os.dup(number)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 def _leave_loggers_alone(patches: Patches, own: dict[int, TextIO]) -> None:
