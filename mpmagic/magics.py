@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import sys
-import warnings
 from collections.abc import Awaitable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 
 from mpmagic import completion
 from mpmagic.awaiting import awaits_itself, first_await, have_awaited
-from mpmagic.celltext import blank_lines_above, is_magic, keep_text
+from mpmagic.cellsource import parsed, placed
+from mpmagic.celltext import keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
@@ -83,24 +82,24 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.errors import NotParallel
 
         given = parse(parallel_parser(), line)
-        filename, text, offset = self._place(line, cell)
+        filename, text, offset = placed(self.shell, line, cell)
         is_awaited = awaits_itself(filename)
         if given is None:
             return _nothing() if is_awaited else None
         keep_text(filename, text)
-        tree, warned = self._parsed(cell, filename, offset)
+        tree, warned = parsed(self.shell, cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
-        parsed = _Cell(filename, text, tree, warned, features, given)
+        whole = _Cell(filename, text, tree, warned, features, given)
         line_of_await = first_await(tree)
         if is_awaited:
-            return self._run_awaiting(parsed)
+            return self._run_awaiting(whole)
         if line_of_await and not given.explain:
             raise NotParallel(
                 f"line {line_of_await}: a cell that awaits has to begin with `%%parallel`, and "
                 f"this one is run by other code. Nothing of it ran."
             )
-        self._run(parsed)
+        self._run(whole)
         return None
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -329,63 +328,6 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         if self.shell.ast_node_interactivity == "none":
             return False
         return not self.shell.displayhook.semicolon_at_end_of_expression(text)
-
-    def _parsed(self, cell: str, filename: str, offset: int) -> tuple[ast.Module, Warned]:
-        """The cell's tree, and what the compiler warns of in it.
-
-        A syntax error is shown as that of any cell, without our frames.
-        """
-        from mpmagic.show.failing import show_bare
-
-        try:
-            source = self.shell.transform_cell(cell)
-            offset += blank_lines_above(cell)  # which IPython leaves out
-            return self._compiled("\n" * offset + source, filename)
-        except SyntaxError as error:
-            if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
-                error.filename, error.lineno = filename, error.lineno + offset
-            show_bare(error, self.shell.SyntaxTB)
-            raise
-
-    def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
-        """The source's tree; what the parser warns of is shown, as IPython does."""
-        from mpmagic.cell.compiled import features_of, warnings_kept
-
-        features = features_of(self.shell.compile.flags)
-        allowed = features | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        with warnings_kept() as by_parser:
-            tree: ast.Module = compile(
-                source, filename, "exec", dont_inherit=True, flags=features | ast.PyCF_ONLY_AST
-            )
-        with warnings_kept() as by_compiler:
-            compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
-        # IPython compiles a cell before that, to see whether it awaits; in a kernel, twice.
-        for _ in range(2 if hasattr(self.shell, "kernel") else 1):
-            if by_parser or by_compiler:
-                self.shell.should_run_async(source, transformed_cell=source)
-        for warning in by_parser:
-            warnings.showwarning(*warning)
-        return tree, by_compiler
-
-    def _place(self, line: str, cell: str) -> tuple[str, str, int]:
-        """The cell's file name, its text and how many lines stand above the cell's code."""
-        raw = self.shell.user_ns.get("In", [""])[-1:]
-        history = self.shell.history_manager
-        raws = history.input_hist_raw if history is not None else raw
-        text = raws[-1] if raws and raws[-1].rstrip().endswith(cell.rstrip()) else ""
-        if not text.startswith("%%"):
-            text = f"%%parallel {line}".rstrip() + "\n" + cell
-        offset = text.rstrip().count("\n") - cell.rstrip().count("\n")
-        known = self.shell.compile._filename_map
-        frame = sys._getframe()
-        while frame is not None:
-            filename = frame.f_code.co_filename
-            if frame.f_globals is self.shell.user_ns and filename in known:
-                if is_magic(filename):
-                    return filename, text, offset
-                break  # code of the user's that calls the magic
-            frame = frame.f_back  # type: ignore[assignment]
-        return self.shell.compile.cache(text, self.shell.execution_count), text, offset
 
 
 def _options_of(given: argparse.Namespace, engine: Engine | None) -> Options:
