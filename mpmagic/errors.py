@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from mpmagic.cell.listing import Explanation
 
 __all__ = [
+    "EngineError",
     "LostWrite",
     "MpmagicError",
+    "NotOnThreads",
     "NotParallel",
     "TaskTimeout",
     "UnsendableValue",
@@ -47,6 +49,14 @@ class NotParallel(MpmagicError):
         error = cls(str(explanation))
         error.explanation = explanation
         return error
+
+
+class EngineError(MpmagicError):
+    """What `--on` names can't run the work; the message says why and what to do."""
+
+
+class NotOnThreads(MpmagicError):
+    """The work did in a thread what can't be kept apart from the notebook's other threads."""
 
 
 class LostWrite(MpmagicError):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import sys
-import warnings
 from collections.abc import Awaitable, Iterator
-from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 
 from mpmagic import completion
 from mpmagic.awaiting import awaits_itself, first_await, have_awaited
-from mpmagic.celltext import blank_lines_above, is_magic, keep_text
+from mpmagic.cellsource import parsed, placed
+from mpmagic.celltext import keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.options import check_names, parallel_parser, parse, pool_parser
@@ -25,8 +24,10 @@ if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
     from mpmagic.cell.plan import CellPlan
     from mpmagic.count import Counts
+    from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
     from mpmagic.run.context import CellContext
+    from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options, RunReport
     from mpmagic.run.wait import Inbox
     from mpmagic.show.failing import ErrorsShown
@@ -54,17 +55,19 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     Attributes
     ----------
     engine
-        The executor that loops run on; None for the notebook's own pool.
+        Where all cells run; None for what they, or ``%mppool --on``, say.
     last_run
         What became of the last parallel cell.
     """
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self.engine: Executor | None = None
+        self.engine: Engine | None = None
         self.last_run: RunReport | None = None
         self._pool: Pool | None = None
         self._inbox: Inbox | None = None
+        self._chooser: Chooser | None = None
+        self._on = ""
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
@@ -79,24 +82,24 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         from mpmagic.errors import NotParallel
 
         given = parse(parallel_parser(), line)
-        filename, text, offset = self._place(line, cell)
+        filename, text, offset = placed(self.shell, line, cell)
         is_awaited = awaits_itself(filename)
         if given is None:
             return _nothing() if is_awaited else None
         keep_text(filename, text)
-        tree, warned = self._parsed(cell, filename, offset)
+        tree, warned = parsed(self.shell, cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
-        parsed = _Cell(filename, text, tree, warned, features, given)
+        whole = _Cell(filename, text, tree, warned, features, given)
         line_of_await = first_await(tree)
         if is_awaited:
-            return self._run_awaiting(parsed)
+            return self._run_awaiting(whole)
         if line_of_await and not given.explain:
             raise NotParallel(
                 f"line {line_of_await}: a cell that awaits has to begin with `%%parallel`, and "
                 f"this one is run by other code. Nothing of it ran."
             )
-        self._run(parsed)
+        self._run(whole)
         return None
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -105,7 +108,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     def mpcount(self, line: str) -> Counts | None:
         from mpmagic.count.magic import mpcount
 
-        return mpcount(line, self.shell, expand=True, executor=self.engine or self._pool)
+        return mpcount(line, self.shell, expand=True, executor_on=self._executor_on)
 
     @line_magic  # type: ignore[untyped-decorator]
     @documented_by(pool_parser())
@@ -113,19 +116,24 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         given = parse(pool_parser(), line)
         if given is None:
             return None
+        if given.on is not None:
+            self._engine_on(given.on, given.workers)  # to say at once what is wrong with it
+            self._on = given.on
         if given.what == "stop" or given.start is not None or given.memory is not None:
             self.close()
             self._method = given.start or self._method
             self._memory = given.memory or self._memory
         elif given.what == "restart" and self._pool is not None:
             self._pool.restart()
-        if given.workers is not None:
+        if given.workers is not None and self._named(None) == "processes":
             self._own_pool(given.workers).grow(given.workers)
         return self._worker_table()
 
     def close(self) -> None:
         """Stop the workers."""
         self._freeze_table()
+        if self._chooser is not None:
+            self._chooser.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -147,103 +155,149 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         if self._table is not None:
             self._table.freeze()
 
+    def _named(self, on: str | None) -> str:
+        return on or self._on or "processes"
+
+    def _engine_on(self, on: str | None, workers: int | None) -> Engine:
+        """The engine that a magic names, or the default one."""
+        from mpmagic.engine.choosing import Chooser
+
+        if self._chooser is None:
+            self._chooser = Chooser(self._own_pool, self._own_inbox())
+        return self._chooser.choose(self._named(on), self.shell.user_ns, workers)
+
+    def _executor_on(self, on: str | None) -> Any:
+        """The executor that ``%mpcount`` runs on, if it isn't to make one of its own."""
+        if self._named(on) == "processes":
+            return self._pool
+        return self._engine_on(on, None).executor
+
+    def _own_inbox(self) -> Inbox:
+        from mpmagic.run.wait import Inbox
+
+        if self._inbox is None:
+            self._inbox = Inbox()
+        return self._inbox
+
     # -- a parallel cell -----------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _shown(self, features: int) -> Iterator[None]:
-        """Around a cell's plan and run: errors are shown as a user is to see them."""
-        from mpmagic.cell.compiled import features_on
-        from mpmagic.show.explain import refusals_shown
-
-        with self._errors().shown(), refusals_shown(self.shell), features_on(features):
-            yield
 
     def _run(self, cell: _Cell) -> None:
         from mpmagic.run.cell import run_cell
-        from mpmagic.show.cellview import CellView
 
-        with self._shown(cell.features):
-            planned = self._planned(cell)
+        with self._ready(cell) as planned:
             if planned is not None:
-                with CellView(self.shell, planned[1], cell.given).shown():
-                    run_cell(*planned, show_last=self._shows_last(cell.text), warned=cell.warned)
+                run_cell(*planned, show_last=self._shows_last(cell.text), warned=cell.warned)
 
     async def _run_awaiting(self, cell: _Cell) -> None:
         from mpmagic.run.cell import run_awaiting
-        from mpmagic.show.cellview import CellView
 
-        with self._shown(cell.features):
-            planned = self._planned(cell)
+        with self._ready(cell) as planned:
             if planned is not None:
                 last = self._shows_last(cell.text)
-                with CellView(self.shell, planned[1], cell.given).shown():
-                    await run_awaiting(*planned, show_last=last, warned=cell.warned)
+                await run_awaiting(*planned, show_last=last, warned=cell.warned)
 
-    def _planned(self, cell: _Cell) -> tuple[CellPlan, CellContext] | None:
-        """The plan of a cell that is to run, and what its loops share.
+    @contextlib.contextmanager
+    def _ready(self, cell: _Cell) -> Iterator[tuple[CellPlan, CellContext] | None]:
+        """Around a cell's plan and run; the plan, unless nothing is to run.
+
+        Errors are shown as a user is to see them.
 
         Raises
         ------
         NotParallel
             If it's not to run.
         """
-        from mpmagic.cell.compiled import features_in
-        from mpmagic.cell.explain import explained, told
-        from mpmagic.cell.plan import CellPlan, plan_cell
-        from mpmagic.errors import NotParallel
-        from mpmagic.run.cell import check_sendable, refuse
-        from mpmagic.run.options import Options
+        from mpmagic.cell.compiled import features_on
+        from mpmagic.show.cellview import CellView
+        from mpmagic.show.explain import refusals_shown
+
+        with self._errors().shown(), refusals_shown(self.shell), features_on(cell.features):
+            engine = self._engine_for(cell.given)
+            options = _options_of(cell.given, engine)
+            plan = self._planned(cell, options)
+            if plan is None:
+                yield None
+                return
+            with nullcontext() if engine is None else engine.session():
+                plan, serial = self._checked(plan, cell, options)
+                context = self._context(cell, options, engine)
+                self._tell(plan, context, serial)
+                with CellView(self.shell, context, cell.given).shown():
+                    yield plan, context
+
+    def _planned(self, cell: _Cell, options: Options) -> CellPlan | None:
+        """The plan of a cell; None if it's empty, or only to be explained."""
+        from mpmagic.cell.explain import explained
+        from mpmagic.cell.plan import plan_cell
         from mpmagic.show.explain import show_explanation
 
-        tree, given, text = cell.tree, cell.given, cell.text
-        options = Options(
-            workers=given.workers,
-            chunk=given.chunk,
-            ahead=given.ahead,
-            local=frozenset(given.local),
-            private=frozenset(given.private),
-            seed=given.seed,
-        )
+        tree, namespace = cell.tree, self.shell.user_ns
         self.last_run = None
         if not tree.body:
             return None
-        namespace = self.shell.user_ns
         check_names("--local", options.local, tree, namespace)
         check_names("--private", options.private, tree, namespace)
         plan = plan_cell(tree, namespace, options.allowances, cell.filename)
-        if given.explain:
-            show_explanation(explained(plan, text), self.shell)
+        if cell.given.explain:
+            show_explanation(explained(plan, cell.text), self.shell)
             return None
-        serial = ""
+        return plan
+
+    def _engine_for(self, given: argparse.Namespace) -> Engine | None:
+        """Where the cell runs; None for mpmagic's own pool, which starts when it's needed."""
+        if self.engine is not None:
+            return self.engine
+        if self._named(given.on) == "processes":
+            return None
+        engine = self._engine_on(given.on, given.workers)
+        if given.seed is not None:
+            engine.check_seedable()
+        return engine
+
+    def _checked(self, plan: CellPlan, cell: _Cell, options: Options) -> tuple[CellPlan, str]:
+        """The plan, or that of a serial cell and the reason, if it may be one.
+
+        Raises
+        ------
+        NotParallel
+            If it may not.
+        """
+        from mpmagic.cell.plan import CellPlan
+        from mpmagic.errors import NotParallel
+        from mpmagic.run.cell import check_sendable, refuse
+
+        asked = self.shell.user_ns, options
         try:
-            check_sendable(plan, tree, text, (namespace, options))
-            refuse(plan, text)
+            check_sendable(plan, cell.tree, cell.text, asked)
+            refuse(plan, cell.tree, cell.text, asked)
         except NotParallel as reason:
-            if not given.or_serial:
+            if not cell.given.or_serial:
                 raise
             serial = "" if plan.refused else str(reason).partition("\n")[0]
-            plan = CellPlan(tree, [], plan.refused)
-        context = self._context(options, cell.filename, text)
+            return CellPlan(cell.tree, [], plan.refused), serial
+        return plan, ""
+
+    def _tell(self, plan: CellPlan, context: CellContext, serial: str) -> None:
+        from mpmagic.cell.compiled import features_in
+        from mpmagic.cell.explain import told
+
         context.report.serial = serial
         context.report.stayed += [(r.line, told(r.refusal)) for r in plan.refused]
         self.last_run = context.report
-        self.shell.compile.flags |= features_in(tree)  # for the cells after it
-        return plan, context
+        self.shell.compile.flags |= features_in(plan.tree)  # for the cells after it
 
-    def _context(self, options: Options, filename: str, text: str) -> CellContext:
+    def _context(self, cell: _Cell, options: Options, engine: Engine | None) -> CellContext:
         from mpmagic.run.context import CellContext
-        from mpmagic.run.wait import Inbox
 
-        if self._inbox is None:
-            self._inbox = Inbox()
+        workers = options.workers or self._default_workers() if engine is None else engine.workers
         return CellContext(
             namespace=self.shell.user_ns,
-            filename=filename,
-            text=text,
+            filename=cell.filename,
+            text=cell.text,
             options=options,
-            executor=lambda: self.engine or self._own_pool(options.workers),
-            workers=options.workers or self._default_workers(),
-            inbox=self._inbox,
+            engine=lambda: engine or self._engine_on("processes", options.workers),
+            workers=workers,
+            inbox=self._own_inbox(),
             verbose=self.shell.InteractiveTB.mode == "Verbose",
         )
 
@@ -275,62 +329,19 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return False
         return not self.shell.displayhook.semicolon_at_end_of_expression(text)
 
-    def _parsed(self, cell: str, filename: str, offset: int) -> tuple[ast.Module, Warned]:
-        """The cell's tree, and what the compiler warns of in it.
 
-        A syntax error is shown as that of any cell, without our frames.
-        """
-        from mpmagic.show.failing import show_bare
+def _options_of(given: argparse.Namespace, engine: Engine | None) -> Options:
+    from mpmagic.run.options import Options
 
-        try:
-            source = self.shell.transform_cell(cell)
-            offset += blank_lines_above(cell)  # which IPython leaves out
-            return self._compiled("\n" * offset + source, filename)
-        except SyntaxError as error:
-            if error.filename != filename and error.lineno is not None:  # IPython's tokeniser
-                error.filename, error.lineno = filename, error.lineno + offset
-            show_bare(error, self.shell.SyntaxTB)
-            raise
-
-    def _compiled(self, source: str, filename: str) -> tuple[ast.Module, Warned]:
-        """The source's tree; what the parser warns of is shown, as IPython does."""
-        from mpmagic.cell.compiled import features_of, warnings_kept
-
-        features = features_of(self.shell.compile.flags)
-        allowed = features | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        with warnings_kept() as by_parser:
-            tree: ast.Module = compile(
-                source, filename, "exec", dont_inherit=True, flags=features | ast.PyCF_ONLY_AST
-            )
-        with warnings_kept() as by_compiler:
-            compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
-        # IPython compiles a cell before that, to see whether it awaits; in a kernel, twice.
-        for _ in range(2 if hasattr(self.shell, "kernel") else 1):
-            if by_parser or by_compiler:
-                self.shell.should_run_async(source, transformed_cell=source)
-        for warning in by_parser:
-            warnings.showwarning(*warning)
-        return tree, by_compiler
-
-    def _place(self, line: str, cell: str) -> tuple[str, str, int]:
-        """The cell's file name, its text and how many lines stand above the cell's code."""
-        raw = self.shell.user_ns.get("In", [""])[-1:]
-        history = self.shell.history_manager
-        raws = history.input_hist_raw if history is not None else raw
-        text = raws[-1] if raws and raws[-1].rstrip().endswith(cell.rstrip()) else ""
-        if not text.startswith("%%"):
-            text = f"%%parallel {line}".rstrip() + "\n" + cell
-        offset = text.rstrip().count("\n") - cell.rstrip().count("\n")
-        known = self.shell.compile._filename_map
-        frame = sys._getframe()
-        while frame is not None:
-            filename = frame.f_code.co_filename
-            if frame.f_globals is self.shell.user_ns and filename in known:
-                if is_magic(filename):
-                    return filename, text, offset
-                break  # code of the user's that calls the magic
-            frame = frame.f_back  # type: ignore[assignment]
-        return self.shell.compile.cache(text, self.shell.execution_count), text, offset
+    return Options(
+        workers=given.workers,
+        chunk=given.chunk,
+        ahead=given.ahead,
+        local=frozenset(given.local),
+        private=frozenset(given.private),
+        seed=given.seed,
+        apart=engine is None or engine.is_apart,
+    )
 
 
 async def _nothing() -> None:

@@ -91,6 +91,11 @@ def parallel_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many workers; more than the pool has grow it",
     )
+    add(
+        "--on",
+        metavar="ENGINE",
+        help="where the work runs: processes, threads, an executor or cluster of the notebook",
+    )
     add("--chunk", type=_positive, metavar="N", help="iterations per chunk")
     add("--ahead", action="store_true", help="let work run that the cell might have skipped")
     add(
@@ -123,6 +128,7 @@ def pool_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("what", nargs="?", choices=("stop", "restart"), help="end the workers; start new ones")
     add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")
+    add("--on", metavar="ENGINE", help="where cells run that don't say it, as of %%%%parallel")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
     add("--memory", type=_bytes, metavar="SIZE", help="bytes that each may have, such as 2G")
     add("-h", "--help", action="store_true", help="show this text")

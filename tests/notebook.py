@@ -95,7 +95,9 @@ class Notebook:
         self.shell = InteractiveShell.instance(config=config)
         self.shell.colors = "nocolor"
         self.shell.run_line_magic("load_ext", extension)
-        self._baseline = dict(self.shell.user_ns)
+        # By its name others may be found later: ipyparallel's magics are called the same.
+        self._magics = self.shell.magics_manager.registry["ParallelMagics"]
+        self._empty = self._baseline = dict(self.shell.user_ns)
         self._hidden = dict(self.shell.user_ns_hidden)
         self._events: list[Event] = []
         self._home = Path.cwd()
@@ -107,17 +109,21 @@ class Notebook:
     @property
     def magics(self) -> Any:
         """The extension's own object, on which tests set the engine."""
-        return self.shell.magics_manager.registry["ParallelMagics"]
+        return self._magics
 
     def inline(self) -> None:
         """Run the work in this process, on copies: thousands of cells a minute."""
-        from mpmagic.run.inline import InlineExecutor
+        from mpmagic.run.inline import InlineEngine
 
-        self.magics.engine = InlineExecutor()
+        self.magics.engine = InlineEngine()
 
     def on_pool(self) -> None:
         """Run the work on mpmagic's own pool."""
         self.magics.engine = None
+
+    def keep(self, values: dict[str, Any]) -> None:
+        """Have these names in each notebook from now on, which comparisons leave out."""
+        self._baseline = {**self._empty, **values}
 
     def close(self) -> None:
         """Give back the process's ``__main__`` and the working directory."""

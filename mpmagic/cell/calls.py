@@ -16,6 +16,7 @@ from typing import Any, Final
 from mpmagic.cell import tables
 from mpmagic.cell.collector import Collector
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary, Mutation
+from mpmagic.cell.escapes import is_escape
 from mpmagic.cell.figures import Touch, draws_into_axes, plots, touch_of
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of, roots_of
@@ -106,7 +107,7 @@ class Calls:
         if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
         if tables.qualified_name(callee) in _SHOWS and not self._knowledge.shows_in_workers:
-            self._collector.effects.kernel_only[line] = "only the kernel can display"
+            self._keep(node, "only the kernel can display")
         if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
             reason = "it changes the state of the process, which iterations share"
             manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
@@ -175,6 +176,8 @@ class Calls:
 
     def _method_called(self, func: ast.Attribute, node: ast.Call, *, statement: bool) -> None:
         receiver = func.value
+        if is_escape(node) and not self._knowledge.apart:
+            self._keep(node, "a shell command forks the process")
         root = root_of(receiver)
         if not roots_of(receiver, self._knowledge) and not isinstance(receiver, ast.Call):
             return
@@ -203,6 +206,9 @@ class Calls:
             for name in roots_of(receiver, self._knowledge):
                 self._collector.mutate(name, node, shallow=isinstance(receiver, ast.Name))
 
+    def _keep(self, node: ast.Call, reason: str) -> None:
+        self._collector.effects.kernel_only[node.lineno] = reason
+
     # -- pyplot --------------------------------------------------------------------------------
 
     def _draws_picture(self, callee: Any, node: ast.Call) -> None:
@@ -215,6 +221,8 @@ class Calls:
 
     def _touch_figure(self, node: ast.Call, touch: Touch) -> None:
         self.touches[node] = touch
+        if not self._knowledge.apart:
+            self._keep(node, "pyplot keeps one list of figures for all threads")
         effects = self._collector.effects
         effects.closes_all |= touch is Touch.CLOSE_ALL
         if touch is Touch.NEW:

@@ -49,12 +49,15 @@ class Allowances:
         Names of which each iteration has a copy of its own; the last one stays.
     seeded
         Whether iterations get random streams of their own.
+    apart
+        Whether workers have processes of their own.
     """
 
     ahead: bool = False
     local: frozenset[str] = frozenset()
     private: frozenset[str] = frozenset()
     seeded: bool = False
+    apart: bool = True
 
 
 class Unsplittable(Exception):

@@ -12,7 +12,7 @@ import string
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-__all__ = ["with_escapes"]
+__all__ = ["is_escape", "with_escapes"]
 
 _MODULE: Final = "mpmagic.run.escaped"
 _LOOPS: Final = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -37,6 +37,14 @@ def with_escapes(tree: ast.Module, shell: Any) -> ast.Module:
     bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | shell.user_ns.keys()
     _Rewriter(bound, methods).visit(tree)
     return ast.fix_missing_locations(tree)
+
+
+def is_escape(node: ast.Call) -> bool:
+    """Whether it's a call that an escape was made."""
+    match node.func:
+        case ast.Attribute(ast.Call(ast.Name("__import__"), [ast.Constant(module)])):
+            return bool(module == _MODULE)
+    return False
 
 
 class _Rewriter(ast.NodeTransformer):

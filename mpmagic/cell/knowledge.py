@@ -70,10 +70,15 @@ class Knowledge:
     hidden
         Names that the cell binds before the loop is reached, so that what `namespace` says
         of them need not hold.
+    apart
+        Whether workers have processes of their own.
     """
 
-    def __init__(self, namespace: Mapping[str, Any], hidden: Iterable[str] = ()) -> None:
+    def __init__(
+        self, namespace: Mapping[str, Any], hidden: Iterable[str] = (), *, apart: bool = True
+    ) -> None:
         self.namespace = namespace
+        self.apart = apart
         self._hidden: dict[str, type | None] = dict.fromkeys(hidden)
         # Whether all items of the loop are immutable: taken for granted until they can be seen.
         self.items_immutable = True
@@ -88,7 +93,7 @@ class Knowledge:
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
         # Whether workers can format what is displayed as the notebook does.
-        self.shows_in_workers = formats_in(namespace) is not None
+        self.shows_in_workers = apart and formats_in(namespace) is not None
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 

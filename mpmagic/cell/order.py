@@ -8,6 +8,7 @@ written outside comes after it.
 from __future__ import annotations
 
 import ast
+import io
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,7 @@ from mpmagic.cell.handling import Handling, handling
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.sliced import give_up_slices
+from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["guard", "keep_order", "keep_outside_order"]
@@ -106,6 +108,7 @@ def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, Handling]
         return  # its header's operands are values; what is inside is visited by itself
     calls = [n for n in unit.nodes if isinstance(n, ast.Call)]
     names = dependence.private | dependence.items if calls else ()
+    streams = _streams(dependence) if calls else ()
     for call in calls:
         values = [*call.args, *(k.value for k in call.keywords)]
         parts = [v.value if isinstance(v, ast.Starred) else v for v in values]
@@ -120,8 +123,27 @@ def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, Handling]
             if name in dependence.items and dependence.knowledge.items_immutable:
                 continue
             handled = Handling.KEPT if keeps else handling(call, name, dependence.knowledge)
+            if handled is Handling.UNKNOWN and name in streams:
+                handled = Handling.CHANGED  # whoever gets a file in memory writes to it, or reads
             if handled is not Handling.LOOKED_AT:
                 yield name, handled
+
+
+def _streams(dependence: Dependence) -> set[str]:
+    """Names of files in memory that an iteration makes."""
+    made: set[str] = set()
+    for node in walk(*dependence.body):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Call(func)):
+                pass
+            case ast.withitem(ast.Call(func), ast.Name(name)):
+                pass
+            case _:
+                continue
+        kind = dependence.knowledge.resolve(func)
+        if isinstance(kind, type) and issubclass(kind, io.IOBase):
+            made.add(name)
+    return made
 
 
 def _keeps_only(dependence: Dependence, call: ast.Call) -> bool:

@@ -120,11 +120,12 @@ def plan_cell(
     filename
         The name under which the cell's code is compiled.
     """
-    planner = _Planner(Knowledge(namespace), allowances, filename)
+    planner = _Planner(Knowledge(namespace, apart=allowances.apart), allowances, filename)
     body = planner.block(tree.body)
     plan = planner.plan
     if not plan.loops and not plan.refused:
-        tasks = plan_tasks(tree.body, Knowledge(namespace), allowances)
+        knowledge = Knowledge(namespace, apart=allowances.apart)
+        tasks = plan_tasks(tree.body, knowledge, allowances)
         body, plan.groups, plan.kept = tasks.body, tasks.groups, tasks.kept
     if not plan.loops and not plan.groups:
         plan.refused += planner.ending_early

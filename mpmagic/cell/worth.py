@@ -22,8 +22,9 @@ __all__ = ["calls_in_kernel", "calls_in_work", "idle", "is_heavy", "is_heavy_its
 
 _HEAVY: Final = (ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LIGHT: Final = frozenset(
-    {"range", "len", "int", "float", "bool", "abs", "isinstance", "type", "enumerate", "zip"}
-)
+    {"range", "len", "int", "float", "bool", "abs", "isinstance", "type", "enumerate", "zip",
+     "__import__"}
+)  # fmt: skip
 
 
 def calls_in_work(dependence: Dependence, operands: list[ast.expr]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,11 @@ __all__ = ["mpcount"]
 
 
 def mpcount(
-    line: str, shell: Any, *, expand: bool = False, executor: Executor | None = None
+    line: str,
+    shell: Any,
+    *,
+    expand: bool = False,
+    executor_on: Callable[[str | None], Executor | None] = lambda _: None,
 ) -> Counts | None:
     """Count the lines of the files that `line` names.
 
@@ -37,8 +41,9 @@ def mpcount(
         Expand `$name` and `{expr}` here, in paths only. For a magic that is registered with
         `no_var_expand`: IPython itself would expand the whole line, and make ``\\d3`` of the
         pattern ``\\d{3}``.
-    executor : concurrent.futures.Executor, optional
-        What counts regular expressions in large files; by default a pool for this count alone.
+    executor_on : callable
+        Gives, for what ``--on`` names or None, the executor that counts regular expressions in
+        large files; None for a pool for this count alone.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def mpcount(
     paths = list(_expanded(options.paths, shell)) if expand else options.paths
     if options.follow:
         return _follow(follower_of(paths, options), shell)
-    arguments = arguments_of(options) | {"executor": executor}
+    arguments = arguments_of(options) | {"executor": executor_on(options.on)}
     return _count(paths, arguments, _progress(shell))
 
 

@@ -69,6 +69,8 @@ def new_parser(prog: str) -> argparse.ArgumentParser:
     add("--fresh", action="store_true", help="read all, of files that were counted before too")
     add("--follow", action="store_true", help="count on while the files grow, until interrupted")
     add("-n", "--threads", type=_positive, metavar="N", help="threads, by default one per core")
+    if prog.startswith("%"):
+        add("--on", metavar="ENGINE", help="what searches large files, as of %%%%parallel")
     add("-h", "--help", action="store_true", help="show this text")
     return parser
 
@@ -83,7 +85,7 @@ _COLUMNS = (
 )
 
 
-_NO_ARGUMENTS = ("paths", "help", "follow")
+_NO_ARGUMENTS = ("paths", "help", "follow", "on")
 _SELECTING = ("recursive", "include", "exclude", "skip_hidden", "gitignore")
 
 

@@ -87,7 +87,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
         source.look()
     except Exception as error:
         raise _item_stays(error) from error
-    knowledge = Knowledge(cell.namespace)
+    knowledge = Knowledge(cell.namespace, apart=cell.options.apart)
     knowledge.items_immutable = _items_immutable(iterable)
     knowledge.staying = source.staying
     return _admit_as_known(planned, iterable, source, cell, knowledge)

@@ -14,6 +14,7 @@ from typing import Any
 from mpmagic.cell.functions import global_names
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.lent import is_lending, lend
 
 __all__ = ["Captured", "capture", "globals_of"]
 
@@ -81,6 +82,7 @@ def capture(
     while True:
         side = Side(namespace)
         own = {n: v for n, v in values.items() if n in local}
+        _lend(own, namespace)
         encoder = Encoder(side, by_reference=False)
         try:
             packed = encoder.encode({n: v for n, v in values.items() if n not in local})
@@ -95,6 +97,15 @@ def capture(
             ids, read = frozenset(side.class_ids), frozenset(wanted)
             return Captured(values, packed, own, ids, modules, functions, read)
         values |= found
+
+
+def _lend(own: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+    """Have threads share what each may have of its own, where there can't be a second one."""
+    for value in own.values() if is_lending() else ():
+        try:
+            Encoder(Side(namespace), by_reference=False).encode(value)
+        except Exception:  # whatever a class's own pickling raises
+            lend(value)
 
 
 def globals_of(functions: Iterable[types.FunctionType]) -> set[str]:

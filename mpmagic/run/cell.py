@@ -8,14 +8,15 @@ import math
 import types
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from mpmagic.cell.compiled import Warned, compiled
 from mpmagic.cell.constants import Embedded, embed, placeholder
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
-from mpmagic.cell.plan import CellPlan, PlannedLoop, RefusedLoop
+from mpmagic.cell.plan import CellPlan, PlannedLoop, RefusedLoop, plan_cell
 from mpmagic.errors import NotParallel, UnsendableValue
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
@@ -25,6 +26,11 @@ from mpmagic.run.tasks import TaskRun, unsendable_tasks
 from mpmagic.run.tidying import tidy
 
 __all__ = ["check_sendable", "refuse", "run_awaiting", "run_cell"]
+
+_ELSEWHERE: Final = (
+    "The work would share the notebook's process, and with it displays, pyplot's figures and shell "
+    "commands. With `--on processes` it doesn't, and the cell can be split"
+)
 
 Asked = tuple[dict[str, Any], Options]
 """The user's namespace, and what they ask for."""
@@ -134,7 +140,7 @@ def _pieces(body: list[ast.stmt], last: list[ast.stmt], warned: Warned) -> Itera
         yield [statement] if statement not in last else []
 
 
-def refuse(plan: CellPlan, text: str) -> None:
+def refuse(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) -> None:
     """Refuse a cell of which no loop can be split, and no calls can run side by side.
 
     Raises
@@ -142,8 +148,15 @@ def refuse(plan: CellPlan, text: str) -> None:
     NotParallel
         With the reason and the listing.
     """
-    if not plan.loops and not plan.groups:
-        raise NotParallel.of(why_refused(plan, text))
+    if plan.loops or plan.groups:
+        return
+    why, (namespace, options) = why_refused(plan, text), asked
+    if not options.apart:
+        apart = replace(options, apart=True).allowances
+        elsewhere = plan_cell(tree, namespace, apart, filename="<apart>")
+        if elsewhere.loops or elsewhere.groups:
+            why = replace(why, before=f"{why.before}\n{_ELSEWHERE}")
+    raise NotParallel.of(why)
 
 
 def check_sendable(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) -> None:

@@ -24,10 +24,14 @@ class Chunking:
         How many run at the same time.
     fixed
         A size that the user wants; None to adapt.
+    cost
+        Seconds that the kernel spends on each chunk. With many workers chunks grow, so that the
+        kernel has twice the time that it needs.
     """
 
-    def __init__(self, workers: int, fixed: int | None = None) -> None:
+    def __init__(self, workers: int, fixed: int | None = None, *, cost: float = 0.0) -> None:
         self._workers = max(workers, 1)
+        self._target = max(TARGET_SECONDS, 2 * self._workers * cost)
         self._fixed = fixed
         self._size = 1
         self._seconds_each: float | None = None
@@ -49,5 +53,5 @@ class Chunking:
         each = seconds / iterations
         known = self._seconds_each
         self._seconds_each = each if known is None else 0.5 * known + 0.5 * each
-        wanted = TARGET_SECONDS / max(self._seconds_each, 1e-9)
+        wanted = self._target / max(self._seconds_each, 1e-9)
         self._size = int(max(1, min(wanted, self._size * _GROWTH, _LARGEST)))

@@ -12,6 +12,7 @@ Plain cloudpickle with three rules of the notebook's:
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -35,6 +36,7 @@ from mpmagic.run.annotated import (
     function_state,
     reference_state,
 )
+from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
@@ -61,13 +63,32 @@ class Packed:
         self.buffers = buffers
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        raws = [pickle.PickleBuffer(b).raw() for b in self.buffers]
+        writable = tuple(not raw.readonly for raw in raws)
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
-        return Packed, (self.data, tuple(wrap(b) for b in self.buffers))
+        return _packed, (self.data, tuple(wrap(b) for b in self.buffers), writable)
+
+    def apart(self) -> Packed:
+        """The same in memory of its own: what is made of it shares none with what it's made of."""
+        return Packed(self.data, tuple(map(_copied, self.buffers)))
 
     @property
     def nbytes(self) -> int:
         """Size in bytes, buffers included."""
         return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+
+def _packed(data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...]) -> Packed:
+    """What came; of some transports memory comes read-only, whatever it was."""
+    pairs = zip(buffers, writable, strict=True)
+    return Packed(
+        data, tuple(bytearray(b) if w and memoryview(b).readonly else b for b, w in pairs)
+    )
+
+
+def _copied(buffer: Any) -> bytes | bytearray:
+    raw = pickle.PickleBuffer(buffer).raw()
+    return bytes(raw) if raw.readonly else bytearray(raw)
 
 
 @dataclass(slots=True)
@@ -167,6 +188,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """The rules of this module; cloudpickle's for everything else."""
+        if (token := token_of(obj)) is not None:
+            return fetch_lent, (token,)
         name = self._references.get(id(obj))
         if name is not None:
             return _fetch_captured, (name,)
@@ -177,6 +200,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             self.modules.add(str(obj.__module__))
         elif isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
+        if isinstance(obj, types.ModuleType) and type(obj) is not types.ModuleType:
+            if sys.modules.get(obj.__name__) is obj:  # cloudpickle looks at the exact type
+                return importlib.import_module, (obj.__name__,)
         if type(obj) is functools.cached_property:  # before Python 3.12 it holds a lock
             return _cached_property, (obj.func, obj.attrname, obj.__doc__)
         if isinstance(obj, functools._lru_cache_wrapper):

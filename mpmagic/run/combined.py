@@ -16,10 +16,10 @@ from time import perf_counter
 from typing import Any, Final
 
 from mpmagic.cell.tallied import Tallied
-from mpmagic.pool import Parcel, Pool
+from mpmagic.pool import Parcel
 from mpmagic.run.context import CellContext
+from mpmagic.run.engine import recall
 from mpmagic.run.filerange import FileRange
-from mpmagic.run.flight import call_back
 from mpmagic.run.observer import Committed, Span, Standing
 from mpmagic.run.options import LoopReport
 from mpmagic.run.ranges import FileRanges
@@ -97,7 +97,7 @@ class Combined:
         self._parcels = parcels
         self._cell = cell
         self._report = report
-        self._executor = cell.executor()
+        self._engine = cell.engine()
         self._flights: deque[_Flight] = deque()
         self._size = _FIRST
 
@@ -118,8 +118,7 @@ class Combined:
             raise
         finally:
             futures = [flight.future for flight in self._flights]
-            with self._cell.inbox:
-                call_back(self._cell, futures, self._cell.inbox)
+            recall(self._engine, futures, self._cell.inbox)
         return self._ranges.rest()
 
     def _oldest(self) -> _Flight | None:
@@ -160,13 +159,8 @@ class Combined:
             self._flights.append(_Flight(part, future, Trip(future)))
 
     def _submit(self, part: FileRange) -> Future[Any]:
-        arguments = (*self._parcels, part)
         label = f"bytes {part.start} to {part.stop}"
-        future: Future[Any] = (
-            self._executor.dispatch(run_tally, arguments, label=label)
-            if isinstance(self._executor, Pool)
-            else self._executor.submit(run_tally, *arguments)
-        )
+        future = self._engine.submit(run_tally, *self._parcels, part, label=label)
         self._cell.inbox.watch(future)
         return future
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpmagic.run.engine import Engine
 from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.origins import Origins
@@ -27,7 +27,7 @@ class CellContext:
         Under which the cell is compiled, and its source as it stands in the notebook.
     options
         What the user asks for.
-    executor
+    engine
         Gives the engine, started when the first loop is reached.
     workers
         How many run at the same time.
@@ -47,10 +47,14 @@ class CellContext:
     filename: str
     text: str
     options: Options
-    executor: Callable[[], Executor]
+    engine: Callable[[], Engine]
     workers: int
     inbox: Inbox
     report: RunReport = field(default_factory=RunReport)
     origins: Origins = field(default_factory=Origins)
     observer: Observer = field(default_factory=Observer)
     verbose: bool = False
+
+    def worker_named(self, number: int) -> str:
+        """What a worker is called that goes by that number."""
+        return f"worker process {number}" if self.options.apart else f"thread {number}"

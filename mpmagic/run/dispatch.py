@@ -12,13 +12,14 @@ from typing import Any, Final
 from mpmagic.cell.formats import formats_in
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
-from mpmagic.errors import UnsendableValue, WorkerDied
-from mpmagic.pool import Parcel, Pool
+from mpmagic.errors import EngineError, UnsendableValue, WorkerDied
+from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
+from mpmagic.run.engine import recall
 from mpmagic.run.identity import find
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
@@ -164,8 +165,9 @@ class Dispatch:
     ) -> None:
         self._cell = cell
         self._source, self._shadow = source, admitted.shadow
-        self._executor = cell.executor()
-        self._chunking = Chunking(cell.workers, cell.options.chunk)
+        self._engine = cell.engine()
+        cost = self._engine.chunk_cost
+        self._chunking = Chunking(cell.workers, cell.options.chunk, cost=cost)
         self._flights: deque[Flight] = deque()
         self._next = 0
         captured = admitted.captured
@@ -173,8 +175,6 @@ class Dispatch:
         self._captured = Parcel(self.key, captured.packed)
         self._program = pack_program(admitted, private, cell)
         self._watched = any(not is_inert(v) for v in captured.values.values())
-        # Other executors can't be asked afterwards what their workers hold.
-        self._asks_each = hasattr(self._executor, "submit_each")
 
     def next_flight(self, tick: Callable[[], object]) -> Flight | None:
         """Wait for the oldest chunk and take its log; None when all are through.
@@ -220,13 +220,13 @@ class Dispatch:
         away = {f.future: Span(f.first, f.count) for f in self._flights if not f.future.done()}
         done = self._next - sum(span.count for span in away.values())
         spare = self._cell.workers - len(away) if self._source.exhausted else 0
-        found = standing(self._executor, away, done, unit=Unit.ITERATION, spare=spare)
+        found = standing(self._engine, away, done, unit=Unit.ITERATION, spare=spare)
         return found._replace(share=self._source.share)
 
     def _opened(self, flight: Flight) -> Log:
         try:
             packed = flight.future.result()
-        except WorkerDied as died:
+        except (WorkerDied, EngineError) as died:
             died.args = (f"{died} The iterations before are committed.",)
             raise
         try:
@@ -278,7 +278,7 @@ class Dispatch:
                 batch.last = True
             if not count:
                 return
-        check = batch.mutable or (self._watched and (not self._asks_each or self._next == 0))
+        check = batch.mutable or (self._watched and (not self._engine.asks_each or self._next == 0))
         chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
         early = Early()
         future = self._submit(chunk, early)
@@ -288,14 +288,9 @@ class Dispatch:
         self._cell.inbox.watch(future)
 
     def _submit(self, chunk: Chunk, early: Early) -> Future[Any]:
-        args = (self._program, self._captured, chunk)
-        if not isinstance(self._executor, Pool):  # others can't tell before the end
-            return self._executor.submit(run_chunk, *args)
-        first, last = chunk.first, chunk.first + chunk.count - 1
-        label = f"iteration {first}" if first == last else f"iterations {first} to {last}"
-        return self._executor.dispatch(
-            run_chunk, args, label=label, on_report=partial(self._hear, early)
-        )
+        label = Span(chunk.first, chunk.count).named(Unit.ITERATION)
+        parcels, hear = (self._program, self._captured), partial(self._hear, early)
+        return self._engine.submit(run_chunk, *parcels, chunk, label=label, on_report=hear)
 
     def _hear(self, early: Early, pieces: Any) -> None:
         """Take a report, in the pool's thread; the main thread shows it in its turn."""
@@ -304,11 +299,9 @@ class Dispatch:
 
     def changed_in_workers(self) -> list[str]:
         """Names of captured values that some worker's chunks have changed."""
-        if not self._watched or not self._asks_each or not self._next:
+        if not self._watched or not self._engine.asks_each or not self._next:
             return []
-        asked = self._executor.submit_each(  # type: ignore[attr-defined]
-            check_program, self._program, self._captured
-        )
+        asked = self._engine.ask_each(check_program, self._program, self._captured)
         for future in asked:
             self._cell.inbox.watch(future)
         with self._cell.inbox:
@@ -321,14 +314,6 @@ class Dispatch:
 
     def end(self) -> None:
         """Call back what is still under way; returns when no worker is busy with it."""
-        pending = [f.future for f in self._flights if not f.future.done()]
+        pending = [f.future for f in self._flights]
         self._flights.clear()
-        if not pending:
-            return
-        interrupt = getattr(self._executor, "interrupt", None)
-        if interrupt is not None:
-            interrupt(pending)
-        for future in pending:
-            future.cancel()
-        with self._cell.inbox:
-            self._cell.inbox.wait_until(lambda: all(f.done() for f in pending), interruptible=False)
+        recall(self._engine, pending, self._cell.inbox)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from mpmagic.run.tenancy import Tenancy, tenancy
+
 __all__ = ["LEFT_FIGURES", "FigureWatch", "has_open_figures"]
 
 LEFT_FIGURES: Final = "left a figure of pyplot's open"
@@ -30,11 +32,13 @@ class FigureWatch:
     """
 
     def __init__(self) -> None:
+        # In the notebook's own process those are the notebook's; there work can't make any.
+        self._is_on = tenancy() is not Tenancy.COMPANION
         self._before = frozenset(_figures())
 
     def close_new(self) -> bool:
         """Close those that have been left open; whether there were any."""
-        left = [number for number in _figures() if number not in self._before]
+        left = [n for n in _figures() if self._is_on and n not in self._before]
         for number in left:
             sys.modules["matplotlib._pylab_helpers"].Gcf.destroy(number)
         return bool(left)

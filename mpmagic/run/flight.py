@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +12,7 @@ from mpmagic.cell.compiled import compiled
 from mpmagic.cell.formats import formats_in
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
-from mpmagic.pool import Parcel, Pool
+from mpmagic.pool import Parcel
 from mpmagic.run.capture import Captured, capture
 from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
@@ -20,16 +20,15 @@ from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import find
 from mpmagic.run.modules import ModuleState, names_in, states_of
-from mpmagic.run.origins import Origin, Origins
+from mpmagic.run.origins import Origin
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
 from mpmagic.run.texts import texts_of
 from mpmagic.run.trip import Trip
-from mpmagic.run.wait import Inbox
 from mpmagic.run.watch import fingerprint, is_inert
 
-__all__ = ["CallFlight", "call_back", "captured_by", "send"]
+__all__ = ["CallFlight", "captured_by", "send"]
 
 _APART: Final = "set it apart from the calls around it by a line of its own, such as `pass`"
 
@@ -80,29 +79,34 @@ class CallFlight:
         """Its line in the cell."""
         return self.task.node.lineno
 
-    def open(self, origins: Origins) -> None:
+    def open(self, cell: CellContext) -> None:
         """Read what came back.
 
         Parameters
         ----------
-        origins
-            Are told of an exception of the call's own.
+        cell
+            Is told of an exception of the call's own.
         """
         self.log = CallLog()
         try:
             self.log = decode(self.future.result(), self.side)
-            self._take(self.log, origins)
+            self._take(self.log, cell)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             self.error = error
 
-    def _take(self, log: CallLog, origins: Origins) -> None:
-        if log.lost_write:
+    def _take(self, log: CallLog, cell: CellContext) -> None:
+        if log.refused:
+            self.error = UnsendableValue(
+                f"the call in line {self.line}: {log.refused}. What stands before it is done"
+            )
+        elif log.lost_write:
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
-            origins.note(self.error, Origin(f"line {self.line}", log.timing.pid))
+            origin = Origin(f"line {self.line}", cell.worker_named(log.timing.pid))
+            cell.origins.note(self.error, origin)
         elif log.value is not None:
             self._read(log)
         else:
@@ -233,25 +237,8 @@ def send(
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
-    executor, args = cell.executor(), (program, values, index)
-    future = (
-        executor.dispatch(run_call, args, label=f"line {task.node.lineno}")
-        if isinstance(executor, Pool)
-        else executor.submit(run_call, *args)
-    )
+    label = f"line {task.node.lineno}"
+    future = cell.engine().submit(run_call, program, values, index, label=label)
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids))
     return CallFlight(task, captured, future, side, Trip(future))
-
-
-def call_back(cell: CellContext, futures: Iterable[Future[Any]], inbox: Inbox) -> None:
-    """Call back what is still under way; returns when no worker is busy with it."""
-    pending = [f for f in futures if not f.done()]
-    if not pending:
-        return
-    interrupt = getattr(cell.executor(), "interrupt", None)
-    if interrupt is not None:
-        interrupt(pending)
-    for future in pending:
-        future.cancel()
-    inbox.wait_until(lambda: all(f.done() for f in pending), interruptible=False)

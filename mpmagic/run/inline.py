@@ -1,4 +1,4 @@
-"""An executor without processes: tasks run at once, on values that went through a pickle.
+"""An engine without processes: tasks run at once, on values that went through a pickle.
 
 For tests of the planner and the runner, thousands of cells a minute.
 """
@@ -16,10 +16,12 @@ from typing import Any
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-__all__ = ["InlineExecutor"]
+from mpmagic.run.engine import Engine
+
+__all__ = ["InlineEngine"]
 
 
-class InlineExecutor(Executor):
+class _Inline(Executor):
     """Runs each task when it is submitted, isolated like a worker's by pickling both ways."""
 
     def __init__(self) -> None:
@@ -43,10 +45,6 @@ class InlineExecutor(Executor):
             future.set_exception(error)
         return future
 
-    def submit_each(self, fn: Callable[..., Any], /, *args: Any) -> list[Future[Any]]:
-        """The call once in each worker: there is one."""
-        return [self.submit(fn, *args)]
-
     @contextmanager
     def _own_classes(self) -> Iterator[None]:
         """Classes of the notebook are others in a worker: loading them must not touch ours."""
@@ -59,3 +57,16 @@ class InlineExecutor(Executor):
         finally:
             for name, table in zip(names, before, strict=True):
                 setattr(internals, name, table)
+
+
+class InlineEngine(Engine):
+    """Runs the work in this process and thread, on copies."""
+
+    asks_each = True
+
+    def __init__(self, workers: int = 2) -> None:
+        super().__init__(_Inline(), workers)
+
+    def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
+        """The call once: there is one worker."""
+        return [self.executor.submit(function, *arguments)]

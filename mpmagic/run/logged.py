@@ -10,38 +10,38 @@ import copy
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import RECORD
+from mpmagic.run.routing import BY_THE_WORK, is_routed, records_to
 from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
 __all__ = ["log_again", "records_taped", "written_by_handlers"]
-
-_BY_THE_WORK: Final[weakref.WeakSet[logging.Handler]] = weakref.WeakSet()
-"""Handlers that work has added here: the kernel hasn't got them."""
-
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
 @contextmanager
 def records_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
-    """While open, records that pass their logger's level go into `events`."""
+    """While open, records that pass their logger's level go into `events`.
+
+    Those of this process, or of this thread where threads have records of their own.
+    """
+    if is_routed():
+        with records_to(lambda logger, record: _keep(logger, record, events)):
+            yield
+        return
     handle, add = logging.Logger.handle, logging.Logger.addHandler
     configure = logging.basicConfig
 
     def keep(logger: logging.Logger, record: logging.LogRecord) -> None:
-        if not logger.disabled:
-            shown = _show(logger, record)
-            catch_up(events)
-            events.append((RECORD, logger.name, _portable(record), shown))
+        _keep(logger, record, events)
 
     def note(logger: logging.Logger, handler: logging.Handler) -> None:
-        _BY_THE_WORK.add(handler)
+        BY_THE_WORK.add(handler)
         add(logger, handler)
 
     def configured(**options: Any) -> None:
@@ -58,6 +58,15 @@ def records_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
     finally:
         patched.handle, patched.addHandler = handle, add
         logging.basicConfig = configure
+
+
+def _keep(logger: Any, record: Any, events: list[Any]) -> None:
+    if logger is None:
+        events.append((RECORD, "", None, False))
+    elif not logger.disabled:
+        shown = _show(logger, record)
+        catch_up(events)
+        events.append((RECORD, logger.name, _portable(record), shown))
 
 
 def log_again(event: tuple[Any, ...]) -> None:
@@ -86,9 +95,9 @@ def _show(logger: logging.Logger, record: logging.LogRecord) -> bool:
     """Let handlers that the work added itself have the record; whether there are any."""
     shown = False
     at: logging.Logger | None = logger
-    while at is not None and _BY_THE_WORK:
+    while at is not None and BY_THE_WORK:
         for handler in at.handlers:
-            if handler in _BY_THE_WORK:
+            if handler in BY_THE_WORK:
                 shown = True
                 if record.levelno >= handler.level:
                     handler.handle(record)

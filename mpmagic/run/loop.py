@@ -17,6 +17,7 @@ import re
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
@@ -104,20 +105,13 @@ class LoopRun:
         self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
         self._start()
-        try:
+        with self._finished():
             with self._cell.inbox:
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
             if self._through and self._admitted.shadow is not None:
                 self._admitted.shadow.check_end(self._cell.namespace)
-            checked = True
-        except BaseException as error:
-            checked = self._is_the_cells(error)
-            self._note_origin(error)
-            raise
-        finally:
-            self._finish(checked=checked)
         return not self._broken
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
@@ -126,8 +120,7 @@ class LoopRun:
         self._read_ranges()
         self._start()
         item: Any = None
-        checked = False
-        try:
+        with self._finished():
             with self._cell.inbox:
                 for event in self.replay():
                     if event[0] == START:
@@ -137,13 +130,6 @@ class LoopRun:
             stopped = isinstance(self._failure, StopIteration)
             if self._failure is not None and not stopped:
                 raise self._failure
-            checked = True
-        except BaseException as error:
-            checked = self._is_the_cells(error)
-            self._note_origin(error)
-            raise
-        finally:
-            self._finish(checked=checked)
         if self._failure is not None:
             self._note_origin(self._failure)
             yield item, _Raising(self._failure)
@@ -372,6 +358,21 @@ class LoopRun:
 
     # -- the end -------------------------------------------------------------------------------
 
+    @contextmanager
+    def _finished(self) -> Iterator[None]:
+        """Around the run: whatever ends it, it's brought to its end."""
+        checked = False
+        with self._cell.engine().streams():
+            try:
+                yield
+                checked = True
+            except BaseException as error:
+                checked = self._is_the_cells(error)
+                self._note_origin(error)
+                raise
+            finally:
+                self._finish(checked=checked)
+
     def _finish(self, *, checked: bool) -> None:
         inbox = self._cell.inbox
         inbox.leave_user_code()
@@ -410,10 +411,10 @@ class LoopRun:
             return
         if self._log is None or self._index < 0:
             return
-        pid = self._log.timing.pid if error is self._raised else 0
+        where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
         item = self._flight.batch.items[self._index]
         number = self._flight.first + self._index
-        origin = Origin.of_iteration(number, self._planned.loop.target, item, pid)
+        origin = Origin.of_iteration(number, self._planned.loop.target, item, where)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:

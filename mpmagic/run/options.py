@@ -21,6 +21,8 @@ class Options:
         Iterations per chunk; None to adapt.
     ahead, local, private, seed
         As the magic's options of these names.
+    apart
+        Whether workers have processes of their own.
     """
 
     workers: int | None = None
@@ -29,6 +31,7 @@ class Options:
     local: frozenset[str] = frozenset()
     private: frozenset[str] = frozenset()
     seed: int | None = None
+    apart: bool = True
 
     @property
     def allowances(self) -> Allowances:
@@ -38,6 +41,7 @@ class Options:
             local=self.local,
             private=self.private,
             seeded=self.seed is not None,
+            apart=self.apart,
         )
 
 

@@ -25,21 +25,20 @@ class Origin:
     ----------
     what
         The iteration, or the line of the call.
-    pid
-        The worker process; 0 for the kernel.
+    where
+        The worker's process or thread; empty for the kernel.
     """
 
     what: str
-    pid: int = 0
+    where: str = ""
 
     @classmethod
-    def of_iteration(cls, number: int, target: ast.expr, item: Any, pid: int) -> Origin:
+    def of_iteration(cls, number: int, target: ast.expr, item: Any, where: str) -> Origin:
         """That of an iteration of a loop."""
-        return cls(f"iteration {number}, {ast.unparse(target)} = {_shortened(item)}", pid)
+        return cls(f"iteration {number}, {ast.unparse(target)} = {_shortened(item)}", where)
 
     def __str__(self) -> str:
-        where = f"worker process {self.pid}" if self.pid else "the kernel"
-        return f"%%parallel: {self.what}, in {where}"
+        return f"%%parallel: {self.what}, in {self.where or 'the kernel'}"
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
+from mpmagic.run.tenancy import Tenancy, post, tenancy
 from mpmagic.run.texts import Texts, forget_texts, keep_texts
 from mpmagic.run.watch import Watch
 
@@ -128,10 +129,12 @@ class Program:
         namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.side = Side(namespace)
         self.source: ProgramSource = decode(source, self.side)
-        if self.source.state is not None:
-            self.source.state.apply()  # modules of the notebook are imported by its paths
+        self._state = self.source.state
+        if self._state is not None and tenancy() is Tenancy.GUEST:
+            self._state = self._state.for_guest()
+        self._apply_state()  # modules of the notebook are imported by its paths
         if import_as_sent(self.source.modules):
-            _programs.clear()  # they hold what came from the modules' old selves
+            _shelf().programs.clear()  # they hold what came from the modules' old selves
         self.enter()
         values = opened(captured, self.side, "what the work reads")
         self.side.captured = {**values, **self.source.own}
@@ -143,7 +146,7 @@ class Program:
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared
         apart = self.source.local | self.side.captured.keys()
-        self.watch = Watch(self.side, values, lambda: decode(captured, Side({})), apart=apart)
+        self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})), apart=apart)
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh
@@ -153,14 +156,22 @@ class Program:
         keep_texts(self.source.texts)
 
     def enter(self) -> None:
-        """Bring this process into the state that the loop began in."""
-        global _entered
-        if self.source.state is not None:
-            self.source.state.apply()
-        if _entered is not self:
-            adopt(self.source.modules)
+        """Bring this process, or this thread, into the state that the loop began in."""
+        self._apply_state()
+        shelf = _shelf()
+        if shelf.entered is not self:
+            if tenancy() is not Tenancy.COMPANION:  # there the modules are the kernel's own
+                adopt(self.source.modules)
             self.module_watch = ModuleWatch(self.source.modules)
-            _entered = self
+            shelf.entered = self
+
+    def _apply_state(self) -> None:
+        if self._state is None:
+            return
+        if tenancy() is Tenancy.COMPANION:
+            self._state.apply_to_thread()
+        else:
+            self._state.apply()
 
     @property
     def places(self) -> Places:
@@ -192,7 +203,7 @@ class Program:
     def renew(self) -> None:
         """Give the iteration that begins its own copies."""
         for name, packed in self._fresh.items():
-            self.side.namespace[name] = decode(packed, self.side)
+            self.side.namespace[name] = decode(packed.apart(), self.side)
 
     def sampled(self) -> AbstractContextManager[Samples | None]:
         """While open, note where the work spends its time, if that is wanted."""
@@ -224,7 +235,7 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         If its own code fails to make it again: the cell would never have run that.
     """
     try:
-        return decode(packed, side)
+        return decode(_own(packed), side)
     except MemoryError:
         raise
     except Exception as error:
@@ -234,29 +245,61 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         ) from error
 
 
-_entered: Program | None = None
-"""The program whose state the modules have."""
+def _own(packed: Packed) -> Packed:
+    """What came, in memory that this program may write to.
 
-_programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
+    A worker's own mapping is private. Elsewhere others read the same memory: the notebook itself,
+    or the next program that is sent the same.
+    """
+    return packed if tenancy() is Tenancy.OWNER else packed.apart()
+
+
+class _Shelf:
+    """The programs of this process, or of a thread at a post.
+
+    Attributes
+    ----------
+    entered
+        The one whose state the modules have.
+    programs
+        By the keys of their parcels, the one that was used last at the end.
+    """
+
+    def __init__(self) -> None:
+        self.entered: Program | None = None
+        self.programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
+
+
+_of_the_process: Final = _Shelf()
+
+
+def _shelf() -> _Shelf:
+    at = post()
+    if at is None:
+        return _of_the_process
+    if at.programs is None:
+        at.programs = _Shelf()
+    return at.programs  # type: ignore[no-any-return]
 
 
 def load_program(source: Parcel, captured: Parcel) -> Program:
     """The program for these parcels, made if this process hasn't got it."""
-    key = (source.key, captured.key)
-    program = _programs.get(key)
+    key, programs = (source.key, captured.key), _shelf().programs
+    program = programs.get(key)
     if program is None:
-        program = _programs[key] = Program(source.payload, captured.payload)
-        while len(_programs) > _KEPT:
-            _forget_texts(_programs.popitem(last=False)[1])
-    _programs.move_to_end(key)
+        program = programs[key] = Program(source.payload, captured.payload)
+        while len(programs) > _KEPT:
+            _forget_texts(programs.popitem(last=False)[1])
+    programs.move_to_end(key)
     return program
 
 
 def forget_program(program: Program) -> None:
     """Have it made anew when it's asked for again: what it captured isn't what was sent."""
-    for key in [key for key, known in _programs.items() if known is program]:
-        _forget_texts(_programs.pop(key))
+    programs = _shelf().programs
+    for key in [key for key, known in programs.items() if known is program]:
+        _forget_texts(programs.pop(key))
 
 
 def _forget_texts(program: Program) -> None:
-    forget_texts(program.source.texts, [p.source.texts for p in _programs.values()])
+    forget_texts(program.source.texts, [p.source.texts for p in _shelf().programs.values()])

@@ -19,8 +19,10 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Side, decode
 from mpmagic.run.log import SHOWN, TEXT
 from mpmagic.run.modules import is_users
+from mpmagic.run.routing import Patches
 from mpmagic.run.standin import stand_in
 from mpmagic.run.tape import catch_up
+from mpmagic.run.tenancy import Tenancy, tenancy
 
 __all__ = ["Screen"]
 
@@ -119,16 +121,20 @@ class Screen:
         """While open, what is displayed goes into the log; `refuse` hears why it can't."""
         self._refuse = refuse
         ipython = sys.modules.get("IPython.core.interactiveshell")
-        if ipython is None or not ipython.InteractiveShell.initialized():
-            with stand_in(self):  # a worker, of whatever engine
+        if tenancy() is Tenancy.COMPANION:
+            yield  # threads can't display, see `mpmagic.engine.guards`
+            return
+        if tenancy() is Tenancy.GUEST or not (ipython and ipython.InteractiveShell.initialized()):
+            with stand_in(self):  # a worker, of whatever engine; it may be a kernel by itself
                 yield
             return
-        own = vars(ipython.InteractiveShell.instance().display_pub)
-        own |= {"publish": self.publish, "clear_output": self.clear_output}
+        patches, publisher = Patches(), ipython.InteractiveShell.instance().display_pub
+        patches.set(publisher, "publish", self.publish)
+        patches.set(publisher, "clear_output", self.clear_output)
         try:
             yield
         finally:
-            del own["publish"], own["clear_output"]
+            patches.undo()
 
     # -- what IPython calls --------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ ever, and libraries that ask for one do there what they do in a script.
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib.abc
 import importlib.machinery
 import sys
@@ -35,10 +36,9 @@ def stand_in(screen: Any) -> Iterator[None]:
         _standing.pop()
 
 
+@functools.cache
 def _install() -> None:
-    if "display" in vars(builtins):
-        return
-    vars(builtins)["display"] = _display
+    vars(builtins).setdefault("display", _display)
     if _SHELL in sys.modules:
         _patch(sys.modules[_SHELL])
     else:

@@ -6,11 +6,12 @@ import decimal
 import os
 import sys
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from mpmagic.run.settings import SETTINGS
+from mpmagic.errors import EngineError
+from mpmagic.run.settings import PRINTING, SETTINGS
 
 __all__ = ["ProcessState"]
 
@@ -45,6 +46,8 @@ class ProcessState:
         What numpy does on floating-point errors.
     settings
         The value of each of `mpmagic.run.settings.SETTINGS`.
+    host
+        The name of the machine.
     """
 
     directory: str
@@ -55,6 +58,7 @@ class ProcessState:
     decimals: decimal.Context | None = field(default=None, compare=False)
     floats: tuple[tuple[str, str], ...] = ()
     settings: tuple[Any, ...] = field(default=(), compare=False)
+    host: str = field(default="", compare=False)
 
     @classmethod
     def of_this_process(cls) -> ProcessState:
@@ -63,7 +67,7 @@ class ProcessState:
         return cls(
             _directory(), tuple(sys.path), tuple(environment), sys.getrecursionlimit(),
             tuple(warnings.filters), decimal.getcontext().copy(), _float_errors(),
-            tuple(setting.read() for setting in SETTINGS),
+            tuple(setting.read() for setting in SETTINGS), os.uname().nodename,
         )  # fmt: skip
 
     def apply(self) -> None:
@@ -83,13 +87,44 @@ class ProcessState:
             if old != wanted:
                 setting.change(old, wanted)
 
+    def apply_to_thread(self) -> None:
+        """Make of it this thread's what a thread has of its own."""
+        if self.decimals is not None:
+            decimal.setcontext(self.decimals.copy())
+        if self.floats:
+            _set_float_errors(self.floats)
+        wanted = self.settings[SETTINGS.index(PRINTING)]
+        if (now := PRINTING.read()) != wanted:
+            PRINTING.change(now, wanted)
+
+    def for_guest(self) -> ProcessState:
+        """The same for a process that was there before, perhaps on another machine.
+
+        There paths and variables of that machine's own stay.
+
+        Raises
+        ------
+        EngineError
+            If it doesn't see the working directory: relative paths would lead elsewhere.
+        """
+        now = ProcessState.of_this_process()
+        if not Path(self.directory).is_dir():
+            raise EngineError(
+                f"a worker on {now.host} has no directory {self.directory}, where the notebook "
+                f"is, so that its work would read other files. Start the workers where they see "
+                f'that directory, or change to one that all of them have, as by `os.chdir("/tmp")`'
+            )
+        if self.host == now.host:
+            return self
+        environment = tuple(sorted({**dict(self.environment), **dict(now.environment)}.items()))
+        path = (*now.path, *(p for p in self.path if p not in now.path))
+        return replace(self, environment=environment, path=path)
+
     def _take_over(self) -> None:
         warnings.filters[:] = self.filters  # type: ignore[index]
         _filters_changed()
         if self.floats:
-            import numpy as np
-
-            np.seterr(**dict(self.floats))  # type: ignore[arg-type]
+            _set_float_errors(self.floats)
         if self.directory:
             os.chdir(self.directory)
         sys.path[:] = self.path
@@ -108,6 +143,12 @@ def _directory() -> str:
         return str(Path.cwd())
     except FileNotFoundError:
         return ""
+
+
+def _set_float_errors(wanted: tuple[tuple[str, str], ...]) -> None:
+    import numpy as np
+
+    np.seterr(**dict(wanted))  # type: ignore[arg-type]
 
 
 def _float_errors() -> tuple[tuple[str, str], ...]:

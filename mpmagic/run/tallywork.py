@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -14,6 +13,7 @@ from mpmagic.run.filerange import FileRange
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program, load_program
+from mpmagic.run.tenancy import worker_number
 from mpmagic.run.watch import is_inert
 
 __all__ = ["Sums", "run_tally"]
@@ -64,7 +64,7 @@ def run_tally(source: Parcel, captured: Parcel, part: FileRange) -> Sums | None:
         sums = _summed(program, part)
     except Exception:
         return None  # the ordinary way meets it again, and in its place
-    sums.timing = Timing(os.getpid(), entered, start, perf_counter())
+    sums.timing = Timing(worker_number(), entered, start, perf_counter())
     return sums if _exact(sums) else None
 
 

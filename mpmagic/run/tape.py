@@ -11,12 +11,15 @@ import io
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from mpmagic.pool import drain_output, in_worker, output_watch
+from mpmagic.run.descriptors import has_descriptors, take_text, text_watch
 from mpmagic.run.log import SHOWN, TEXT
+from mpmagic.run.routing import directed, has_lost_streams, is_routed
+from mpmagic.run.tenancy import post
 
 __all__ = ["Tape", "catch_up", "noting", "play", "taped"]
 
@@ -42,6 +45,7 @@ class Tape(io.TextIOBase):
         self.has_text: Callable[[], bool] = bool
         self._stream = stream
         self.name = f"<{stream}>"
+        _all.add(self)
 
     def write(self, text: str, /) -> int:
         """Keep the text."""
@@ -68,10 +72,12 @@ class Tape(io.TextIOBase):
         io.UnsupportedOperation
             Outside of a worker: there descriptors aren't part of the tape.
         """
-        if self.events is not None and not in_worker():
+        if self.events is not None and not has_descriptors():
             raise io.UnsupportedOperation("fileno")
         return _DESCRIPTORS[self._stream]
 
+
+_all: Final[weakref.WeakSet[Tape]] = weakref.WeakSet()
 
 # For the life of the process: a handler of `logging` keeps the stream that it first met.
 _tapes: Final = (Tape([], "stdout"), Tape([], "stderr"))
@@ -84,7 +90,7 @@ def _step_aside() -> None:
     """In a process that the work has forked: what it writes comes by the descriptors."""
     global _noting
     _noting = threading.RLock()
-    for tape in _tapes:
+    for tape in list(_all):
         tape.events = None
 
 
@@ -93,13 +99,29 @@ os.register_at_fork(after_in_child=_step_aside)
 
 @contextmanager
 def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
-    """While open, this process's output goes into `events`."""
+    """While open, output goes into `events`.
+
+    That of this process, or of this thread where threads have streams of their own.
+    """
+    if is_routed():
+        tapes = Tape(events, "stdout"), Tape(events, "stderr")
+        for tape in tapes:
+            tape.has_text = text_watch()
+        try:
+            with directed(*tapes):
+                yield
+        finally:
+            catch_up(events)
+        at = post()
+        if at is not None and has_lost_streams():
+            at.note("runs while `sys.stdout` or `sys.stderr` is replaced by an assignment")
+        return
     before = sys.stdout, sys.stderr
     kept = [tape.events for tape in _tapes]
     for tape in _tapes:
         if tape.events is not None:
             catch_up(tape.events)  # what an outer tape still has to get
-        tape.events, tape.has_text = events, _watch()
+        tape.events, tape.has_text = events, text_watch()
     sys.stdout, sys.stderr = _tapes
     try:
         yield
@@ -112,28 +134,23 @@ def taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
 
 def catch_up(events: list[tuple[Any, ...]]) -> None:
     """Note what has been written to the descriptors of this worker since the last time."""
-    if not in_worker():
+    if not has_descriptors():
         return
     with _noting:
-        for stream, text in drain_output():
+        for stream, text in take_text():
             _note(events, stream, text)
 
 
 def noting(events: list[tuple[Any, ...]]) -> Callable[[tuple[Any, ...]], None]:
     """A call that appends an event to a log, behind the text that was written before it."""
-    append, has_text = events.append, _watch()
+    append, has_text = events.append, text_watch()
 
     def note(event: tuple[Any, ...]) -> None:
         if has_text():
             catch_up(events)
         append(event)
 
-    return note if in_worker() else append
-
-
-def _watch() -> Callable[[], bool]:
-    """Says whether there is something to catch up with: for what happens a million times."""
-    return output_watch() if in_worker() else bool
+    return note if has_descriptors() else append
 
 
 def _note(events: list[tuple[Any, ...]], stream: str, text: str) -> None:

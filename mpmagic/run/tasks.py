@@ -25,7 +25,8 @@ from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
 from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
-from mpmagic.run.flight import CallFlight, call_back, captured_by, modules_of, send
+from mpmagic.run.engine import recall
+from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
@@ -71,6 +72,8 @@ class TaskRun:
         total = sum(task.kind is Kind.WORK for task in self._group.tasks)
         self._cell.observer.begun(Begun(self._report.line, Unit.CALL, total, self._began))
         self._cell.inbox.__enter__()
+        self._streams = self._cell.engine().streams()
+        self._streams.__enter__()
         return self
 
     def is_away(self, index: int) -> bool:
@@ -125,13 +128,14 @@ class TaskRun:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         try:
-            call_back(self._cell, [f.future for f in self._flights.values()], inbox)
+            recall(self._cell.engine(), [f.future for f in self._flights.values()], inbox)
             if error is None:
                 inbox.raise_interrupt()
         finally:
             ended = perf_counter()
             self._report.wall = ended - self._began
             self._cell.observer.ended(self._report.line, ended)
+            self._streams.__exit__(None, None, None)
             inbox.__exit__(kind, error, tb)
 
     def _harmless(self, task: Task) -> bool:
@@ -148,7 +152,7 @@ class TaskRun:
     def _collect(self) -> None:
         for flight in self._away():
             if flight.future.done():
-                flight.open(self._cell.origins)
+                flight.open(self._cell)
 
     def _wait(self) -> None:
         away = self._away()
@@ -171,7 +175,7 @@ class TaskRun:
         away = {f.future: Span(f.line, 1) for f in self._away() if not f.future.done()}
         done = self._report.calls + len(self._flights) - len(away)
         spare = self._cell.workers - len(away)
-        return standing(self._cell.executor(), away, done, unit=Unit.CALL, spare=spare)
+        return standing(self._cell.engine(), away, done, unit=Unit.CALL, spare=spare)
 
     # -- what is sent --------------------------------------------------------------------------
 

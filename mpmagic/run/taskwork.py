@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,7 @@ from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
+from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import warnings_taped
 from mpmagic.run.watch import DrawWatch, is_inert
 
@@ -40,6 +40,8 @@ class CallLog:
         The exception that it raised, packed.
     lost_write
         What it changed behind the kernel's back, in words.
+    refused
+        What it did that can't be kept, whatever its own handlers made of that.
     unsendable
         Of a value that can't travel, the type and the reason.
     timing
@@ -52,6 +54,7 @@ class CallLog:
     value: Packed | None = None
     failure: Failure | None = None
     lost_write: str = ""
+    refused: str = ""
     unsendable: tuple[str, str] | None = None
     timing: Timing = UNTIMED
     samples: Samples | None = None
@@ -94,14 +97,16 @@ def _run(program: Program, index: int) -> CallLog:
             if is_interrupt(error):
                 raise
             log.failure = pack_failure(error, program)
-    log.timing = Timing(os.getpid(), start, start, perf_counter())
+    log.timing = Timing(worker_number(), start, start, perf_counter())
     signals.note(log.events)
     log.lost_write = _lost_write(program, draws)
     if figures.close_new() and not log.lost_write and log.failure is None:
         log.lost_write = LEFT_FIGURES
-    if log.lost_write:
+    at = post()
+    log.refused = "" if at is None else at.complaint
+    if log.lost_write or log.refused:
         forget_program(program)
-    if log.failure is None and not log.lost_write:
+    elif log.failure is None:
         _keep(value, log, program)
     return log
 

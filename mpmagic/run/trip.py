@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from time import perf_counter
 from typing import Any
 
-from mpmagic.pool import Pool, WorkerState, WorkerStatus
+from mpmagic.pool import WorkerState, WorkerStatus
+from mpmagic.run.engine import Engine
 from mpmagic.run.observer import Returned, Span, Standing, Straggler, Timing, Unit
 from mpmagic.run.sampling import Samples
 
@@ -48,14 +49,14 @@ class Trip:
 
 
 def standing(
-    executor: Executor, away: Mapping[Future[Any], Span], done: int, *, unit: Unit, spare: int
+    engine: Engine, away: Mapping[Future[Any], Span], done: int, *, unit: Unit, spare: int
 ) -> Standing:
     """How far a loop, or a group of calls, has come.
 
     Parameters
     ----------
-    executor
-        Where the tasks run; of others than mpmagic's own less can be told.
+    engine
+        Where the tasks run; some can't tell what their workers are at.
     away
         Those that were sent and aren't back, with their iterations.
     done
@@ -65,10 +66,8 @@ def standing(
     spare
         How many workers have nothing to do, and won't get anything.
     """
-    if not isinstance(executor, Pool):
-        return Standing(done)
     spans = {getattr(future, "worker", None): span for future, span in away.items()}
-    busy = [w for w in executor.workers() if w.state is WorkerState.BUSY and w.pid in spans]
+    busy = [w for w in engine.statuses() if w.state is WorkerState.BUSY and w.pid in spans]
     done += sum(_passed(worker, spans[worker.pid]) for worker in busy)
     if spare <= 0 or not busy:
         return Standing(done)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mpmagic.run.log import FILTERED, WARN
 from mpmagic.run.tape import catch_up
+from mpmagic.run.tenancy import Tenancy, tenancy
 
 __all__ = ["forget_shown", "forget_unseen", "warn_again", "warnings_taped"]
 
@@ -25,6 +26,9 @@ _TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
 @contextmanager
 def warnings_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
     """While open, warnings that would be shown go into `events`."""
+    if tenancy() is Tenancy.COMPANION:
+        yield  # none may be shown there, see `mpmagic.engine.guards`
+        return
 
     def keep(
         message: Warning | str,
@@ -67,6 +71,8 @@ def forget_shown() -> None:
 
 def forget_unseen(events: list[tuple[Any, ...]]) -> None:
     """Have a worker forget what it has shown, which the kernel may pass over, and not say so."""
+    if tenancy() is Tenancy.COMPANION:
+        return
     length = len(events)
     forget_shown()
     del events[length:]

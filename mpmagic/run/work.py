@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import errno
 import itertools
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from time import perf_counter
@@ -37,6 +36,7 @@ from mpmagic.run.signals import SignalWatch
 from mpmagic.run.small import plain_or_lost, small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
+from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import forget_unseen, warnings_taped
 from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
@@ -143,8 +143,10 @@ class _Recorder:
                 self._work()
         finally:
             announcer.stop()
-        log.timing = Timing(os.getpid(), entered, start, perf_counter())
+        log.timing = Timing(worker_number(), entered, start, perf_counter())
         signals.note(log.events)
+        if (at := post()) is not None and at.complaint:
+            self._refuse(at.complaint)
         self._keep_finals()
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EVERYWHERE", "ON_POOL", "RACES", "reason_of"]
+__all__ = ["EVERYWHERE", "NOT_ON_THREADS", "ON_POOL", "RACES", "reason_of"]
 
 EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {}
 
@@ -15,6 +15,28 @@ ON_POOL: Final[dict[str, tuple[str, ...]]] = {}
 
 RACES: Final = ("soundness/8-one-file-rewritten-by-each-iteration",)
 """The order of effects outside Python: the promise leaves it open, chance decides."""
+
+
+NOT_ON_THREADS: Final = (
+    "figures/a-helper-that-closes-all-figures-while-none-is-open",
+    "figures/a-helper-that-closes-all-figures-while-one-is-open",
+    "figures/a-helper-that-makes-saves-and-closes-a-figure",
+    "figures/drawing-that-an-exception-ends",
+    "figures/figure-closed-in-finally",
+    "figures/figure-in-a-with",
+    "figures/figures-in-an-inner-loop",
+    "figures/figures-of-their-own-with-axes-saved-and-closed",
+    "guarded/warnings-of-passed-over-work",
+    "guarded/warnings-of-work-that-a-continue-passes-over",
+    "independent/figure-saved-per-item",
+    "independent/frames-with-columns-dropped-in-place",
+    "loopless/warnings-in-order",
+    "managers/filters-forgotten-in-each-iteration-show-a-warning-each-time",
+    "managers/filters-left-alone-show-a-warning-once",
+    "output/display-in-a-comprehension",
+    "output/display-in-a-function-that-the-source-hides",
+)
+"""Cells whose work draws by pyplot, displays or warns: refused or stopped on threads."""
 
 
 def reason_of(case: str, *, pool: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mpmagic.errors import MpmagicError
-from tests.cells.gaps import EVERYWHERE, ON_POOL, RACES, reason_of
+from tests.cells.gaps import EVERYWHERE, NOT_ON_THREADS, ON_POOL, RACES, reason_of
 from tests.cells.table import Case, load_cases
 from tests.compare import Judgement, Verdict, against, check_refusal, explained
 from tests.notebook import Notebook
@@ -21,7 +21,7 @@ def on(engine: str, *, gaps: bool = True) -> list[object]:
     return [
         pytest.param(c, id=c.id, marks=marks(c.id, pool=engine == "pool") if gaps else ())
         for c in CASES
-        if c.engine in ("", engine) and not (engine == "pool" and c.id in RACES)
+        if c.engine in ("", engine) and not (engine != "inline" and c.id in RACES)
     ]
 
 
@@ -33,7 +33,7 @@ def marks(case: str, *, pool: bool) -> list[pytest.MarkDecorator]:
 
 def test_gaps_name_cells_of_the_table() -> None:
     listed = {id for table in (EVERYWHERE, ON_POOL) for cases in table.values() for id in cases}
-    assert {*listed, *RACES} <= {case.id for case in CASES}
+    assert {*listed, *RACES, *NOT_ON_THREADS} <= {case.id for case in CASES}
 
 
 @pytest.mark.parametrize("case", on("inline", gaps=False))
@@ -52,6 +52,19 @@ def test_inline(case: Case, notebook: Notebook) -> None:
 @pytest.mark.parametrize("case", on("pool"))
 def test_pool(case: Case, pool_notebook: Notebook) -> None:
     check(case, pool_notebook, "-n 2")
+
+
+@pytest.mark.parametrize("case", on("threads"))
+def test_threads(case: Case, pool_notebook: Notebook) -> None:
+    options = "--on threads -n 3 --chunk 1"
+    if case.id not in NOT_ON_THREADS:
+        check(case, pool_notebook, options)
+        return
+    options = f"{options} {case.options}"
+    serial = pool_notebook.run(case.setup, case.source)
+    judgement = against(pool_notebook, serial, case.source, setup=case.setup, options=options)
+    assert judgement.verdict in (Verdict.ERROR, Verdict.REFUSED), explained(judgement, case.source)
+    assert "--on processes" in judgement.why
 
 
 def check(case: Case, notebook: Notebook, *variants: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.kernel.session import KernelSession, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/parallel.md", "docs/toolbox.md")
+PAGES = ("README.md", "docs/parallel.md", "docs/scale.md", "docs/toolbox.md")
 
 # A cell, and what it shows where the next block is text.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)

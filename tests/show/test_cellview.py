@@ -52,7 +52,7 @@ def view(*, quiet: bool = False) -> tuple[CellView, CellContext]:
         filename="<cell>",
         text="%%parallel",
         options=Options(),
-        executor=lambda: pytest.fail("nothing is run"),
+        engine=lambda: pytest.fail("nothing is run"),
         workers=2,
         inbox=Inbox(),
     )

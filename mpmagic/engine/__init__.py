@@ -1,0 +1,1 @@
+"""Engines: where the work of ``%%parallel`` runs, by what ``--on`` names."""

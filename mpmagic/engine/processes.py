@@ -1,0 +1,54 @@
+"""mpmagic's own pool as an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from mpmagic.pool import Pool, WorkerStatus
+from mpmagic.run.engine import Engine
+
+__all__ = ["PoolEngine"]
+
+
+class PoolEngine(Engine):
+    """Processes of mpmagic's own, which carry reports, can be asked each, and can be stopped.
+
+    Parameters
+    ----------
+    pool
+        The pool.
+    workers
+        How many of its workers run at the same time.
+    """
+
+    asks_each = True
+
+    def __init__(self, pool: Pool, workers: int) -> None:
+        super().__init__(pool, workers)
+        self._pool = pool
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        label: str = "",
+        on_report: Callable[[Any], object] | None = None,
+    ) -> Future[Any]:
+        """Dispatch it under its label."""
+        return self._pool.dispatch(function, arguments, label=label, on_report=on_report)
+
+    def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
+        """Have each worker that exists called, after its present task."""
+        return list(self._pool.submit_each(function, *arguments))
+
+    def stop(self, futures: Iterable[Future[Any]]) -> None:
+        """Interrupt what runs; a worker that doesn't heed that is killed."""
+        pending = list(futures)
+        self._pool.interrupt(pending)
+        super().stop(pending)
+
+    def statuses(self) -> list[WorkerStatus]:
+        """What each worker is doing."""
+        return self._pool.workers()

@@ -1,0 +1,146 @@
+"""Where the work of a cell runs, as its loops and calls see it.
+
+Any `concurrent.futures.Executor` will do. What it can't do besides (tell what its workers are at,
+ask each of them, stop what runs) has a default here that loops can live with.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+from mpmagic.pool import WorkerStatus
+from mpmagic.run.wait import Inbox
+
+__all__ = ["Engine", "recall"]
+
+_STEP: Final = 0.05
+"""Seconds between looks at what won't stop."""
+
+
+class Engine:
+    """An executor as it is.
+
+    Parameters
+    ----------
+    executor
+        The executor.
+    workers
+        How many of its workers run at the same time.
+
+    Attributes
+    ----------
+    is_apart
+        Whether its workers have processes of their own.
+    asks_each
+        Whether `ask_each` reaches every worker.
+    chunk_cost
+        Seconds that the kernel spends on sending a chunk and taking its log.
+    grace
+        Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
+    """
+
+    is_apart: bool = True
+    asks_each: bool = False
+    chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
+    grace: float | None = None
+
+    def __init__(self, executor: Executor, workers: int) -> None:
+        self.executor = executor
+        self.workers = workers
+
+    def session(self) -> AbstractContextManager[object]:
+        """Around a cell that runs here."""
+        return nullcontext()
+
+    def streams(self) -> AbstractContextManager[object]:
+        """Around a loop, or a group of calls, of such a cell."""
+        return nullcontext()
+
+    def check_seedable(self) -> None:
+        """Make sure that iterations can have random streams of their own.
+
+        Raises
+        ------
+        NotParallel
+            If they can't.
+        """
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        label: str = "",
+        on_report: Callable[[Any], object] | None = None,
+    ) -> Future[Any]:
+        """Have a function of `mpmagic.run`'s called in a worker.
+
+        Parameters
+        ----------
+        function, *arguments
+            The call.
+        label
+            What it is called where workers are shown.
+        on_report
+            Takes what the call tells before it ends, if the engine carries that.
+        """
+        return self.executor.submit(function, *arguments)
+
+    def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
+        """The same once in each worker that may have had work."""
+        raise NotImplementedError
+
+    def stop(self, futures: Iterable[Future[Any]]) -> None:
+        """Stop what is under way as far as that can be done; return at once."""
+        for future in futures:
+            future.cancel()
+
+    def leave(self, futures: Collection[Future[Any]]) -> None:
+        """Do without what is still running: nobody takes its results."""
+
+    def statuses(self) -> list[WorkerStatus]:
+        """What each worker is doing; empty if that can't be told."""
+        return []
+
+
+def recall(engine: Engine, futures: Iterable[Future[Any]], inbox: Inbox) -> None:
+    """Stop what is under way, and wait for it; after an interrupt no longer than the grace.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts the wait for what can't be stopped.
+    """
+    pending = [future for future in futures if not future.done()]
+    if not pending:
+        return
+    engine.stop(pending)
+    with inbox:
+        if engine.grace is None:
+            inbox.wait_until(lambda: _all_done(pending), interruptible=False)
+            return
+        if not isinstance(sys.exception(), KeyboardInterrupt):
+            try:
+                inbox.wait_until(lambda: _all_done(pending))
+            except KeyboardInterrupt:
+                _wait_for_grace(engine, pending, inbox)
+                raise
+        else:
+            _wait_for_grace(engine, pending, inbox)
+
+
+def _wait_for_grace(engine: Engine, pending: list[Future[Any]], inbox: Inbox) -> None:
+    end = time.monotonic() + (engine.grace or 0.0)
+    inbox.wait_until(
+        lambda: _all_done(pending) or time.monotonic() >= end, interruptible=False, pause=_STEP
+    )
+    if running := [future for future in pending if not future.done()]:
+        engine.leave(running)
+
+
+def _all_done(futures: Iterable[Future[Any]]) -> bool:
+    return all(future.done() for future in futures)

@@ -1,0 +1,84 @@
+"""A Dask scheduler with two workers, each a process in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+
+
+@dataclass
+class Cluster:
+    """The processes, which tests may kill."""
+
+    folder: Path
+    address: str = ""
+    scheduler: Any = None
+    workers: list[subprocess.Popen[Any]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start a scheduler on a port that is free."""
+        self.scheduler = self._launch("dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+                                      "--no-show", stderr=subprocess.PIPE)  # fmt: skip
+        for line in self.scheduler.stderr:
+            if found := re.search(r"tcp://\S+:\d+", line):
+                self.address = found[0]
+                return
+        raise AssertionError("no scheduler started")
+
+    def add(self, count: int, *, without_mpmagic: bool = False) -> None:
+        """Start workers."""
+        options = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+        preload = ("--preload", str(self._blocker())) if without_mpmagic else ()
+        for _ in range(count):
+            self.workers.append(self._launch("dask_worker", self.address, *options, *preload))
+
+    def _blocker(self) -> Path:
+        """A file by which a worker finds no mpmagic, though it's installed."""
+        path = self.folder / "blocker.py"
+        path.write_text(
+            "import importlib.util as util\nfind = util.find_spec\n"
+            "util.find_spec = lambda name, *a: None if name == 'mpmagic' else find(name, *a)\n"
+        )
+        return path
+
+    def _launch(self, module: str, *options: str, stderr: Any = None) -> subprocess.Popen[Any]:
+        folder = self.folder / f"{module}-{len(self.workers)}"
+        folder.mkdir()
+        command = [sys.executable, "-m", f"distributed.cli.{module}", *options, "--no-dashboard"]
+        return subprocess.Popen(command, cwd=folder, text=True,
+                                stderr=stderr or subprocess.DEVNULL)  # fmt: skip
+
+    def stop(self) -> None:
+        """End all."""
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+        self.scheduler.stderr.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler with two workers."""
+    made = Cluster(tmp_path)
+    made.start()
+    made.add(2)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[Client]:
+    """A client whose scheduler has its workers."""
+    with Client(cluster.address, set_as_default=False) as made:
+        made.wait_for_workers(2, timeout=60)
+        yield made
