@@ -12,8 +12,6 @@ other and meanwhile keeps the workers supplied.
 
 from __future__ import annotations
 
-import ast
-import re
 import sys
 import types
 from collections.abc import Iterator
@@ -23,17 +21,18 @@ from typing import Any, NoReturn
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
-from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
+from mpmagic.errors import MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
+from mpmagic.run.complaints import inputs_changed, lost_write, refused_chunk, unsendable_value
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
-from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
+from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
 from mpmagic.run.ranges import ranges_of
@@ -318,43 +317,17 @@ class LoopRun:
     def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
         _, site, position, kind, reason = event
         operands = self._admitted.split.sites[site].operands if site >= 0 else ()
-        line, text = 0, "a value"
-        if position < len(operands):
-            line, text = operands[position].lineno, ast.unparse(operands[position])
         iteration = flight.first + self._index
-        return UnsendableValue(
-            f"line {line}: the value of `{text}` ({kind}) in iteration {iteration} can't be sent "
-            f"back from the worker ({reason}); the iterations before it are committed. "
-            f"Give the loop a value that can be pickled, or run the cell without %%parallel"
-        )
+        return unsendable_value(operands, position, iteration, kind=kind, reason=reason)
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused
-        if not lost and not refused:
-            return
-        last = flight.first + flight.count - 1
-        where = f"iteration {last}" if flight.count == 1 else f"iterations {flight.first} to {last}"
-        if refused:
-            line = self._planned.loop.lineno
-            raise UnsendableValue(
-                f"the loop in line {line}, {where}: {refused}. Earlier iterations are committed"
-            )
-        raise self._lost_write(lost, where)
-
-    def _lost_write(self, what: str, where: str) -> LostWrite:
         line = self._planned.loop.lineno
-        named = re.search(r"`(\w+)", what)
-        name = named.group(1) if named is not None else "NAME"
-        remedy = f"write it as a statement of the loop's body, or allow it with `--local {name}`"
-        if what.startswith("drew"):
-            remedy = "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
-        if what == LEFT_FIGURES:
-            remedy = "close it in the iteration, or draw by a statement of the loop's own body"
-        return LostWrite(
-            f"the work of the loop in line {line} {what} in a worker ({where}); the notebook "
-            f"would have kept that, and it can't come back. Earlier iterations are committed. "
-            f"To mend it, {remedy}"
-        )
+        where = Span(flight.first, flight.count).named(Unit.ITERATION)
+        if refused:
+            raise refused_chunk(line, where, refused)
+        if lost:
+            raise lost_write(line, lost, where)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -418,13 +391,8 @@ class LoopRun:
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
-        changed = self._dispatch.changed_in_workers()
+        line, changed = self._planned.loop.lineno, self._dispatch.changed_in_workers()
         if changed:
-            raise self._lost_write(f"changed `{changed[0]}`", "seen when the loop was over")
+            raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
         if self._sent.changed():
-            line = self._planned.loop.lineno
-            raise LostWrite(
-                f"the commits of the loop in line {line} changed what its work was reading in the "
-                f"workers, so that results may differ from the serial loop's; copy it before the "
-                f"loop, or run the cell without %%parallel"
-            )
+            raise inputs_changed(line)

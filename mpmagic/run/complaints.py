@@ -1,0 +1,81 @@
+"""What the errors of a loop say: what can't come back from its work, and what to do about it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.run.figures import LEFT_FIGURES
+
+__all__ = ["inputs_changed", "lost_write", "refused_chunk", "unsendable_value"]
+
+
+def unsendable_value(
+    operands: Sequence[ast.expr], position: int, iteration: int, *, kind: str, reason: str
+) -> UnsendableValue:
+    """An operand of a commit can't leave the worker.
+
+    Parameters
+    ----------
+    operands, position
+        What the commit takes from the work, and which of it.
+    iteration
+        Whose it is.
+    kind, reason
+        The type of the value, and why it can't.
+    """
+    line, text = 0, "a value"
+    if position < len(operands):
+        line, text = operands[position].lineno, ast.unparse(operands[position])
+    return UnsendableValue(
+        f"line {line}: the value of `{text}` ({kind}) in iteration {iteration} can't be sent "
+        f"back from the worker ({reason}); the iterations before it are committed. "
+        f"Give the loop a value that can be pickled, or run the cell without %%parallel"
+    )
+
+
+def refused_chunk(line: int, where: str, reason: str) -> UnsendableValue:
+    """The worker has done what can't be right, in these iterations of the loop in `line`."""
+    return UnsendableValue(
+        f"the loop in line {line}, {where}: {reason}. Earlier iterations are committed"
+    )
+
+
+def lost_write(line: int, what: str, where: str) -> LostWrite:
+    """The work of the loop in `line` did something in a worker that the notebook would have kept.
+
+    Parameters
+    ----------
+    line
+        The loop's.
+    what
+        What it did, such as ``changed `cache```.
+    where
+        In which iterations.
+    """
+    return LostWrite(
+        f"the work of the loop in line {line} {what} in a worker ({where}); the notebook "
+        f"would have kept that, and it can't come back. Earlier iterations are committed. "
+        f"To mend it, {_remedy(what)}"
+    )
+
+
+def _remedy(what: str) -> str:
+    if what.startswith("drew"):
+        return "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
+    if what == LEFT_FIGURES:
+        return "close it in the iteration, or draw by a statement of the loop's own body"
+    named = re.search(r"`(\w+)", what)
+    name = named.group(1) if named is not None else "NAME"
+    return f"write it as a statement of the loop's body, or allow it with `--local {name}`"
+
+
+def inputs_changed(line: int) -> LostWrite:
+    """The commits of the loop in `line` changed what the workers were computing with."""
+    return LostWrite(
+        f"the commits of the loop in line {line} changed what its work was reading in the "
+        f"workers, so that results may differ from the serial loop's; copy it before the "
+        f"loop, or run the cell without %%parallel"
+    )
