@@ -11,7 +11,30 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["embed", "method_call", "placeholder"]
+__all__ = ["Embedded", "embed", "method_call", "placeholder"]
+
+
+class Embedded:
+    """Stands in a code object for an object, and lets go of it when the code has run.
+
+    The garbage collector doesn't see what the constants of code hold: an object that leads back to
+    the code, as by an exception with its traceback, would stay for ever with all that it has.
+
+    Parameters
+    ----------
+    held
+        The object whose methods the code calls.
+    """
+
+    def __init__(self, held: object) -> None:
+        self._held: object | None = held
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._held, name)
+
+    def let_go(self) -> None:
+        """Let go of the object."""
+        self._held = None
 
 
 def placeholder(number: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mpmagic.cell.compiled import Warned, compiled
-from mpmagic.cell.constants import embed, placeholder
+from mpmagic.cell.constants import Embedded, embed, placeholder
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
@@ -57,26 +57,32 @@ def run_cell(
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
+    runs = _embedded(plan, cell)
     try:
-        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+        for code in _codes(plan, cell, runs, show_last=show_last, warned=warned):
             exec(code, cell.namespace)
     except BaseException as error:
         _end(error, cell)
         raise
+    finally:
+        _let_go(runs)
 
 
 async def run_awaiting(
     plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
 ) -> None:
     """The same for a cell whose own code awaits."""
+    runs = _embedded(plan, cell)
     try:
-        for code in _codes(plan, cell, show_last=show_last, warned=warned):
+        for code in _codes(plan, cell, runs, show_last=show_last, warned=warned):
             given = eval(code, cell.namespace)
             if code.co_flags & inspect.CO_COROUTINE:
                 await given
     except BaseException as error:
         _end(error, cell)
         raise
+    finally:
+        _let_go(runs)
 
 
 def _end(error: BaseException, cell: CellContext) -> None:
@@ -88,16 +94,26 @@ def _end(error: BaseException, cell: CellContext) -> None:
     cell.origins.tell(error)
 
 
+def _embedded(plan: CellPlan, cell: CellContext) -> dict[str, Embedded]:
+    """The runs of a cell's loops and calls, for its code."""
+    runs = {placeholder(p.number): Embedded(LoopRun(p, cell)) for p in plan.loops}
+    return runs | {placeholder(g.number): Embedded(TaskRun(g, cell)) for g in plan.groups}
+
+
+def _let_go(runs: dict[str, Embedded]) -> None:
+    for run in runs.values():
+        run.let_go()
+
+
 def _codes(
     plan: CellPlan,
     cell: CellContext,
+    runs: dict[str, Embedded],
     *,
     show_last: bool,
     warned: Warned | None,
 ) -> Iterator[types.CodeType]:
     """The code of a cell, piece by piece."""
-    runs: dict[str, Any] = {placeholder(p.number): LoopRun(p, cell) for p in plan.loops}
-    runs |= {placeholder(g.number): TaskRun(g, cell) for g in plan.groups}
     body = plan.tree.body
     last: list[ast.stmt] = []
     if show_last and body and isinstance(body[-1], ast.Expr):
