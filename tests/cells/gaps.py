@@ -35,8 +35,9 @@ NOT_ON_THREADS: Final = (
     "managers/filters-left-alone-show-a-warning-once",
     "output/display-in-a-comprehension",
     "output/display-in-a-function-that-the-source-hides",
+    "output/shell-escape-for-its-lines",
 )
-"""Cells whose work draws by pyplot, displays or warns: refused or stopped on threads."""
+"""Cells that draw by pyplot, display, warn or run commands: refused or stopped on threads."""
 
 
 def reason_of(case: str, *, pool: bool) -> str:
