@@ -34,3 +34,11 @@ def pool_notebook(session_notebook: Notebook) -> Notebook:
     """A notebook whose work runs on mpmagic's own pool."""
     session_notebook.on_pool()
     return session_notebook
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what brings threads and clusters into the tests' own process: a run of its own."""
+    for item in items:
+        if "engines" in item.path.parts or item.name.startswith("test_threads["):
+            item.add_marker("engines")

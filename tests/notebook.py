@@ -253,6 +253,8 @@ def _plain_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.resetwarnings()
         warnings.simplefilter("default")
+        # Of a terminal's shell that runs a command: it has the number of the process in it.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         warnings.simplefilter(
             "ignore", ResourceWarning
         )  # when garbage is found is nobody's promise
