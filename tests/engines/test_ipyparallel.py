@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import ipyparallel
 import pytest
 
 from tests.compare import assert_equal
@@ -16,6 +15,8 @@ from tests.notebook import Notebook
 
 @pytest.fixture
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    import ipyparallel  # of an extra of its own: without it these tests can still be collected
+
     folder = str(tmp_path_factory.mktemp("ipython"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", folder)
