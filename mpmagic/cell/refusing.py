@@ -7,14 +7,14 @@ iteration must not run that a ``break`` could have prevented.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mpmagic.cell import tables
 from mpmagic.cell.compound import commits_in
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.guard import infallible
-from mpmagic.cell.jumps import breaks_of
+from mpmagic.cell.jumps import breaks_of, jumps
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage, Unit
 
@@ -81,11 +81,37 @@ def refuse_partly_taken_back(dependence: Dependence) -> None:
 def refuse_breaks(dependence: Dependence) -> None:
     """Without ``--ahead`` no iteration may run that a break could have prevented."""
     if dependence.allowances.ahead:
+        for line in _taken_back_breaks(dependence, dependence.units, caught=False):
+            reason = "a `finally` around it may keep the loop from ending there"
+            raise dependence.unsplittable(Refusal(line, "break", reason))
         return
     for line in breaks_of(dependence.body):
         reason = "it may end the loop while later iterations are running already"
         advice = "`--ahead` lets work run that the serial cell might have skipped"
         raise dependence.unsplittable(Refusal(line, "break", reason), advice)
+
+
+def _taken_back_breaks(
+    dependence: Dependence, units: Iterable[Unit], *, caught: bool
+) -> Iterator[int]:
+    """Breaks that a ``continue`` on the way out replaces, or what is raised there and `caught`."""
+    for unit in units:
+        node, inside = unit.node, [caught] * len(unit.blocks)
+        if unit.stage is Stage.COMMIT:
+            continue
+        if isinstance(node, ast.For | ast.While):
+            yield from _taken_back_breaks(dependence, unit.blocks[1], caught=caught)
+            continue
+        if isinstance(node, ast.Try | ast.TryStar):
+            inside[0] = caught or bool(node.handlers)
+            *earlier, last = unit.blocks
+            if last and (caught or any(jumps(u.node, ast.Continue) for u in last)):
+                yield from breaks_of([u.node for block in earlier for u in block])
+        elif isinstance(node, ast.With):
+            managers = (item.context_expr for item in node.items)
+            inside[0] = caught or any(map(dependence.managers.may_suppress, managers))
+        for block, around in zip(unit.blocks, inside, strict=True):
+            yield from _taken_back_breaks(dependence, block, caught=around)
 
 
 def refuse_private_in_commits(dependence: Dependence) -> None:

@@ -10,7 +10,7 @@ import copy
 import errno
 import itertools
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Final
 
@@ -89,6 +89,16 @@ def check_program(source: Parcel, captured: Parcel) -> list[str]:
     if changed:
         forget_program(program)
     return changed
+
+
+def _has_ended_loop(events: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether the last iteration left the loop; commits of a ``finally`` may follow the break."""
+    for event in reversed(events):
+        if event[0] in (BREAK, RAISE):
+            return True
+        if event[0] == START:
+            return False
+    return False
 
 
 class Drained:
@@ -298,8 +308,7 @@ class _Recorder:
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace
         events = self._log.events
-        stopped = bool(events) and events[-1][0] in (BREAK, RAISE) and not source.speculates
-        everything = self._chunk.last or stopped
+        everything = self._chunk.last or (not source.speculates and _has_ended_loop(events))
         wanted = [n for n in source.private if everything or n not in source.certain]
         for name in wanted:
             if name in namespace:
