@@ -118,6 +118,7 @@ class Calls:
             if position < len(node.args):
                 for root in roots_of(node.args[position], self._knowledge):
                     self._collector.mutate(root, node)
+        self._filled(node, getattr(callee, "nin", None))
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
         self._drawn_into(node)
@@ -132,6 +133,13 @@ class Calls:
             if keyword.arg == "ax":
                 for root in roots_of(keyword.value, self._knowledge):
                     self._collector.mutate(root, node)
+
+    def _filled(self, node: ast.Call, inputs: int | None = None) -> None:
+        """Arrays that are handed in for the result: by name, or to a ufunc after its inputs."""
+        given = [k.value for k in node.keywords if k.arg == "out"]
+        for part in (*given, *(node.args[inputs:] if inputs is not None else ())):
+            for root in roots_of(part, self._knowledge):
+                self._collector.mutate(root, node)
 
     def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
         for name in {root for file in files for root in roots_of(file, self._knowledge)}:
@@ -196,6 +204,7 @@ class Calls:
             if kind is not None:
                 return
         self._drawn_into(node)
+        self._filled(node)
         if plots(kind, func, node):
             if not draws_into_axes(node):
                 self._touch_figure(node, Touch.CURRENT)

@@ -28,11 +28,6 @@ _PASSING: Final = frozenset(
     {"dict", "enumerate", "frozenset", "list", "max", "min", "reversed", "set", "sorted", "sum",
      "tuple", "zip"}
 )  # fmt: skip
-_READING: Final = frozenset(
-    {"all", "any", "copy", "count", "endswith", "format", "get", "index", "isoformat", "item",
-     "items", "join", "keys", "lower", "max", "mean", "min", "round", "split", "startswith", "std",
-     "strftime", "strip", "sum", "title", "tolist", "total_seconds", "upper", "values"}
-)  # fmt: skip
 _KEEPING: Final = frozenset(
     {"add", "append", "critical", "debug", "error", "info", "warning", "write", "writerow"}
 )
@@ -171,7 +166,7 @@ class _Uses:
                 case ast.Call(func=ast.Name() as func) if _defined(func, self._knowledge):
                     return True
                 case ast.Call(func=ast.Attribute(value=owner, attr=attr)):
-                    if not isinstance(owner, ast.Name) and attr not in _READING:
+                    if not isinstance(owner, ast.Name) and attr not in tables.READING_METHODS:
                         return True
                 case _:
                     continue
@@ -219,7 +214,7 @@ class _Uses:
     def _called(self, node: ast.AST, call: ast.Call) -> Handling | None:
         func = call.func
         if func is node:  # a method of its own
-            reads = isinstance(func, ast.Attribute) and func.attr in _READING
+            reads = isinstance(func, ast.Attribute) and func.attr in tables.READING_METHODS
             return None if reads else Handling.UNKNOWN
         if isinstance(func, ast.Attribute) and self._knowledge.resolve(func) is UNKNOWN:
             if func.attr in _KEEPING:

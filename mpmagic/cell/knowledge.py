@@ -11,7 +11,8 @@ import ast
 import builtins
 import collections
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.cell import tables
@@ -179,6 +180,18 @@ class Knowledge:
         self.definitions.pop(name, None)
         self.classes.pop(name, None)
         self._hidden[name] = kind
+
+    @contextmanager
+    def inside(self, bound: Mapping[str, type | None]) -> Iterator[None]:
+        """While code is looked at that binds these names first, to values of these types."""
+        before = self._hidden, self.definitions, self.classes
+        self._hidden, self.definitions, self.classes = (dict(known) for known in before)  # type: ignore[assignment]
+        for name, kind in bound.items():
+            self.hide(name, kind)
+        try:
+            yield
+        finally:
+            self._hidden, self.definitions, self.classes = before
 
     def _note_import(self, name: str) -> None:
         # An import of what the notebook has already gives the same thing again.

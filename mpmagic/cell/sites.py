@@ -23,6 +23,7 @@ from mpmagic.cell.guard import (
     operands_of,
     slot_keys,
 )
+from mpmagic.cell.handover import Handover, Hold
 from mpmagic.cell.hoist import Hoister
 from mpmagic.cell.operands import When
 from mpmagic.cell.probe import Probe, is_repeatable, may_fail
@@ -42,6 +43,7 @@ from mpmagic.cell.workcode import (
     bound_now,
     call,
     caught,
+    held,
     kept,
     local,
     with_operands,
@@ -83,6 +85,7 @@ class Sites:
         self._dependence = dependence
         self._fresh_only = mutates_deeply(dependence)
         self._looked_up = looked_up(dependence.units)
+        self._handover = Handover(dependence)
         self.sites: list[ast.stmt] = []
         self.described: list[Site] = []
         self.operands: list[ast.expr] = []
@@ -111,7 +114,8 @@ class Sites:
         sent = self._dependence.scanner.scan([*hoister.shown, *(ahead.nodes if ahead else ())])
         self.substantial |= sent.substantial
         self.operand_reads |= sent.reads.keys() - self._dependence.kernel.keys()
-        operands = list(self._sent(unit, hoister.operands, checked))
+        holds = self._handover.holds(unit, node, hoister.operands)
+        operands = list(self._sent(unit, hoister.operands, checked, holds))
         if unit.mirrored:
             before = self._mirror(unit, number, operands)
             operands = [local(number, k) for k in range(len(operands))]
@@ -164,7 +168,8 @@ class Sites:
         event = [ast.Constant(number), *names]
         if described.state:
             event.append(bound_now(described.unsure, described.changed))
-        computed = list(zip(values, self._sent(unit, values, []), strict=True))
+        holds = self._handover.holds(unit, site, hoister.operands)[1:]
+        computed = list(zip(values, self._sent(unit, values, [], holds), strict=True))
         made = caught(number, begun, computed, {n for u in tried for n in u.whole().binds})
         log = call(LOG, ast.Tuple(elts=event, ctx=ast.Load()))
         return [ast.copy_location(s, unit.node) for s in (*made, log)]
@@ -222,14 +227,18 @@ class Sites:
         )
 
     def _sent(
-        self, unit: Unit, operands: list[ast.expr], checked: list[ast.expr]
+        self,
+        unit: Unit,
+        operands: list[ast.expr],
+        checked: list[ast.expr],
+        holds: list[Hold | None],
     ) -> list[ast.expr]:
         """The operands as the worker evaluates them, keys with a look at what they are."""
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
             return [self._checked(o, by=NUMBER) for o in operands]
         slotted = [*slot_keys(unit.nodes), *bound_to_keys(unit.nodes, self._looked_up)]
-        if not operands or not (checked or slotted):
+        if not operands or not (checked or slotted or any(holds)):
             return operands
         keys = [ast.dump(key) for key in checked]
         slots = [ast.dump(key) for key in slotted]
@@ -239,7 +248,9 @@ class Sites:
             else self._checked(o, by=SLOT)
             if text in slots
             else o
-            for o in operands
+            if hold is None
+            else held(o, unit.node.lineno, copy=hold is Hold.COPY)
+            for o, hold in zip(operands, holds, strict=True)
         ]
 
     def _probe(

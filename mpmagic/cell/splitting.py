@@ -7,7 +7,7 @@ itself and without, and with ``--ahead`` guard by guard.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.counters import Uncountable, advice_for
@@ -19,6 +19,7 @@ from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.preparing import NotAhead
+from mpmagic.cell.rebound import kinds_of_rebound
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.stages import staged, staged_with_locks
@@ -45,87 +46,93 @@ def split_loop(
         If that can't be done under the promise.
     """
     drawn = _iterable_effects(loop.iter, knowledge)
-    # What is counted can't be taken back, as what was run ahead may have to be.
-    knowledge.counting = not allowances.ahead
+    tries = _Tries(loop, knowledge, allowances, filename, element, drawn)
     try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Uncountable:
-        pass
+        with knowledge.inside(kinds_of_rebound(loop, knowledge)):
+            return tries.with_counters_or_without()
     except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
-    finally:
-        knowledge.counting = False
-    try:
-        return _split(loop, knowledge, allowances, filename, element, drawn)
-    except Unsplittable as reason:
-        raise _advised(reason, knowledge) from None
+        advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))
+        raise Unsplittable(reason.refusal, advice, reason.units) from None
 
 
-def _advised(reason: Unsplittable, knowledge: Knowledge) -> Unsplittable:
-    """The same, with what to do where it is about what processes share."""
-    advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))
-    return Unsplittable(reason.refusal, advice, reason.units)
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """The ways in which one loop may be split, the best first; each raises what `split_loop` does.
 
-
-def _split(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    element: ast.stmt | None,
-    drawn: Effects,
-) -> _Split:
-    preparing = knowledge.preparing
-    try:
-        return _split_as_known(loop, knowledge, allowances, filename, element, drawn)
-    except NotAhead:
-        knowledge.preparing = False
-        return _split_as_known(loop, knowledge, allowances, filename, element, drawn)
-    finally:
-        knowledge.preparing = preparing
-
-
-def _split_as_known(
-    loop: ast.For,
-    knowledge: Knowledge,
-    allowances: Allowances,
-    filename: str,
-    element: ast.stmt | None,
-    drawn: Effects,
-) -> _Split:
-    """Split a loop.
-
-    Raises
-    ------
-    Unsplittable
-        If that can't be done.
-    NotAhead
-        If it can't where something runs ahead.
+    Attributes
+    ----------
+    loop, knowledge, allowances, filename, element
+        As of `split_loop`.
+    drawn
+        The effects of its iterable.
     """
-    apart = DrawsApart(loop.body, {})
-    if knowledge.preparing and element is None and not allowances.seeded:
-        apart = draws_apart(loop, knowledge)
-    body, draws = apart.body, apart.draws
-    dependence = Dependence(loop.target, body, knowledge, allowances, element, drawn, draws)
-    try:
-        dependence = (
-            staged_with_locks(dependence) if dependence.whole.enters else staged(dependence)
+
+    loop: ast.For
+    knowledge: Knowledge
+    allowances: Allowances
+    filename: str
+    element: ast.stmt | None
+    drawn: Effects
+
+    def with_counters_or_without(self) -> _Split:
+        """Let the work add to shared integers, if that is right."""
+        # What is counted can't be taken back, as what was run ahead may have to be.
+        self.knowledge.counting = not self.allowances.ahead
+        try:
+            return self._prepared_or_not()
+        except Uncountable:
+            self.knowledge.counting = False
+            return self._prepared_or_not()
+        finally:
+            self.knowledge.counting = False
+
+    def _prepared_or_not(self) -> _Split:
+        preparing = self.knowledge.preparing
+        try:
+            return self._as_known()
+        except NotAhead:
+            self.knowledge.preparing = False
+            return self._as_known()
+        finally:
+            self.knowledge.preparing = preparing
+
+    def _as_known(self) -> _Split:
+        """Split it.
+
+        Raises
+        ------
+        NotAhead
+            If it can't be split where something runs ahead.
+        """
+        loop, knowledge, element = self.loop, self.knowledge, self.element
+        apart = DrawsApart(loop.body, {})
+        if knowledge.preparing and element is None and not self.allowances.seeded:
+            apart = draws_apart(loop, knowledge)
+        dependence = Dependence(
+            loop.target, apart.body, knowledge, self.allowances, element, self.drawn, apart.draws
         )
-        while allowances.ahead and (opened := unguarded(dependence)) is not None:
+        try:
+            dependence = self._staged(dependence)
+            fission = Fission(dependence, self.filename)
+            if element is None:
+                return dependence, fission.split(loop), None
+            split, kernel_element = fission.split_comprehension(loop)
+            return dependence, split, kernel_element
+        except Unsplittable:
+            if apart.draws or dependence.prepared.body:  # then its reasons are others
+                raise NotAhead from None
+            raise
+
+    def _staged(self, dependence: Dependence) -> Dependence:
+        staged_with = staged_with_locks if dependence.whole.enters else staged
+        dependence = staged_with(dependence)
+        while self.allowances.ahead and (opened := unguarded(dependence)) is not None:
             dependence = replace(dependence, body=opened)
             staged(dependence)
-        refusal = check_read_ahead(loop.iter, dependence)
+        refusal = check_read_ahead(self.loop.iter, dependence)
         if refusal is not None:
             raise Unsplittable(refusal, "", dependence.units)
-        fission = Fission(dependence, filename)
-        if element is None:
-            return dependence, fission.split(loop), None
-        split, kernel_element = fission.split_comprehension(loop)
-        return dependence, split, kernel_element
-    except Unsplittable:
-        if draws or dependence.prepared.body:  # then its reasons are others
-            raise NotAhead from None
-        raise
+        return dependence
 
 
 def _iterable_effects(node: ast.expr, knowledge: Knowledge) -> Effects:

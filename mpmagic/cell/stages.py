@@ -10,6 +10,7 @@ from mpmagic.cell.compound import check_compound
 from mpmagic.cell.counters import Uncountable, are_sound
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.escape import keep_escaped
+from mpmagic.cell.handover import keep_handed_over
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.preparing import NotAhead, is_kept_apart, seed_prepared
 from mpmagic.cell.refusing import (
@@ -95,6 +96,7 @@ def _grow(dependence: Dependence) -> None:
         if not dependence.allowances.ahead:
             guard(dependence, dependence.units, "")
         keep_order(dependence)
+        keep_handed_over(dependence)
         keep_outside_order(dependence)
         keep_escaped(dependence)
         keep_sliced(dependence)

@@ -20,11 +20,14 @@ from typing import Any, Final
 
 __all__ = [
     "FRESH_CALLS",
+    "FRESH_METHODS",
     "IMMUTABLE_TYPES",
+    "READING_METHODS",
     "accessors",
     "call_draws",
     "is_immutable_type",
     "is_random",
+    "is_tabular",
     "method_draws",
     "mutated_arguments",
     "mutates",
@@ -179,6 +182,18 @@ FRESH_CALLS: Final = frozenset(
 )  # fmt: skip
 
 
+# Methods that leave their receiver as it is, whatever it is.
+READING_METHODS: Final = frozenset(
+    {"all", "any", "astype", "copy", "count", "decode", "dot", "encode", "endswith", "format",
+     "get", "index", "isoformat", "item", "items", "join", "keys", "lower", "max", "mean", "median",
+     "min", "prod", "reshape", "round", "split", "startswith", "std", "strftime", "strip", "sum",
+     "title", "tobytes", "tolist", "total_seconds", "upper", "values", "var"}
+)  # fmt: skip
+
+# Those of them whose result shares nothing mutable with the receiver.
+FRESH_METHODS: Final = READING_METHODS - {"get", "item", "items", "keys", "reshape", "values"}
+
+
 def _bases(kind: type) -> list[str]:
     return [f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__]
 
@@ -195,6 +210,12 @@ def is_immutable_type(kind: type | None) -> bool:
 
 def _is_array_scalar(kind: type) -> bool:
     return any(b.__qualname__ == "generic" and b.__module__ == "numpy" for b in kind.__mro__)
+
+
+def is_tabular(kind: type | None) -> bool:
+    """Whether it is a type of arrays or frames, which copy what is stored into them."""
+    copying = ("numpy.ndarray", "pandas.core.generic.NDFrame")
+    return kind is not None and any(base in copying for base in _bases(kind))
 
 
 def mutates(kind: type | None, method: str, *, statement: bool) -> bool:

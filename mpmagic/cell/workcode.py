@@ -8,10 +8,11 @@ from typing import Any, Final, cast
 
 from mpmagic.cell.speculation import AHEAD
 from mpmagic.cell.split import DRAIN
-from mpmagic.cell.syntax import copied
+from mpmagic.cell.syntax import brief, copied
 
-__all__ = ["BOUND", "CAUGHT", "FAILED", "ITEMS", "KEEP", "KEY", "LOG", "NUMBER", "SLOT", "WORK",
-           "bound_now", "call", "caught", "kept", "local", "with_operands"]  # fmt: skip
+__all__ = ["BOUND", "CAUGHT", "FAILED", "HELD", "ITEMS", "KEEP", "KEY", "LOG", "NUMBER", "SLOT",
+           "WORK", "bound_now", "call", "caught", "held", "kept", "local",
+           "with_operands"]  # fmt: skip
 
 LOG: Final = ".log"
 ITEMS: Final = ".items"
@@ -22,8 +23,10 @@ FAILED: Final = ".failed"
 KEEP: Final = ".keep"
 NUMBER: Final = ".number"
 CAUGHT: Final = ".caught"
+HELD: Final = ".held"
 
-WORK: Final = (LOG, ITEMS, DRAIN, KEY, SLOT, BOUND, FAILED, KEEP, NUMBER, CAUGHT, AHEAD)
+WORK: Final = (LOG, ITEMS, DRAIN, KEY, SLOT, BOUND, FAILED, KEEP, NUMBER, CAUGHT, AHEAD,
+               HELD)  # fmt: skip
 """The parameters of the worker's function."""
 
 
@@ -62,6 +65,13 @@ def bound_now(names: Iterable[str], changed: Iterable[str]) -> ast.expr:
         for group in (names, changed)
     ]
     return ast.Call(func=ast.Name(id=BOUND, ctx=ast.Load()), args=given, keywords=[])
+
+
+def held(operand: ast.expr, line: int, *, copy: bool) -> ast.expr:
+    """In the worker: an operand that the work may change after the commit in `line` has it."""
+    given = [operand, ast.Constant(copy), ast.Constant(line), ast.Constant(brief(operand))]
+    held = ast.Call(func=ast.Name(id=HELD, ctx=ast.Load()), args=given, keywords=[])
+    return ast.copy_location(held, operand)
 
 
 def call(function: str, *arguments: ast.expr) -> ast.Expr:

@@ -22,6 +22,7 @@ from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.filerange import FileRange
+from mpmagic.run.handed import Handed
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
@@ -130,6 +131,7 @@ class _Recorder:
         self._journal = Journal()
         self._refused = ""
         self._places: Places | None = None
+        self._handed = Handed(program.side)
 
     def run(self, entered: float) -> Packed:
         program, log = self._program, self._log
@@ -199,13 +201,18 @@ class _Recorder:
             self._program.work(
                 log, self._iterations(), self._drain, hashed, self._slot,
                 self._bound, self._failed_on, self._keep, self._number, self._caught,
-                Speculator(self._log.events, self._program, self._refuse),
+                Speculator(self._log.events, self._program, self._refuse), self._handed.held,
             )  # fmt: skip
         except BaseException as error:
             if is_interrupt(error):
                 raise
             self._failed = error
             log((RAISE, pack_failure(error, self._program)))
+        self._look_at_handed()  # of an iteration that has left the loop
+
+    def _look_at_handed(self) -> None:
+        if changed := self._handed.changed():
+            self._refuse(changed)
 
     def _iterations(self) -> Iterator[Any]:
         log, names = self._note, self._program.source.private
@@ -226,6 +233,7 @@ class _Recorder:
             if seed is not None:
                 seed_iteration(seed, index, self._program.side.captured)
             yield item
+            self._look_at_handed()
             if names:
                 self._log.snapshots.append(self._snapshot())
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 SETUP = """
-import collections, contextlib, io, itertools, random
+import bisect, collections, contextlib, io, itertools, operator, random
 import numpy as np
 def f(x):
     return (x * 7 + 3) % 11
@@ -76,6 +76,8 @@ buf = io.StringIO()
 random.seed(5)
 np.random.seed(6)
 rng, old = np.random.default_rng(7), np.random.RandomState(8)
+mean, sums = np.zeros(3), {i: np.zeros(3) for i in range(3)}
+push, poke = operator.methodcaller("append", 3), operator.methodcaller("add", 2)
 ids, few, of_slots = iter(range(300)), iter([5, 2, 8, 1]), iter(slots)
 """
 
@@ -323,6 +325,42 @@ MEMOS = (
 )
 """Work that shared state lets pass, or not, and what is kept of it."""
 
+HANDED = (
+    (
+        ("h_ = [{e}, {e}]", "h_ = tagged({e})['l']", "h_ = sorted([{e}, {e}])"),
+        ("out.extend(h_)", "out += h_", "out.append(h_)", "d[{e}] = h_", "groups[{e}] += h_",
+         "groups[{e}].extend(h_)", "other[1:] = h_", "acc += h_[0]", "print(h_)",
+         "out.append(sum(h_))", "if h_ not in out:\n    out.append(1)", "best, arg = len(h_), h_",
+         "for q_ in h_:\n    acc += q_", "lo_, *prev = h_", "out.append((h_, len(h_)))",
+         "if len(h_) > best:\n    best, arg = sum(h_), h_", "acc += len(out) + h_[-1]"),
+        ("h_.append({e})", "h_ += [{e}]", "h_[0] = {e}", "bisect.insort(h_, {e})", "push(h_)",
+         "list(map(h_.append, [1]))", "grow(h_, {e})", "h_.sort()", "w_ = h_\nw_.append({e})",
+         "operator.iadd(h_, [{e}])", "h_ = h_[:]"),
+    ),
+    (
+        ("h_ = np.ones(3) * {e}", "h_ = np.arange(3.0) + {e}"),
+        ("arr[:3] += h_", "arr[:3] = h_", "mean = mean + h_", "mean += h_", "out.append(h_)",
+         "sums[{e} % 3] += h_", "acc += float(h_.sum())", "arr[3:6] = h_ * 2",
+         "arr[:2] += h_[:2]", "out.extend(h_)", "if h_.sum() > best:\n    best, arg = 1, h_"),
+        ("h_ += 1", "h_[0] = {e}", "np.multiply(h_, 2, out=h_)", "h_.fill({e})",
+         "h_ -= h_.min()", "h_.sort()", "np.add(h_, 1, h_)", "w_ = h_[:2]\nw_ *= 2"),
+    ),
+    (
+        ("h_ = {{{e}: {e}}}", "h_ = tagged({e})"),
+        ("e.update(h_)", "d |= h_", "out.append(h_)", "out.extend(h_)", "d[{e}] = h_",
+         "counts.update(h_.keys())"),
+        ("h_[{e}] = 1", "h_.update(a=1)", "h_.pop({e}, 0)", "h_.setdefault({e}, 2)",
+         "operator.setitem(h_, 1, {e})"),
+    ),
+    (
+        ("h_ = Box({e})",),
+        ("out.append(h_.v)", "out.extend(h_.items)", "d[{e}] = h_", "other += h_.items",
+         "acc += h_.v", "box.items += h_.items", "out.append(h_)"),
+        ("h_.add({e})", "h_.v = {e}", "h_.items.append({e})", "poke(h_)", "h_.tick({e})"),
+    ),
+)  # fmt: skip
+"""Objects that an iteration makes: how, what commits do with them, and how work changes them."""
+
 HIDDEN_WRITES = (
     "grow(other, {e})",
     "bump({e})",
@@ -438,6 +476,7 @@ class _Writer:
         self._guards = self._odds(0.0, 0.0, 0.3)
         self._prepares = self._odds(0.0, 0.0, 0.12, 0.3)
         self._draws = self._odds(0.0, 0.0, 0.5)
+        self._hands = self._pick((0, 0, 4, 20))
         self._breaks = False
         self._guarded = False
         self._counter = 0
@@ -528,6 +567,7 @@ class _Writer:
             (2 if scope.depth < 2 else 0, self._suppress),
             (4, self._jump),
             (2, self._oddity),
+            (self._hands, self._handed),
         ]
         weights = [weight for weight, _ in kinds]
         return self._random.choices([kind for _, kind in kinds], weights)[0](scope)
@@ -552,6 +592,14 @@ class _Writer:
         rare = self._chance(self._rare)
         text = self._filled(self._pick(RARE_COMMITS if rare else COMMITS), scope)
         return "\n".join(line.removeprefix("    ") for line in text.split("\n"))
+
+    def _handed(self, scope: Scope) -> str:
+        """An object of the iteration's own, handed to commits and changed in between."""
+        makes, uses, changes = self._pick(HANDED)
+        steps = [self._pick(makes)]
+        for _ in range(self._random.randrange(2, 6)):
+            steps.append(self._pick(uses if self._chance(0.5) else changes))
+        return "\n".join(self._filled(step, scope) for step in steps)
 
     def _print(self, scope: Scope) -> str:
         return f"print({self._expression(scope)}, {self._expression(scope)})"
