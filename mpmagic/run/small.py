@@ -25,6 +25,9 @@ _SMALL_KINDS: Final = (
     np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
     decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
 )  # fmt: skip
+_OWN_COPIES: Final = frozenset(
+    {"__copy__", "__deepcopy__", "__getstate__", "__reduce__", "__setstate__", "__getattribute__"}
+)
 _SMALL_LENGTH: Final = 1000
 _SMALL_COUNT: Final = 32
 _SMALL_PARTS: Final = 1024
@@ -55,9 +58,21 @@ def _parts_of(value: Any) -> Iterable[Any] | None:
         return () if len(value) <= _SMALL_LENGTH else None
     if kind is np.ndarray and not value.dtype.hasobject:
         return () if value.nbytes <= _SMALL_LENGTH else None
+    if _is_plain_object(kind):
+        value = vars(value)
+        return list(value.values()) if len(value) <= _SMALL_COUNT else None
     if kind not in (list, tuple, set, frozenset, dict) or len(value) > _SMALL_COUNT:
         return None
     return [*value.keys(), *value.values()] if kind is dict else list(value)
+
+
+def _is_plain_object(kind: type) -> bool:
+    """Whether instances are of a class of the notebook's, and are what their attributes are."""
+    if kind.__module__ != "__main__" or kind.__reduce_ex__ is not object.__reduce_ex__:
+        return False
+    own = vars(kind).keys()
+    plain = kind.__mro__[1:] == (object,) and kind.__dictoffset__ != 0
+    return plain and _OWN_COPIES.isdisjoint(own)
 
 
 def plain_or_lost(value: Any) -> Any:
