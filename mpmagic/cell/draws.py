@@ -100,6 +100,8 @@ class DrawsApart:
 def draws_apart(loop: ast.For, knowledge: Knowledge) -> DrawsApart:
     """Set the draws of a loop's body apart; as it is, if that can't be done for all of them."""
     apart = _Apart(knowledge, bound_names(loop.target))
+    if not any(map(apart.draws_at_all, walk(*loop.body))):
+        return DrawsApart(loop.body, {})
     changed = apart.block(loop.body)
     made = {id(draw.call) for draw in apart.draws.values()}
     nodes = walk(*changed) if made else []
@@ -215,6 +217,8 @@ class _Apart:
                 kind = self._knowledge.type_of(name)
                 # Of one that the cell makes the type is looked at when the loop is reached.
                 unknown = kind in (None, Unknown) and self._knowledge.is_hidden(name.id)
+                if name.id in self._bound:
+                    return False  # the iteration's own
                 return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
             case _:
                 return False

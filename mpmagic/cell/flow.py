@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
@@ -20,6 +21,12 @@ from mpmagic.cell.syntax import children
 __all__ = ["Flow", "Reach"]
 
 Reach = set[str] | None
+
+# Kinds of expressions that evaluate what is in them, all of it, in the order of their fields.
+_IN_ORDER: Final = frozenset(
+    {ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Tuple,
+     ast.List, ast.Set, ast.Slice, ast.Starred, ast.keyword, ast.JoinedStr, ast.FormattedValue}
+)  # fmt: skip
 
 
 class Flow:
@@ -216,6 +223,10 @@ class Flow:
             self._expression(child, defined)
 
     def _expression(self, node: ast.AST, defined: set[str]) -> None:
+        if type(node) in _IN_ORDER:  # most nodes
+            for child in children(node):
+                self._expression(child, defined)
+            return
         match node:
             case ast.Name(ctx=ast.Load()):
                 self._use(node.id, node.lineno, defined)

@@ -25,7 +25,7 @@ from mpmagic.cell.syntax import walk
 from mpmagic.cell.touching import Touch, Touches
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["Handover", "Hold", "keep_handed_over"]
+__all__ = ["Handover", "Hold"]
 
 _NEW: Final = frozenset({"list", "dict", "set", "frozenset", "tuple", "sorted"})
 
@@ -35,18 +35,6 @@ class Hold(enum.Enum):
 
     COPY = "copy"
     WATCH = "watch"
-
-
-def keep_handed_over(dependence: Dependence) -> None:
-    """A temporary that a commit got, and might keep, is the kernel's if the work changes it."""
-    handover = Handover(dependence)
-    if not handover.touches_any:
-        return
-    for unit in _outermost(dependence.units):
-        for name, role in handover.roles(unit).items():
-            if role is not Role.READ and handover.touch(unit, {name}, role) is Touch.CHANGED:
-                why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
-                dependence.kernel.setdefault(name, why)
 
 
 def _outermost(units: Iterable[Unit]) -> Iterator[Unit]:
@@ -73,28 +61,39 @@ class Handover:
         self._private = dependence.private
         self._touches = Touches(dependence)
 
-    @property
-    def touches_any(self) -> bool:
-        """Whether the work may change anything that it has made."""
-        return self._touches.any
+    def keep(self) -> None:
+        """Temporaries that a commit got, and might keep, are the kernel's if the work changes them.
+
+        The stages are those that are known so far.
+        """
+        if not self._touches.any_changes:
+            return
+        dependence, self._private = self._dependence, self._dependence.private
+        for unit in _outermost(dependence.units):
+            for name, role in self._roles(unit).items():
+                if role is not Role.READ and self._touch(unit, {name}, role) is Touch.CHANGED:
+                    why = f"line {unit.node.lineno}, a commit, was handed `{name}`"
+                    dependence.kernel.setdefault(name, why)
 
     def holds(self, unit: Unit, site: ast.stmt, operands: Sequence[ast.expr]) -> list[Hold | None]:
         """How each operand of a commit is sent; `site` is the kernel's form of it."""
         held: list[Hold | None] = [None] * len(operands)
-        if not self.touches_any:
+        shared = [self._shared(operand) & self._private for operand in operands]
+        if not self._touches.any or not any(shared):
+            return held
+        if self._touch(unit, set().union(*shared), Role.UNKNOWN) is Touch.NONE:
             return held
         roles = Roles(self._dependence, _operand_index)
         for node in walk(site):
             if isinstance(node, ast.stmt):
                 roles.visit(node)
-        for index, operand in enumerate(operands):
-            names = self._shared(operand) & self._private
+        for index, names in enumerate(shared):
             role = roles.found.get(index, Role.UNKNOWN)
-            if names and self.touch(unit, names, role) is not Touch.NONE:
+            if names and self._touch(unit, names, role) is not Touch.NONE:
                 held[index] = Hold.COPY if role is Role.READ else Hold.WATCH
         return held
 
-    def roles(self, unit: Unit) -> dict[str, Role]:
+    def _roles(self, unit: Unit) -> dict[str, Role]:
         """What a commit does with the temporaries that it's handed, by their names."""
         sent = Roles(self._dependence, self._sent_whole)
         inside = Roles(self._dependence, self._sent_by_name)
@@ -107,7 +106,7 @@ class Handover:
             found[str(name)] = role if known is role else Role.UNKNOWN
         return found
 
-    def touch(self, unit: Unit, names: set[str], role: Role) -> Touch:
+    def _touch(self, unit: Unit, names: set[str], role: Role) -> Touch:
         """What the work may do, after the commit has got it, to an object under these names."""
         order = self._dependence.every_unit()
         own = set(map(id, unit.walk()))

@@ -182,12 +182,13 @@ class Knowledge:
         self._hidden[name] = kind
 
     @contextmanager
-    def inside(self, bound: Mapping[str, type | None]) -> Iterator[None]:
-        """While code is looked at that binds these names first, to values of these types."""
+    def without(self, names: Iterable[str]) -> Iterator[None]:
+        """While code is looked at that binds these names before it reads them."""
         before = self._hidden, self.definitions, self.classes
-        self._hidden, self.definitions, self.classes = (dict(known) for known in before)  # type: ignore[assignment]
-        for name, kind in bound.items():
-            self.hide(name, kind)
+        self._hidden, self.definitions = dict(self._hidden), dict(self.definitions)
+        self.classes = dict(self.classes)
+        for name in names:
+            self.hide(name)
         try:
             yield
         finally:

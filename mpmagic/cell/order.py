@@ -108,7 +108,6 @@ def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, Handling]
         return  # its header's operands are values; what is inside is visited by itself
     calls = [n for n in unit.nodes if isinstance(n, ast.Call)]
     names = dependence.private | dependence.items if calls else ()
-    streams = _streams(dependence) if calls else ()
     for call in calls:
         values = [*call.args, *(k.value for k in call.keywords)]
         parts = [v.value if isinstance(v, ast.Starred) else v for v in values]
@@ -123,7 +122,7 @@ def _handed(dependence: Dependence, unit: Unit) -> Iterator[tuple[str, Handling]
             if name in dependence.items and dependence.knowledge.items_immutable:
                 continue
             handled = Handling.KEPT if keeps else handling(call, name, dependence.knowledge)
-            if handled is Handling.UNKNOWN and name in streams:
+            if handled is Handling.UNKNOWN and name in _streams(dependence):
                 handled = Handling.CHANGED  # whoever gets a file in memory writes to it, or reads
             if handled is not Handling.LOOKED_AT:
                 yield name, handled

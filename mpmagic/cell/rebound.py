@@ -1,7 +1,6 @@
 """Names that an iteration binds before it reads them: the notebook doesn't say what they are.
 
-They may hold something of another type from an earlier cell. What they stand for in the body is
-known only as far as the statements that bind them show it.
+What it has under them may be of another type, from an earlier run or from another cell.
 """
 
 from __future__ import annotations
@@ -14,50 +13,31 @@ from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.syntax import walk
 
-__all__ = ["kinds_of_rebound"]
+__all__ = ["rebound_first"]
 
 
-def kinds_of_rebound(loop: ast.For, knowledge: Knowledge) -> dict[str, type | None]:
-    """The type of each such name, None where it isn't known."""
+def rebound_first(loop: ast.For, knowledge: Knowledge) -> set[str]:
+    """The names of which something is known that doesn't hold in the loop's body."""
     targets = bound_names(loop.target)
-    managers = Managers(knowledge, loop.body, targets)
-    flow = Flow(_nothing, _nothing, managers.may_suppress)
-    flow.iteration(loop.body, targets)
-    bound = {name for statement in loop.body for name in bound_names(statement)}
     iterated = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)}
-    first = (bound | targets) - flow.exposed.keys() - iterated
-    found: dict[str, type | None] = dict.fromkeys(first)
-    with knowledge.inside(found):
-        kinds = _assigned(loop.body, knowledge)
-    return {name: kinds.get(name) for name in found}
+    bound = targets.union(*map(bound_names, loop.body)) - iterated
+    known = {name for name in bound if knowledge.defined(name)}
+    known -= _only_added_to(loop.body) if known else set()
+    if not known:
+        return known
+    flow = Flow(_nothing, _nothing, Managers(knowledge, loop.body, targets).may_suppress)
+    flow.iteration(loop.body, targets)
+    return known - flow.exposed.keys()
+
+
+def _only_added_to(body: list[ast.stmt]) -> set[str]:
+    """Names that are bound by nothing but augmented assignments, which read them first."""
+    added = [n.target for n in walk(*body) if isinstance(n, ast.AugAssign)]
+    apart = set(map(id, added))
+    stored = (n for n in walk(*body) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    names = {target.id for target in added if isinstance(target, ast.Name)}
+    return names - {name.id for name in stored if id(name) not in apart} if names else names
 
 
 def _nothing(_: ast.AST) -> Iterable[str]:
     return ()
-
-
-def _assigned(body: list[ast.stmt], knowledge: Knowledge) -> dict[str, type | None]:
-    """Types of names that are only ever bound by assignments of values of one known type."""
-    kinds: dict[str, set[type | None]] = {}
-    nodes = walk(*body)
-    plain = {
-        id(node.targets[0])
-        for node in nodes
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    for node in nodes:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                kinds.setdefault(name, set()).add(knowledge.type_of(value))
-            case ast.Name(id=name) if not isinstance(node.ctx, ast.Load):
-                if id(node) not in plain:
-                    kinds.setdefault(name, set()).add(None)
-            case ast.alias() | ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar():
-                for name in bound_names(node):
-                    kinds.setdefault(name, set()).add(None)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.MatchMapping():
-                for name in bound_names(node):
-                    kinds.setdefault(name, set()).add(None)
-            case _:
-                pass
-    return {name: next(iter(found)) for name, found in kinds.items() if len(found) == 1}

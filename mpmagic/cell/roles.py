@@ -98,6 +98,8 @@ class Roles:
                 return Role.READ
             case ast.Subscript(value=owner):
                 kind = self._knowledge.type_of(owner)
+                if kind is list and isinstance(target.slice, ast.Slice):
+                    return Role.READ
                 if kind in _MAPPINGS:
                     return Role.KEPT
                 return Role.READ if tables.is_tabular(kind) else Role.UNKNOWN

@@ -8,8 +8,7 @@ something that a split loop wouldn't (a call in an annotation), are refused.
 from __future__ import annotations
 
 import ast
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
@@ -27,13 +26,6 @@ __all__ = ["Scanner"]
 
 # Of locks, which are entered but can't travel.
 _SYNCHRONISING: Final = frozenset({"_thread", "threading", "multiprocessing.synchronize"})
-
-
-@functools.cache
-def _visitor_of(kind: type[ast.AST]) -> str:
-    """The name of the method that visits nodes of a kind."""
-    name = f"visit_{kind.__name__}"
-    return name if hasattr(Scanner, name) else "generic_visit"
 
 
 class Scanner(Expressions):
@@ -80,8 +72,7 @@ class Scanner(Expressions):
 
     def visit(self, node: ast.AST) -> None:
         """Visit a node by the method for its kind."""
-        method = getattr(self, _visitor_of(type(node)))  # type: ignore[arg-type]
-        method(node)
+        _VISITORS[type(node)](self, node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -309,6 +300,17 @@ class Scanner(Expressions):
         self.visit(node.name)
         with self._type_parameters(node), self._collector.scope((), deferred=True):
             self.visit(node.value)
+
+
+class _Visitors(dict[type, Callable[[Scanner, Any], None]]):
+    """The methods that visit nodes, by their kinds."""
+
+    def __missing__(self, kind: type) -> Callable[[Scanner, Any], None]:
+        method = getattr(Scanner, f"visit_{kind.__name__}", Scanner.generic_visit)
+        return self.setdefault(kind, method)
+
+
+_VISITORS: Final = _Visitors()
 
 
 def _owner(item: ast.withitem) -> ast.expr:

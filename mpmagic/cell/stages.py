@@ -10,7 +10,7 @@ from mpmagic.cell.compound import check_compound
 from mpmagic.cell.counters import Uncountable, are_sound
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.escape import keep_escaped
-from mpmagic.cell.handover import keep_handed_over
+from mpmagic.cell.handover import Handover
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.preparing import NotAhead, is_kept_apart, seed_prepared
 from mpmagic.cell.refusing import (
@@ -88,7 +88,7 @@ def staged_with_locks(dependence: Dependence) -> Dependence:
 
 
 def _grow(dependence: Dependence) -> None:
-    before = -1
+    before, handover = -1, Handover(dependence)
     while before != (now := len(dependence.kernel) + _commits(dependence)):
         before = now
         for unit in dependence.units:
@@ -96,10 +96,11 @@ def _grow(dependence: Dependence) -> None:
         if not dependence.allowances.ahead:
             guard(dependence, dependence.units, "")
         keep_order(dependence)
-        keep_handed_over(dependence)
         keep_outside_order(dependence)
         keep_escaped(dependence)
         keep_sliced(dependence)
+        if before == len(dependence.kernel) + _commits(dependence):  # seldom more than once
+            handover.keep()
 
 
 def _commits(dependence: Dependence) -> int:

@@ -52,6 +52,11 @@ class Touches:
         """Whether anything is touched at all."""
         return any(any(self._by(unit)) for unit in self._dependence.every_unit())
 
+    @cached_property
+    def any_changes(self) -> bool:
+        """Whether anything is changed for sure."""
+        return any(self._by(unit)[0] for unit in self._dependence.every_unit())
+
     def of(self, name: str, units: Iterable[Unit]) -> Touch:
         """The worst that the units do to the object of a name."""
         group = self._group(name)

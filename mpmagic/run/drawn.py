@@ -42,11 +42,11 @@ class Drawn:
         """Another iteration begins."""
         self.rows.append([UNBOUND] * len(self.streams.drawing))
 
-    def keep(self, number: int, value: Any) -> None:
-        """The iteration that has begun last has drawn this."""
+    def keep(self, number: int, value: Any, *, leaps: bool) -> None:
+        """The iteration that has begun last has drawn this; `leaps` if the generator may leap."""
         self.rows[-1][number] = value
         leap = self.streams.drawing[number].leap
-        if leap is not None:
+        if leap is not None and leaps:
             self.moves[len(self.rows) - 1, number] = leap
 
     def leaps(self, index: int, number: int) -> bool:

@@ -24,6 +24,7 @@ from mpmagic.run.drawn import Drawn, is_same
 from mpmagic.run.log import Given
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
+from mpmagic.run.warned import warnings_aside
 
 __all__ = ["CannotRunAhead", "Shadow", "shadow_of"]
 
@@ -116,6 +117,7 @@ class Shadow:
         self._line = split.line
         self._each = split.speculates
         self._done, self.most = 0, 1
+        self._warned: list[Any] = []
         names = {*self._prepared.carried, *self._prepared.constants}
         for name in sorted(names):
             if name not in namespace:
@@ -166,7 +168,7 @@ class Shadow:
         self._drawn = drawn = Drawn(self._streams)
         self._count = 0
         try:
-            with _strict_floats():
+            with _strict_floats(), warnings_aside() as self._warned:  # the commits show them
                 self._run(self._stepping(items))
         except CannotRunAhead as reason:
             self._count -= 1  # that one can't begin
@@ -219,7 +221,8 @@ class Shadow:
         draw = self._prepared.draws[number]
         if not (_is_value(value) if draw.steps else may_be_drawn(value)):
             raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
-        self._drawn.keep(number, value)
+        self._drawn.keep(number, value, leaps=not self._warned)
+        self._warned.clear()
 
     def _cannot_go_on(self, reason: str) -> None:
         self.failure = UnsendableValue(

@@ -26,7 +26,15 @@ _SMALL_KINDS: Final = (
     decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
 )  # fmt: skip
 _OWN_COPIES: Final = frozenset(
-    {"__copy__", "__deepcopy__", "__getstate__", "__reduce__", "__setstate__", "__getattribute__"}
+    {
+        "__copy__",
+        "__deepcopy__",
+        "__getstate__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__setstate__",
+        "__getattribute__",
+    }
 )
 _SMALL_LENGTH: Final = 1000
 _SMALL_COUNT: Final = 32
@@ -68,9 +76,9 @@ def _parts_of(value: Any) -> Iterable[Any] | None:
 
 def _is_plain_object(kind: type) -> bool:
     """Whether instances are of a class of the notebook's, and are what their attributes are."""
-    if kind.__module__ != "__main__" or kind.__reduce_ex__ is not object.__reduce_ex__:
-        return False
     own = vars(kind).keys()
+    if kind.__module__ != "__main__":
+        return False
     plain = kind.__mro__[1:] == (object,) and kind.__dictoffset__ != 0
     return plain and _OWN_COPIES.isdisjoint(own)
 

@@ -17,7 +17,8 @@ from mpmagic.run.log import FILTERED, WARN
 from mpmagic.run.tape import catch_up
 from mpmagic.run.tenancy import Tenancy, tenancy
 
-__all__ = ["forget_shown", "forget_unseen", "warn_again", "warnings_taped"]
+__all__ = ["forget_shown", "forget_unseen", "warn_again", "warnings_aside",
+           "warnings_taped"]  # fmt: skip
 
 # What `warnings` calls when its filters change: the first up to Python 3.13, the other from 3.14.
 _TOLD: Final = ("_filters_mutated", "_filters_mutated_lock_held")
@@ -61,6 +62,28 @@ def _noting(tell: Callable[[], None], events: list[tuple[Any, ...]]) -> Callable
             events.append((FILTERED,))
 
     return noting
+
+
+@contextmanager
+def warnings_aside() -> Iterator[list[Any]]:
+    """While open, warnings of what is run ahead are no more than counted.
+
+    `warnings.catch_warnings` would have all be shown again that have been: here the registries
+    stay as they are, and neither does what isn't shown leave a trace in them.
+    """
+    seen: list[Any] = []
+
+    def keep(*warning: Any, **_: Any) -> None:
+        seen.append(warning)
+
+    before, everything = warnings.showwarning, ("always", None, Warning, None, 0)
+    warnings.showwarning = keep
+    warnings.filters.insert(0, everything)  # type: ignore[attr-defined]
+    try:
+        yield seen
+    finally:
+        warnings.filters.remove(everything)  # type: ignore[attr-defined]
+        warnings.showwarning = before
 
 
 def forget_shown() -> None:
