@@ -22,8 +22,8 @@ def rebound_first(loop: ast.For, knowledge: Knowledge) -> set[str]:
     iterated = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)}
     bound = targets.union(*map(bound_names, loop.body)) - iterated
     known = {name for name in bound if knowledge.defined(name)}
-    known -= _only_added_to(loop.body) if known else set()
-    if not known:
+    known -= _only_added_to(loop.body) if known - targets else set()
+    if known <= targets:
         return known
     flow = Flow(_nothing, _nothing, Managers(knowledge, loop.body, targets).may_suppress)
     flow.iteration(loop.body, targets)

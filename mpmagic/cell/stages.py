@@ -88,23 +88,33 @@ def staged_with_locks(dependence: Dependence) -> Dependence:
 
 
 def _grow(dependence: Dependence) -> None:
-    before, handover = -1, Handover(dependence)
-    while before != (now := len(dependence.kernel) + _commits(dependence)):
+    handover = Handover(dependence)
+    before = -1
+    while before != _size(dependence):
+        _spread(dependence)
+        before = _size(dependence)
+        keep_order(dependence)
+        keep_outside_order(dependence)
+        keep_escaped(dependence)
+        keep_sliced(dependence)
+        handover.keep()
+
+
+def _spread(dependence: Dependence) -> None:
+    """Make commits of what touches the kernel's names, until no more names become the kernel's."""
+    before = -1
+    while before != (now := _size(dependence)):
         before = now
         for unit in dependence.units:
             _visit(dependence, unit)
         if not dependence.allowances.ahead:
             guard(dependence, dependence.units, "")
-        keep_order(dependence)
-        keep_outside_order(dependence)
-        keep_escaped(dependence)
-        keep_sliced(dependence)
-        if before == len(dependence.kernel) + _commits(dependence):  # seldom more than once
-            handover.keep()
 
 
-def _commits(dependence: Dependence) -> int:
-    return sum(unit.stage is Stage.COMMIT for unit in dependence.every_unit())
+def _size(dependence: Dependence) -> int:
+    """What grows with each change: the kernel's names, and the commits."""
+    commits = sum(unit.stage is Stage.COMMIT for unit in dependence.every_unit())
+    return len(dependence.kernel) + commits
 
 
 def _visit(dependence: Dependence, unit: Unit) -> None:
