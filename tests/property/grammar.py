@@ -59,6 +59,8 @@ class Box:
     def tick(self, x):
         self.v += 1
         return x + self.v
+    def __repr__(self):
+        return f"Box({self.v})"
 xs = [3, 1, 4, 1, 5, 9, 2, 6]
 ys = [2, 7, 1, 8]
 rows = [{"n": 3, "l": [1]}, {"n": 1, "l": []}, {"n": 4, "l": [2, 5]}]
