@@ -229,6 +229,8 @@ class Calls:
                 self._touch_figure(node, touch)
 
     def _touch_figure(self, node: ast.Call, touch: Touch) -> None:
+        if touch is Touch.SHOW and self._knowledge.shows_figures and not node.args + node.keywords:
+            touch = Touch.CLOSE_ALL  # and a worker can display them
         self.touches[node] = touch
         if not self._knowledge.apart:
             self._keep(node, "pyplot keeps one list of figures for all threads")

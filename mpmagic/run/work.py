@@ -20,7 +20,7 @@ from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
 from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
-from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.handed import Handed
 from mpmagic.run.identity import Places, Sharing
@@ -143,6 +143,8 @@ class _Recorder:
         draws = DrawWatch() if program.source.seed is None else None
         figures = FigureWatch()
         signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
+        if program.source.formats is not None:
+            take_backend(program.source.formats.backend)
         start = perf_counter()
         try:
             with (
@@ -160,10 +162,12 @@ class _Recorder:
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
         self._keep_finals()
+        left = figures.close_new()
+        log.left = left if self._failed is not None else []
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
-        if figures.close_new() and not lost and self._failed is None:
+        if left and not lost and self._failed is None:
             lost = LEFT_FIGURES
         return packed if not lost and not self._refused else self._pack_lost(lost)
 
