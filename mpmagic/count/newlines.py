@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mpmagic.count.native import ByteCounter, FileCounter, byte_counter, file_counter
+from mpmagic.count.native import ByteCounter, FileCounter, byte_counter, file_counter, memory_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ def newlines_in(data: bytes | memoryview) -> int:
     """
     count = byte_counter()
     if count is not None:
-        held = data if isinstance(data, bytes) else _address(data)
+        held = data if isinstance(data, bytes) else memory_of(data)
         return count(held, len(data), _NEWLINE)
     if "numpy" not in sys.modules:  # to import it takes as long as to count 400 MB without it
         return bytes(data).count(b"\n")
@@ -78,12 +78,6 @@ def newlines_in(data: bytes | memoryview) -> int:
     array = np.frombuffer(data, np.uint8)
     stretches = (array[at : at + _CACHED] for at in range(0, len(array), _CACHED))
     return sum(int(np.count_nonzero(stretch == _NEWLINE)) for stretch in stretches)
-
-
-def _address(view: memoryview) -> object:
-    import ctypes
-
-    return (ctypes.c_char * len(view)).from_buffer(view)
 
 
 class NativeBlock:
@@ -95,7 +89,7 @@ class NativeBlock:
         self._count = count
         self._count_file = count_file
         self.view = memoryview(bytearray(BLOCK))
-        self._address = _address(self.view)
+        self._address = memory_of(self.view)
 
     def newlines(self, filled: int) -> int:
         """Count the newlines in the first `filled` bytes."""
