@@ -27,14 +27,14 @@ from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
-from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
+from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
-from mpmagic.run.small import plain_or_lost, small_or_lost
+from mpmagic.run.small import small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
@@ -351,7 +351,9 @@ class _Recorder:
         """Take out of the log what can't be pickled, and say where it stood."""
         log = self._log
         log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
-        log.snapshots = [tuple(plain_or_lost(v) for v in s) for s in log.snapshots]
+        log.snapshots = [
+            tuple(LOST if self._unsendable(v) else v for v in s) for s in log.snapshots
+        ]
         for i, event in enumerate(log.events):
             log.events[i] = event = tuple(
                 o.portable(self._unsendable) if isinstance(o, Outcome) else o for o in event
