@@ -34,7 +34,8 @@ _PROCESS_STATE: Final = frozenset(
     {"posix.chdir", "os.chdir", "posix.umask", "posix.putenv", "warnings.simplefilter",
      "warnings.filterwarnings", "warnings.resetwarnings", "locale.setlocale",
      "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
-     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext"}
+     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext", "gc.set_threshold",
+     "gc.freeze"}
 )  # fmt: skip
 # The context managers that take such a change back when they are left.
 _TAKEN_BACK_BY: Final = {

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mpmagic.cell import tables
 from mpmagic.cell.effects import Effects, FunctionSummary, Mutation, Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import roots_of
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.syntax import brief, walk
 
 __all__ = ["Collector", "own_names", "parameters_of", "type_parameters_of"]
 
@@ -81,6 +82,11 @@ class Collector:
             known = self.effects.mutates.get(outer)
             if known is None or (known.shallow and not shallow):
                 self.effects.mutates[outer] = mutation
+            if tables.is_process_state(self.knowledge.value(outer)) and not _is_stream(node):
+                reason = (
+                    "it changes state of the process, which what the work calls may read unseen"
+                )
+                self.refuse(mutation.line, brief(node), reason)
 
     def count(self, name: str, locks: frozenset[int], line: int) -> None:
         """Note that something is added to a shared integer while these locks are held."""
@@ -158,3 +164,12 @@ def type_parameters_of(node: ast.AST) -> set[str]:
 
 def _declared_global(node: ast.AST) -> set[str]:
     return {n for child in walk(node) if isinstance(child, ast.Global) for n in child.names}
+
+
+def _is_stream(node: ast.AST) -> bool:
+    """Whether this writes to one of the process's streams (``sys.stdout.write(x)``)."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=attr))):
+            return attr in ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
+        case _:
+            return False
