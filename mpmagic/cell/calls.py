@@ -198,6 +198,12 @@ class Calls:
         if root is not None and isinstance(value, types.ModuleType):
             self._draws_picture(value, node)
             return  # a function that the module makes up when asked for it
+        if hasattr(value, "nin") and value is not UNKNOWN:  # `np.add.at(counts, keys, 1)`
+            for name in (
+                roots_of(node.args[0], self._knowledge) if func.attr == "at" and node.args else ()
+            ):
+                self._collector.mutate(name, node)
+            return
         kind = None if root and self._collector.owns(root) else self._knowledge.type_of(receiver)
         summary = self._collector.summarise((kind, func.attr))
         if summary is not None:
