@@ -6,14 +6,14 @@ import argparse
 import ast
 import difflib
 import shlex
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final, NoReturn
 
 from IPython.core.error import UsageError
 
 from mpmagic.helppage import HelpPage
 
-__all__ = ["check_names", "parallel_parser", "parse", "pool_parser"]
+__all__ = ["check_names", "expression_parser", "parallel_parser", "parse", "pool_parser"]
 
 _PARALLEL: Final = """
 Run the loops of a cell on all cores. Delete the line and you get the same cell: the same
@@ -44,6 +44,26 @@ Examples, each in a cell of its own:
 
 %%parallel --explain on top of a cell shows which line runs where, and why. %mppool shows
 the workers, and stops them.
+"""
+
+_EXPRESSION: Final = """
+The value of an expression whose outermost comprehensions and generators are computed on all
+cores. Delete the magic and you get the same value: the same order, output and exception, or
+a refusal before anything of the expression ran.
+
+The elements are computed in a pool of processes; what collects them (sum, sorted, dict) runs
+in the notebook's kernel. The expression stands in one line, behind the options; `--` ends
+them where it begins with a minus.
+"""
+
+_EXPRESSION_EXAMPLES: Final = """
+Examples:
+
+    sizes = %parallel [len(parse(path)) for path in paths]
+    total = %parallel -n 4 sum(area(shape) for shape in shapes)
+    %parallel {name: load(name) for name in names}
+
+%%parallel on top of a cell runs its statements so; its help says more.
 """
 
 _POOL: Final = """
@@ -83,7 +103,19 @@ class _Parser(argparse.ArgumentParser):
 def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
     parser = _Parser("%%parallel", description=_PARALLEL, epilog=_PARALLEL_EXAMPLES)
-    add = parser.add_argument
+    _add_options(parser.add_argument, "cell")
+    return parser
+
+
+def expression_parser() -> argparse.ArgumentParser:
+    """The options of ``%parallel``, which are those of ``%%parallel``."""
+    parser = _Parser("%parallel", description=_EXPRESSION, epilog=_EXPRESSION_EXAMPLES)
+    _add_options(parser.add_argument, "expression")
+    parser.add_argument("expression", nargs="?", help="in one line")
+    return parser
+
+
+def _add_options(add: Callable[..., object], what: str) -> None:
     add(
         "-n",
         "--workers",
@@ -97,7 +129,7 @@ def parallel_parser() -> argparse.ArgumentParser:
         help="where the work runs: processes, threads, an executor or cluster of the notebook",
     )
     add("--chunk", type=_positive, metavar="N", help="iterations per chunk")
-    add("--ahead", action="store_true", help="let work run that the cell might have skipped")
+    add("--ahead", action="store_true", help=f"let work run that the {what} might have skipped")
     add(
         "--local",
         type=_names,
@@ -113,13 +145,12 @@ def parallel_parser() -> argparse.ArgumentParser:
         help="names of which each iteration has a copy of its own",
     )
     add("--seed", type=int, metavar="N", help="give each iteration random streams of its own")
-    add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
+    add("--or-serial", action="store_true", help=f"run the {what} as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
     add("--timeline", action="store_true", help="show which worker ran what when")
     add("--profile", action="store_true", help="show where the work's time went, line by line")
     add("-q", "--quiet", action="store_true", help="no progress bar and no summary")
     add("-h", "--help", action="store_true", help="show this text")
-    return parser
 
 
 def pool_parser() -> argparse.ArgumentParser:
