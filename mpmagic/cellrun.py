@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.options import check_names
+from mpmagic.refusals import check_each_cell, check_residents
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
@@ -93,6 +95,33 @@ class CellRunner:
         with self._ready(cell) as planned:
             return None if planned is None else value_of(*planned, warned=cell.warned)
 
+    def each(self, cell: ParsedCell) -> list[Any] | None:
+        """Run a cell in every worker; the values of its last expression there, if it has one.
+
+        Raises
+        ------
+        NotParallel
+            If it can't be; nothing of it ran.
+        """
+        from mpmagic.cell.compiled import features_on
+        from mpmagic.cell.eachcode import each_code
+        from mpmagic.run.eachrun import EachRun
+
+        force, self.last_run = self._workforce, None
+        if not cell.tree.body:
+            return None
+        with self._errors().shown(), features_on(cell.features):
+            check_each_cell(cell.tree, self.engine is None and force.named(cell.given.on))
+            for warning in cell.warned:
+                warnings.showwarning(*warning)
+            pool = force.own_pool(cell.given.workers)
+            pool.grow(pool.max_workers)
+            context = self._context(cell, _options_of(cell.given, None), None)
+            run = EachRun(each_code(cell.tree, cell.filename), context, force.each(), force.renew)
+            run.run(f"cell In[{self._shell.execution_count}]", _ident(self._shell))
+        shown = self._shows_last(cell.text) and any(value is not None for value in run.values)
+        return run.values if shown else None
+
     @contextlib.contextmanager
     def _ready(self, cell: ParsedCell) -> Iterator[tuple[CellPlan, CellContext] | None]:
         """Around a cell's plan and run; the plan, unless nothing is to run.
@@ -110,17 +139,23 @@ class CellRunner:
 
         with self._errors().shown(), refusals_shown(self._shell), features_on(cell.features):
             engine = self._engine_for(cell.given)
-            options = _options_of(cell.given, engine)
+            options = _options_of(cell.given, engine, self._lacking())
             plan = self._planned(cell, options)
             if plan is None:
                 yield None
                 return
+            check_residents(plan, cell.tree, self._lacking(), self._shell.user_ns, engine)
             with nullcontext() if engine is None else engine.session():
                 plan, serial = self._checked(plan, cell, options)
                 context = self._context(cell, options, engine)
                 self._tell(plan, context, serial)
                 with CellView(self._shell, context, cell.given).shown():
                     yield plan, context
+
+    def _lacking(self) -> frozenset[str]:
+        """Names that cells of ``--each`` have left in the workers, and the notebook hasn't."""
+        names = self._workforce.each().names
+        return names.difference(self._shell.user_ns)
 
     def _planned(self, cell: ParsedCell, options: Options) -> CellPlan | None:
         """The plan of a cell; None if it's empty, or only to be explained."""
@@ -132,7 +167,7 @@ class CellRunner:
         self.last_run = None
         if not tree.body:
             return None
-        check_names("--local", options.local, tree, namespace)
+        check_names("--local", cell.given.local, tree, namespace)
         check_names("--private", options.private, tree, namespace)
         plan = plan_cell(tree, namespace, options.allowances, cell.filename)
         if cell.given.explain:
@@ -199,6 +234,8 @@ class CellRunner:
             workers=workers,
             inbox=force.inbox(),
             verbose=self._shell.InteractiveTB.mode == "Verbose",
+            residents=force.each().names if engine is None else frozenset(),
+            version=force.each().version,
         )
 
     def _errors(self) -> ErrorsShown:
@@ -226,14 +263,22 @@ def _refusal(reason: NotParallel, plan: CellPlan, line: int) -> NotParallel:
     return NotParallel.of(about_line(reason.explanation, line))
 
 
-def _options_of(given: argparse.Namespace, engine: Engine | None) -> Options:
+def _ident(shell: Any) -> str:
+    """By which the front end knows the cell that runs; empty where it doesn't say."""
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return str(parent.get("metadata", {}).get("cellId") or "")
+
+
+def _options_of(
+    given: argparse.Namespace, engine: Engine | None, lacking: frozenset[str] = frozenset()
+) -> Options:
     from mpmagic.run.options import Options
 
     return Options(
         workers=given.workers,
         chunk=given.chunk,
         ahead=given.ahead,
-        local=frozenset(given.local),
+        local=frozenset(given.local) | lacking,
         private=frozenset(given.private),
         seed=given.seed,
         apart=engine is None or engine.is_apart,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mpmagic.cell.listing import Explanation
 
 __all__ = [
+    "EachFailed",
     "EngineError",
     "LostWrite",
     "MpmagicError",
@@ -53,6 +54,24 @@ class NotParallel(MpmagicError):
 
 class EngineError(MpmagicError):
     """What `--on` names can't run the work; the message says why and what to do."""
+
+
+class EachFailed(MpmagicError):
+    """A cell of `--each` did in a worker what can't be kept, or failed when it was run again."""
+
+    @classmethod
+    def of(cls, what: str, pid: int) -> EachFailed:
+        """Say what it did when it ran first."""
+        return cls(f"the cell, in worker process {pid}, {what}. None of its names are kept.")
+
+    @classmethod
+    def again(cls, label: str, pid: int, error: BaseException) -> EachFailed:
+        """Say what it raised in a new worker."""
+        return cls(
+            f"{label}, a cell of `--each`, raised {type(error).__name__}: {error} in worker "
+            f"process {pid}, which has to run it before anything else. Run that cell again, or "
+            f"`%mppool forget`."
+        )
 
 
 class NotOnThreads(MpmagicError):

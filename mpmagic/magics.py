@@ -22,7 +22,13 @@ from mpmagic.celltext import keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.linesource import placed_line, split_options, tree_of
-from mpmagic.options import expression_parser, parallel_parser, parse, pool_parser
+from mpmagic.options import (
+    check_each,
+    expression_parser,
+    parallel_parser,
+    parse,
+    pool_parser,
+)
 from mpmagic.workforce import Workforce
 
 if TYPE_CHECKING:
@@ -59,7 +65,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
     @documented_by(parallel_parser())
-    def parallel(self, line: str, cell: str) -> Awaitable[None] | None:
+    def parallel(self, line: str, cell: str) -> Awaitable[None] | list[Any] | None:
         from mpmagic.cell.compiled import features_in
         from mpmagic.cell.escapes import with_escapes
         from mpmagic.errors import NotParallel
@@ -75,6 +81,9 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         tree = with_escapes(tree, self.shell)
         whole = ParsedCell(filename, text, tree, warned, features, given)
         line_of_await = first_await(tree)
+        if given.each:
+            check_each(given)
+            return self._runner.each(whole)
         if is_awaited:
             return self._runner.run_awaiting(whole)
         if line_of_await and not given.explain:

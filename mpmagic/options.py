@@ -13,7 +13,14 @@ from IPython.core.error import UsageError
 
 from mpmagic.helppage import HelpPage
 
-__all__ = ["check_names", "expression_parser", "parallel_parser", "parse", "pool_parser"]
+__all__ = [
+    "check_each",
+    "check_names",
+    "expression_parser",
+    "parallel_parser",
+    "parse",
+    "pool_parser",
+]
 
 _PARALLEL: Final = """
 Run the loops of a cell on all cores. Delete the line and you get the same cell: the same
@@ -81,6 +88,8 @@ Examples:
     %mppool --memory 2G   an iteration that wants more raises MemoryError (Linux)
 """
 
+_WHAT: Final = "end the workers; start new ones; have these forget the cells of --each"
+
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -104,6 +113,11 @@ def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
     parser = _Parser("%%parallel", description=_PARALLEL, epilog=_PARALLEL_EXAMPLES)
     _add_options(parser.add_argument, "cell")
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="run the cell once in every worker, where its names stay; only -n and -q go with it",
+    )
     return parser
 
 
@@ -157,7 +171,7 @@ def pool_parser() -> argparse.ArgumentParser:
     """The options of ``%mppool``."""
     parser = _Parser("%mppool", description=_POOL, epilog=_POOL_EXAMPLES)
     add = parser.add_argument
-    add("what", nargs="?", choices=("stop", "restart"), help="end the workers; start new ones")
+    add("what", nargs="?", choices=("stop", "restart", "forget"), help=_WHAT)
     add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")
     add("--on", metavar="ENGINE", help="where cells run that don't say it, as of %%%%parallel")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
@@ -187,6 +201,24 @@ def parse(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace | No
         return given
     print(parser.format_help())
     return None
+
+
+def check_each(given: argparse.Namespace) -> None:
+    """Refuse the options that mean nothing for a cell of ``--each``.
+
+    Raises
+    ------
+    UsageError
+        If there are such.
+    """
+    usual = vars(parallel_parser().parse_args([]))
+    meant = {"each", "workers", "quiet", "on", "help"}
+    for name, value in vars(given).items():
+        if name not in meant and value != usual[name]:
+            raise UsageError(
+                f"%%parallel: --{name.replace('_', '-')} doesn't go with --each, which splits "
+                f"nothing; -n and -q do"
+            )
 
 
 def check_names(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
+    from mpmagic.run.each import EachCells
     from mpmagic.run.engine import Engine
     from mpmagic.run.wait import Inbox
     from mpmagic.show.pooltable import LiveTable, WorkerTable
@@ -33,6 +34,7 @@ class Workforce:
         self._method: str | None = None
         self._memory: int | None = None
         self._table: LiveTable | None = None
+        self._each: EachCells | None = None
 
     def change(self, given: argparse.Namespace) -> None:
         """Do what ``%mppool`` is asked for."""
@@ -43,8 +45,11 @@ class Workforce:
             self.close()
             self._method = given.start or self._method
             self._memory = given.memory or self._memory
-        elif given.what == "restart" and self._pool is not None:
-            self._pool.restart()
+        elif given.what == "forget":
+            self.each().forget()
+            self.renew()
+        elif given.what == "restart":
+            self.renew()
         if given.workers is not None and self.named(None) == "processes":
             self.own_pool(given.workers).grow(given.workers)
 
@@ -56,6 +61,19 @@ class Workforce:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def renew(self) -> None:
+        """Replace the workers by new ones."""
+        if self._pool is not None:
+            self._pool.restart()
+
+    def each(self) -> EachCells:
+        """The cells that each worker of the pool runs before anything else."""
+        from mpmagic.run.each import EachCells
+
+        if self._each is None:
+            self._each = EachCells()
+        return self._each
 
     def table(self) -> WorkerTable | None:
         """The table; None in a notebook, where it's displayed already, and goes on living."""
@@ -81,7 +99,7 @@ class Workforce:
         from mpmagic.engine.choosing import Chooser
 
         if self._chooser is None:
-            self._chooser = Chooser(self.own_pool, self.inbox())
+            self._chooser = Chooser(self.own_pool, self.inbox(), lambda: self.each().work)
         return self._chooser.choose(self.named(on), self._shell.user_ns, workers)
 
     def executor_on(self, on: str | None) -> Any:

@@ -139,6 +139,7 @@ class Supervisor(Loop):
         tasks: list[Task] = []
         if self._phase is Phase.OVER:
             return tasks
+        self._staff()  # those that were asked for a moment ago are among them
         for member in self._crew:
             if member.state is not WorkerState.LEAVING and not member.is_retiring:
                 task = make()

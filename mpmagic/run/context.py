@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class CellContext:
         Is told what happens.
     verbose
         Whether tracebacks are shown with the values of variables.
+    residents
+        Names that cells of ``--each`` have left in the workers.
+    version
+        Which cells those were.
     """
 
     namespace: dict[str, Any]
@@ -54,6 +58,12 @@ class CellContext:
     origins: Origins = field(default_factory=Origins)
     observer: Observer = field(default_factory=Observer)
     verbose: bool = False
+    residents: frozenset[str] = frozenset()
+    version: int = 0
+
+    def lacking(self, names: Collection[str]) -> tuple[str, ...]:
+        """Those of some names that the workers have, and the notebook hasn't."""
+        return tuple(sorted(self.residents.intersection(names) - self.namespace.keys()))
 
     def worker_named(self, number: int) -> str:
         """What a worker is called that goes by that number."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from mpmagic.cell.formats import formats_in
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
-from mpmagic.errors import EngineError, UnsendableValue, WorkerDied
+from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
@@ -135,6 +135,8 @@ def pack_program(
         local=cell.options.local,
         formats=formats_in(cell.namespace),
         verbose=cell.verbose,
+        residents=cell.lacking(admitted.captured.names),
+        version=cell.version,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
@@ -226,7 +228,7 @@ class Dispatch:
     def _opened(self, flight: Flight) -> Log:
         try:
             packed = flight.future.result()
-        except (WorkerDied, EngineError) as died:
+        except (WorkerDied, EngineError, EachFailed) as died:
             died.args = (f"{died} The iterations before are committed.",)
             raise
         try:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.residents import first_read
 from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
 from mpmagic.errors import MpmagicError, UnsendableValue
@@ -26,7 +27,13 @@ from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
-from mpmagic.run.complaints import inputs_changed, lost_write, refused_chunk, unsendable_value
+from mpmagic.run.complaints import (
+    inputs_changed,
+    left_in_workers,
+    lost_write,
+    refused_chunk,
+    unsendable_value,
+)
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.drawn import Drawn
@@ -86,11 +93,16 @@ class LoopRun:
                 raise StaysInKernel("this is a worker already")
             self._admitted = admit(self._planned, iterable, self._source, self._cell)
         except StaysInKernel as reason:
+            self._check_residents(reason)
             self._cell.report.stayed.append((line, str(reason)))
             return False
         self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         return True
+
+    def _check_residents(self, reason: StaysInKernel) -> None:
+        if found := first_read(self._planned.loop, self._cell.lacking(self._cell.residents)):
+            raise left_in_workers(self._planned.loop.lineno, found[1], reason)
 
     def items(self) -> Iterator[Any]:
         """What the loop iterates over when it stays in the kernel."""

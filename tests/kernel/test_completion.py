@@ -91,7 +91,7 @@ def test_other_magics(session: KernelSession, line: str, matches: list[str] | No
     found, _ = completed(session, line, line)
     if matches is None:
         flags = {flag for action in pool_parser()._actions for flag in action.option_strings}
-        matches = ["stop", "restart", *flags]
+        matches = ["stop", "restart", "forget", *flags]
     assert sorted(found) == sorted(matches)
 
 
