@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.options import check_names
-from mpmagic.refusals import check_each_cell, check_residents
+from mpmagic.refusals import check_each_cell, check_residents, check_tries
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
@@ -144,6 +144,7 @@ class CellRunner:
             if plan is None:
                 yield None
                 return
+            check_tries(plan, options, engine)
             check_residents(plan, cell.tree, self._lacking(), self._shell.user_ns, engine)
             with nullcontext() if engine is None else engine.session():
                 plan, serial = self._checked(plan, cell, options)
@@ -282,4 +283,7 @@ def _options_of(
         private=frozenset(given.private),
         seed=given.seed,
         apart=engine is None or engine.is_apart,
+        timeout=given.timeout,
+        retries=given.retries,
+        keep_going=given.keep_going,
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EachFailed",
     "EngineError",
+    "IterationTimeout",
     "LostWrite",
     "MpmagicError",
     "NotOnThreads",
@@ -95,6 +96,19 @@ class TaskTimeout(MpmagicError, TimeoutError):
         return cls(
             f"{label or 'a task'} ran longer than its limit of {seconds} s and was stopped; "
             f"the other tasks go on. Raise the limit, or give it less to do."
+        )
+
+
+class IterationTimeout(TaskTimeout):
+    """An iteration of a loop ran longer than `--timeout` allows."""
+
+    @classmethod
+    def of_iteration(cls, what: str, line: int, seconds: float, tries: int) -> IterationTimeout:
+        """Name the iteration, its loop and the limit."""
+        again = f" each time of {tries}" if tries > 1 else ""
+        return cls(
+            f"{what}, of the loop in line {line}, ran longer than its limit of {seconds:g} s"
+            f"{again} and was stopped. Raise the limit with `--timeout`, or give it less to do."
         )
 
 

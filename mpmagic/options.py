@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import math
 import shlex
 from collections.abc import Callable, Container, Iterable
 from typing import Final, NoReturn
@@ -158,6 +159,19 @@ def _add_options(add: Callable[..., object], what: str) -> None:
         metavar="NAMES",
         help="names of which each iteration has a copy of its own",
     )
+    add("--timeout", type=_seconds, metavar="S", help="seconds that an iteration's work may take")
+    add(
+        "--retries",
+        type=_count,
+        default=0,
+        metavar="K",
+        help="how often an iteration that fails is tried again",
+    )
+    add(
+        "--keep-going",
+        action="store_true",
+        help="do without iterations that fail, and raise their exceptions at the loop's end",
+    )
     add("--seed", type=int, metavar="N", help="give each iteration random streams of its own")
     add("--or-serial", action="store_true", help=f"run the {what} as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
@@ -198,9 +212,34 @@ def parse(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace | No
     except ValueError as error:  # a quote that isn't closed
         raise UsageError(f"{parser.prog}: {error}") from None
     if not given.help:
+        if parser.prog in ("%%parallel", "%parallel"):
+            check_tries(given)
         return given
     print(parser.format_help())
     return None
+
+
+def check_tries(given: argparse.Namespace) -> None:
+    """Refuse what doesn't go with iterations that travel alone.
+
+    Raises
+    ------
+    UsageError
+        If there is such.
+    """
+    asked = {
+        "--timeout": given.timeout,
+        "--retries": given.retries,
+        "--keep-going": given.keep_going,
+    }
+    flag = next((flag for flag, value in asked.items() if value), "")
+    if flag and (given.chunk or 1) > 1:
+        raise UsageError(f"%%parallel: with {flag} each iteration travels alone; leave out --chunk")
+    if flag and given.ahead:
+        raise UsageError(
+            f"%%parallel: {flag} doesn't go with --ahead, under which work may fail that the cell "
+            f"wouldn't have run"
+        )
 
 
 def check_each(given: argparse.Namespace) -> None:
@@ -252,6 +291,22 @@ def _bytes(text: str) -> int:
     if unit not in _UNITS:
         number, unit = text, ""
     return _positive(number) * _UNITS[unit]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number")
+    return int(text)
 
 
 def _positive(text: str) -> int:

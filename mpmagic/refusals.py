@@ -1,4 +1,4 @@
-"""Refusals that have to do with ``--each``: they come before anything of a cell ran."""
+"""Refusals that come of options, such as ``--each``, before anything of a cell ran."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from mpmagic.errors import NotParallel
 if TYPE_CHECKING:
     from mpmagic.cell.plan import CellPlan
     from mpmagic.run.engine import Engine
+    from mpmagic.run.options import Options
 
-__all__ = ["check_each_cell", "check_residents"]
+__all__ = ["check_each_cell", "check_residents", "check_tries"]
 
 _NOTHING = "Nothing of the cell ran."
 
@@ -46,6 +47,56 @@ def check_each_cell(tree: ast.Module, engine: str | bool) -> None:
             f"line {line}: magics and shell commands are the kernel's; a worker can't run them. "
             f"Put them into a cell of their own. {_NOTHING}"
         )
+
+
+def check_tries(plan: CellPlan, options: Options, engine: Engine | None) -> None:
+    """Refuse what can't be kept of ``--timeout``, ``--retries`` and ``--keep-going``.
+
+    Parameters
+    ----------
+    plan
+        The cell's.
+    options
+        What the user asks for.
+    engine
+        Where the cell runs; None for mpmagic's own pool.
+
+    Raises
+    ------
+    NotParallel
+        With the reason.
+    """
+    if not options.alone:
+        return
+    if options.timeout is not None and engine is not None and not engine.can_limit:
+        raise NotParallel(
+            f"`--timeout` has to end work that takes too long, which can be done to processes of "
+            f"mpmagic's own pool only. Use `--on processes`. {_NOTHING}"
+        )
+    if plan.groups:
+        raise NotParallel(
+            f"`--timeout`, `--retries` and `--keep-going` are about the iterations of loops, and "
+            f"the cell has none. {_NOTHING}"
+        )
+    if options.keep_going and plan.loops:
+        _check_keep_going(plan)
+
+
+def _check_keep_going(plan: CellPlan) -> None:
+    statements = [loop for loop in plan.loops if loop.element is None]
+    if not statements:
+        raise NotParallel(
+            f"line {plan.loops[0].loop.lineno}: `--keep-going` leaves out iterations that fail, "
+            f"and a comprehension's value would lack their elements. Write a `for` statement that "
+            f"collects what there is. {_NOTHING}"
+        )
+    for loop in statements:
+        if loop.split.ahead is not None or loop.split.prepared.draws:
+            raise NotParallel(
+                f"line {loop.loop.lineno}: state of the loop runs ahead of its work, and would "
+                f"hold what those iterations have left that `--keep-going` leaves out "
+                f"(`--explain` shows it). Compute it before the loop. {_NOTHING}"
+            )
 
 
 def check_residents(

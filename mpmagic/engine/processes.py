@@ -8,7 +8,7 @@ from typing import Any
 
 from mpmagic.pool import Pool, WorkerStatus
 from mpmagic.run.eachwork import Cells, run_each, settled
-from mpmagic.run.engine import Engine
+from mpmagic.run.engine import Engine, Trial
 
 __all__ = ["PoolEngine"]
 
@@ -27,6 +27,7 @@ class PoolEngine(Engine):
     """
 
     asks_each = True
+    can_limit = True
 
     def __init__(self, pool: Pool, workers: int, cells: Callable[[], Cells] = tuple) -> None:
         super().__init__(pool, workers)
@@ -43,6 +44,21 @@ class PoolEngine(Engine):
         """Dispatch it under its label."""
         call, given = self._after_cells(function, arguments)
         return self._pool.dispatch(call, given, label=label, on_report=on_report)
+
+    def submit_trial(
+        self, function: Callable[..., Any], *arguments: Any, label: str, trial: Trial
+    ) -> Future[Any]:
+        """Dispatch it under its limit."""
+        call, given = self._after_cells(function, arguments)
+        return self._pool.dispatch(
+            call,
+            given,
+            on_report=trial.on_report,
+            timeout=trial.timeout,
+            label=label,
+            clocked=True,
+            quiet=trial.may_follow,
+        )
 
     def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
         """Have each worker that exists called, after its present task."""

@@ -51,6 +51,7 @@ from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.tidying import tidy
+from mpmagic.run.tries import Failures, check_passing
 from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
@@ -92,6 +93,7 @@ class LoopRun:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
             self._admitted = admit(self._planned, iterable, self._source, self._cell)
+            check_passing(self._admitted, self._cell.options)
         except StaysInKernel as reason:
             self._check_residents(reason)
             self._cell.report.stayed.append((line, str(reason)))
@@ -123,6 +125,7 @@ class LoopRun:
                 raise self._failure
             if self._through and self._admitted.shadow is not None:
                 self._admitted.shadow.check_end(self._cell.namespace)
+            self._failures.raise_all(self._report.iterations)
         return not self._broken
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
@@ -208,7 +211,7 @@ class LoopRun:
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
-        if self._admitted.shadow is not None:
+        if self._admitted.shadow is not None or cell.options.alone:
             return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
@@ -242,6 +245,7 @@ class LoopRun:
         names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
+        self._failures = Failures(self._planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
@@ -249,6 +253,8 @@ class LoopRun:
         inbox = self._cell.inbox
         while (flight := self._dispatch.next_flight(self._tick)) is not None:
             self._check(flight)
+            if self._failures.take(flight, self._source.side):
+                continue
             self._flight, self._log = flight, (log := flight.log)
             self._index, self._event = -1, None
             self._skipped.clear()
@@ -398,8 +404,8 @@ class LoopRun:
             return
         where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
         item = self._flight.batch.items[self._index]
-        number = self._flight.first + self._index
-        origin = Origin.of_iteration(number, self._planned.loop.target, item, where)
+        number, target = self._flight.first + self._index, self._planned.loop.target
+        origin = Origin.of_iteration(number, target, item, where, tries=self._flight.tries)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
