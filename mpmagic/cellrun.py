@@ -139,13 +139,14 @@ class CellRunner:
 
         with self._errors().shown(), refusals_shown(self._shell), features_on(cell.features):
             engine = self._engine_for(cell.given)
-            options = _options_of(cell.given, engine, self._lacking())
+            options = _options_of(cell.given, engine, self._lacking(cell.tree))
             plan = self._planned(cell, options)
             if plan is None:
                 yield None
                 return
             check_tries(plan, options, engine)
-            check_residents(plan, cell.tree, self._lacking(), self._shell.user_ns, engine)
+            lacking = self._lacking(cell.tree)
+            check_residents(plan, cell.tree, lacking, self._shell.user_ns, engine)
             with nullcontext() if engine is None else engine.session():
                 plan, serial = self._checked(plan, cell, options)
                 context = self._context(cell, options, engine)
@@ -153,10 +154,16 @@ class CellRunner:
                 with CellView(self._shell, context, cell.given).shown():
                     yield plan, context
 
-    def _lacking(self) -> frozenset[str]:
-        """Names that cells of ``--each`` have left in the workers, and the notebook hasn't."""
+    def _lacking(self, tree: ast.Module) -> frozenset[str]:
+        """Names that cells of ``--each`` have left in the workers, and the notebook hasn't.
+
+        Nor will it have them by the end of the cell.
+        """
+        from mpmagic.cell.knowledge import bound_names
+
         names = self._workforce.each().names
-        return names.difference(self._shell.user_ns)
+        bound = [bound_names(node) for node in tree.body] if names else []
+        return names.difference(self._shell.user_ns, *bound)
 
     def _planned(self, cell: ParsedCell, options: Options) -> CellPlan | None:
         """The plan of a cell; None if it's empty, or only to be explained."""
@@ -279,11 +286,12 @@ def _options_of(
         workers=given.workers,
         chunk=given.chunk,
         ahead=given.ahead,
-        local=frozenset(given.local) | lacking,
+        local=frozenset(given.local),
         private=frozenset(given.private),
         seed=given.seed,
         apart=engine is None or engine.is_apart,
         timeout=given.timeout,
         retries=given.retries,
         keep_going=given.keep_going,
+        residents=lacking,
     )

@@ -113,7 +113,7 @@ def check_residents(
     plan, tree
         The cell's.
     lacking
-        Names that cells of ``--each`` have left in the workers, and the notebook hasn't.
+        Names that cells of ``--each`` have left in the workers, and neither notebook nor cell has.
     namespace
         The user's.
     engine
@@ -124,14 +124,12 @@ def check_residents(
     NotParallel
         With the line and the name.
     """
-    from mpmagic.cell.knowledge import bound_names
     from mpmagic.cell.residents import first_read, needed_in_kernel
 
     if not lacking:
         return
     if engine is not None:
-        bound = {name for node in tree.body for name in bound_names(node)}
-        if found := first_read(tree, lacking - bound):
+        if found := first_read(tree, lacking):
             raise NotParallel(
                 f"line {found[0]}: `{found[1]}` is in the workers of `--on processes` alone, where "
                 f"a cell of `--each` left it. {_NOTHING}"

@@ -11,7 +11,6 @@ from typing import Any, Final
 from mpmagic.cell.constants import placeholder
 from mpmagic.cell.functions import global_names
 from mpmagic.cell.half import Half
-from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.plan import CellPlan
 
 __all__ = ["first_read", "needed_in_kernel"]
@@ -32,7 +31,7 @@ def needed_in_kernel(
     plan
         The plan.
     names
-        The names.
+        The names, which the cell doesn't bind.
     namespace
         The user's namespace.
 
@@ -41,8 +40,7 @@ def needed_in_kernel(
     tuple or None
         The line, the name, and the function of the notebook by which it's read, if there is one.
     """
-    bound = {name for node in plan.tree.body for name in bound_names(node)}
-    wanted = set(names) - bound
+    wanted = set(names)
     functions = _Functions(plan.tree, namespace)
     for line, name in _kernel_reads(plan):
         if name in wanted:
@@ -138,7 +136,8 @@ class _Functions:
 
     def _direct(self, name: str) -> set[str]:
         if (node := self._of_cell.get(name)) is not None:
-            return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+            return {n.id for n in names if isinstance(n.ctx, ast.Load)}
         value = self._namespace.get(name)
         if isinstance(value, types.FunctionType) and value.__globals__ is self._namespace:
             return global_names(value.__code__)[0]

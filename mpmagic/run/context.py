@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpmagic.run.engine import Engine
@@ -42,7 +42,8 @@ class CellContext:
     verbose
         Whether tracebacks are shown with the values of variables.
     residents
-        Names that cells of ``--each`` have left in the workers.
+        Names that cells of ``--each`` have left in the workers, whether the notebook has them or
+        not.
     version
         Which cells those were.
     """
@@ -64,6 +65,11 @@ class CellContext:
     def lacking(self, names: Collection[str]) -> tuple[str, ...]:
         """Those of some names that the workers have, and the notebook hasn't."""
         return tuple(sorted(self.residents.intersection(names) - self.namespace.keys()))
+
+    def look_again(self) -> None:
+        """Take those for the notebook's own that it has by now: the cell has bound them."""
+        if taken := self.options.residents & self.namespace.keys():
+            self.options = replace(self.options, residents=self.options.residents - taken)
 
     def worker_named(self, number: int) -> str:
         """What a worker is called that goes by that number."""

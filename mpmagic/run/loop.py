@@ -87,6 +87,7 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
+        self._cell.look_again()
         self._ranges = ranges_of(iterable)
         self._source = ItemSource(iterable, self._planned.loop.target)
         try:

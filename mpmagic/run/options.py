@@ -25,6 +25,8 @@ class Options:
         Whether workers have processes of their own.
     timeout, retries, keep_going
         As the magic's options of these names.
+    residents
+        Names that the notebook lacks and cells of ``--each`` have left in the workers.
     """
 
     workers: int | None = None
@@ -37,6 +39,7 @@ class Options:
     timeout: float | None = None
     retries: int = 0
     keep_going: bool = False
+    residents: frozenset[str] = frozenset()
 
     @property
     def alone(self) -> bool:
@@ -48,7 +51,7 @@ class Options:
         """What the analysis has to know of them."""
         return Allowances(
             ahead=self.ahead,
-            local=self.local,
+            local=self.local | self.residents,
             private=self.private,
             seeded=self.seed is not None,
             apart=self.apart,

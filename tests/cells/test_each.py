@@ -146,3 +146,23 @@ def test_refused_before_anything_ran(prepared: Notebook, cell: str, says: str) -
     assert isinstance(outcome.error, NotParallel)
     assert says in str(outcome.error)
     assert outcome.names.keys() == {"scale", "twice"}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "weights = {}\nfor x in range(5):\n    y = twice(x)\n    weights[x] = y",
+        "def fresh():\n    global weights\n    weights = {}\nfresh()\n"
+        "for x in range(5):\n    y = twice(x)\n    weights[x] = y",
+        "for x in range(5):\n    weights = [x]\n    weights.append(twice(x))\n    print(weights)",
+        "scorer = []\nfor x in range(5):\n    scorer.append(twice(x))\n"
+        "out = [len(scorer) + x for x in map(twice, range(3))]",
+        "weights = [3, 4]\na = twice(weights[0])\nb = twice(weights[1])",
+    ],
+)
+def test_what_the_cell_binds_is_the_notebooks(prepared: Notebook, cell: str) -> None:
+    """Changes of it are sent back, though workers have something of the same name."""
+    serial = prepared.run(SETUP, cell)
+    parallel = prepared.run(SETUP, with_magic(cell, "-n 2"))
+    assert serial.error is None
+    assert not (why := compare(serial, parallel, cell=cell)), why
