@@ -19,16 +19,18 @@ from IPython.core.completer import (
 )
 
 from mpmagic.count.options import new_parser
-from mpmagic.options import parallel_parser, pool_parser
+from mpmagic.linesource import split_options
+from mpmagic.options import expression_parser, parallel_parser, pool_parser
 
 __all__ = ["Completion", "register"]
 
 _PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "%%parallel": parallel_parser,
+    "%parallel": expression_parser,
     "%mpcount": partial(new_parser, "%mpcount"),
     "%mppool": pool_parser,
 }
-_CALL: Final = re.compile(r"(?:^|=)\s*(%%parallel|%mpcount|%mppool)\s(.*)")
+_CALL: Final = re.compile(r"(?:^|=)\s*(%%?parallel|%mpcount|%mppool)\s(.*)")
 _NAME: Final = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _IDENTIFIER: Final = "mpmagic"
 _OF_NAMES: Final = frozenset({"local", "private"})
@@ -55,8 +57,11 @@ class Completion:
         call = _CALL.search(context.text_until_cursor)
         if call is None or (call[1].startswith("%%") and context.cursor_line):
             return {"completions": [], "suppress": False}
-        cell = context.full_text.partition("\n")[2]
-        begun, found = self._found(_PARSERS[call[1]](), call[2], cell)
+        cell = context.full_text.partition("\n")[2] if call[1].startswith("%%") else ""
+        parser = _PARSERS[call[1]]()
+        if call[1] == "%parallel" and split_options(parser, call[2])[1].strip("-"):
+            return {"completions": [], "suppress": False}  # it's in the expression
+        begun, found = self._found(parser, call[2], cell)
         completions = [
             SimpleCompletion(text=text, type=kind) for text, kind in found if text.startswith(begun)
         ]

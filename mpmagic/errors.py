@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mpmagic.cell.listing import Explanation
 
 __all__ = [
+    "EachFailed",
     "EngineError",
+    "IterationTimeout",
     "LostWrite",
     "MpmagicError",
     "NotOnThreads",
@@ -55,6 +57,24 @@ class EngineError(MpmagicError):
     """What `--on` names can't run the work; the message says why and what to do."""
 
 
+class EachFailed(MpmagicError):
+    """A cell of `--each` did in a worker what can't be kept, or failed when it was run again."""
+
+    @classmethod
+    def of(cls, what: str, pid: int) -> EachFailed:
+        """Say what it did when it ran first."""
+        return cls(f"the cell, in worker process {pid}, {what}. None of its names are kept.")
+
+    @classmethod
+    def again(cls, label: str, pid: int, error: BaseException) -> EachFailed:
+        """Say what it raised in a new worker."""
+        return cls(
+            f"{label}, a cell of `--each`, raised {type(error).__name__}: {error} in worker "
+            f"process {pid}, which has to run it before anything else. Run that cell again, or "
+            f"`%mppool forget`."
+        )
+
+
 class NotOnThreads(MpmagicError):
     """The work did in a thread what can't be kept apart from the notebook's other threads."""
 
@@ -76,6 +96,19 @@ class TaskTimeout(MpmagicError, TimeoutError):
         return cls(
             f"{label or 'a task'} ran longer than its limit of {seconds} s and was stopped; "
             f"the other tasks go on. Raise the limit, or give it less to do."
+        )
+
+
+class IterationTimeout(TaskTimeout):
+    """An iteration of a loop ran longer than `--timeout` allows."""
+
+    @classmethod
+    def of_iteration(cls, what: str, line: int, seconds: float, tries: int) -> IterationTimeout:
+        """Name the iteration, its loop and the limit."""
+        again = f" each time of {tries}" if tries > 1 else ""
+        return cls(
+            f"{what}, of the loop in line {line}, ran longer than its limit of {seconds:g} s"
+            f"{again} and was stopped. Raise the limit with `--timeout`, or give it less to do."
         )
 
 

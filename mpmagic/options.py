@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import math
 import shlex
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final, NoReturn
 
 from IPython.core.error import UsageError
 
 from mpmagic.helppage import HelpPage
 
-__all__ = ["check_names", "parallel_parser", "parse", "pool_parser"]
+__all__ = [
+    "check_each",
+    "check_names",
+    "expression_parser",
+    "parallel_parser",
+    "parse",
+    "pool_parser",
+]
 
 _PARALLEL: Final = """
 Run the loops of a cell on all cores. Delete the line and you get the same cell: the same
@@ -46,6 +54,26 @@ Examples, each in a cell of its own:
 the workers, and stops them.
 """
 
+_EXPRESSION: Final = """
+The value of an expression whose outermost comprehensions and generators are computed on all
+cores. Delete the magic and you get the same value: the same order, output and exception, or
+a refusal before anything of the expression ran.
+
+The elements are computed in a pool of processes; what collects them (sum, sorted, dict) runs
+in the notebook's kernel. The expression stands in one line, behind the options; `--` ends
+them where it begins with a minus.
+"""
+
+_EXPRESSION_EXAMPLES: Final = """
+Examples:
+
+    sizes = %parallel [len(parse(path)) for path in paths]
+    total = %parallel -n 4 sum(area(shape) for shape in shapes)
+    %parallel {name: load(name) for name in names}
+
+%%parallel on top of a cell runs its statements so; its help says more.
+"""
+
 _POOL: Final = """
 Show the workers of %%parallel and what they do. They start with the first parallel cell, are
 kept between cells, and end with the notebook's kernel.
@@ -60,6 +88,8 @@ Examples:
     %mppool -n 8
     %mppool --memory 2G   an iteration that wants more raises MemoryError (Linux)
 """
+
+_WHAT: Final = "end the workers; start new ones; have these forget the cells of --each"
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -83,7 +113,24 @@ class _Parser(argparse.ArgumentParser):
 def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
     parser = _Parser("%%parallel", description=_PARALLEL, epilog=_PARALLEL_EXAMPLES)
-    add = parser.add_argument
+    _add_options(parser.add_argument, "cell")
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="run the cell once in every worker, where its names stay; only -n and -q go with it",
+    )
+    return parser
+
+
+def expression_parser() -> argparse.ArgumentParser:
+    """The options of ``%parallel``, which are those of ``%%parallel``."""
+    parser = _Parser("%parallel", description=_EXPRESSION, epilog=_EXPRESSION_EXAMPLES)
+    _add_options(parser.add_argument, "expression")
+    parser.add_argument("expression", nargs="?", help="in one line")
+    return parser
+
+
+def _add_options(add: Callable[..., object], what: str) -> None:
     add(
         "-n",
         "--workers",
@@ -97,7 +144,7 @@ def parallel_parser() -> argparse.ArgumentParser:
         help="where the work runs: processes, threads, an executor or cluster of the notebook",
     )
     add("--chunk", type=_positive, metavar="N", help="iterations per chunk")
-    add("--ahead", action="store_true", help="let work run that the cell might have skipped")
+    add("--ahead", action="store_true", help=f"let work run that the {what} might have skipped")
     add(
         "--local",
         type=_names,
@@ -112,21 +159,33 @@ def parallel_parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help="names of which each iteration has a copy of its own",
     )
+    add("--timeout", type=_seconds, metavar="S", help="seconds that an iteration's work may take")
+    add(
+        "--retries",
+        type=_count,
+        default=0,
+        metavar="K",
+        help="how often an iteration that fails is tried again",
+    )
+    add(
+        "--keep-going",
+        action="store_true",
+        help="do without iterations that fail, and raise their exceptions at the loop's end",
+    )
     add("--seed", type=int, metavar="N", help="give each iteration random streams of its own")
-    add("--or-serial", action="store_true", help="run the cell as it is if it can't be split")
+    add("--or-serial", action="store_true", help=f"run the {what} as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
     add("--timeline", action="store_true", help="show which worker ran what when")
     add("--profile", action="store_true", help="show where the work's time went, line by line")
     add("-q", "--quiet", action="store_true", help="no progress bar and no summary")
     add("-h", "--help", action="store_true", help="show this text")
-    return parser
 
 
 def pool_parser() -> argparse.ArgumentParser:
     """The options of ``%mppool``."""
     parser = _Parser("%mppool", description=_POOL, epilog=_POOL_EXAMPLES)
     add = parser.add_argument
-    add("what", nargs="?", choices=("stop", "restart"), help="end the workers; start new ones")
+    add("what", nargs="?", choices=("stop", "restart", "forget"), help=_WHAT)
     add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")
     add("--on", metavar="ENGINE", help="where cells run that don't say it, as of %%%%parallel")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
@@ -153,9 +212,52 @@ def parse(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace | No
     except ValueError as error:  # a quote that isn't closed
         raise UsageError(f"{parser.prog}: {error}") from None
     if not given.help:
+        if parser.prog in ("%%parallel", "%parallel"):
+            check_tries(given)
         return given
     print(parser.format_help())
     return None
+
+
+def check_tries(given: argparse.Namespace) -> None:
+    """Refuse what doesn't go with iterations that travel alone.
+
+    Raises
+    ------
+    UsageError
+        If there is such.
+    """
+    asked = {
+        "--timeout": given.timeout,
+        "--retries": given.retries,
+        "--keep-going": given.keep_going,
+    }
+    flag = next((flag for flag, value in asked.items() if value), "")
+    if flag and (given.chunk or 1) > 1:
+        raise UsageError(f"%%parallel: with {flag} each iteration travels alone; leave out --chunk")
+    if flag and given.ahead:
+        raise UsageError(
+            f"%%parallel: {flag} doesn't go with --ahead, under which work may fail that the cell "
+            f"wouldn't have run"
+        )
+
+
+def check_each(given: argparse.Namespace) -> None:
+    """Refuse the options that mean nothing for a cell of ``--each``.
+
+    Raises
+    ------
+    UsageError
+        If there are such.
+    """
+    usual = vars(parallel_parser().parse_args([]))
+    meant = {"each", "workers", "quiet", "on", "help"}
+    for name, value in vars(given).items():
+        if name not in meant and value != usual[name]:
+            raise UsageError(
+                f"%%parallel: --{name.replace('_', '-')} doesn't go with --each, which splits "
+                f"nothing; -n and -q do"
+            )
 
 
 def check_names(
@@ -189,6 +291,22 @@ def _bytes(text: str) -> int:
     if unit not in _UNITS:
         number, unit = text, ""
     return _positive(number) * _UNITS[unit]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -13,7 +13,7 @@ from mpmagic.cell.split import DRAIN
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
 
-__all__ = ["explained", "told", "why_refused"]
+__all__ = ["about_line", "explained", "no_comprehension", "told", "why_refused"]
 
 _NEXT = "Nothing of the cell ran. `--or-serial` runs it as it is."
 
@@ -30,6 +30,23 @@ def explained(plan: CellPlan, text: str) -> Explanation:
     """
     advice = [f"line {r.refusal.line}: {r.advice}" for r in plan.refused if r.advice]
     return Explanation("", _listing(plan, text), "\n".join(advice))
+
+
+def about_line(explanation: Explanation, line: int) -> Explanation:
+    """The same for the expression of a line magic, which is all of that line; 0 for a cell."""
+    if not line:
+        return explanation
+    lines = tuple(one for one in explanation.lines if one.number == line)
+    after = explanation.after.replace("the cell ran", "the expression ran")
+    return Explanation(explanation.before, lines, after)
+
+
+def no_comprehension(line: int) -> str:
+    """Why the expression of a line magic, which has nothing to split, is refused."""
+    return (
+        f"line {line}: the expression has no comprehension and no generator whose elements could "
+        f"be computed side by side\n\n{_NEXT.replace('the cell', 'the expression')}"
+    )
 
 
 def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:

@@ -13,6 +13,7 @@ from mpmagic.engine.guest import Home
 from mpmagic.engine.probe import ASK_MPMAGIC, ASK_PYTHON, check
 from mpmagic.errors import EngineError
 from mpmagic.pool import Pool, cpu_count
+from mpmagic.run.eachwork import Cells
 from mpmagic.run.engine import Engine
 from mpmagic.run.wait import Inbox
 
@@ -39,11 +40,19 @@ class Chooser:
         Gives mpmagic's own pool with that many workers; None for as many as it has.
     inbox
         How the main thread waits.
+    cells
+        Gives the cells that each worker of that pool runs before anything else.
     """
 
-    def __init__(self, pool: Callable[[int | None], Pool], inbox: Inbox) -> None:
+    def __init__(
+        self,
+        pool: Callable[[int | None], Pool],
+        inbox: Inbox,
+        cells: Callable[[], Cells] = tuple,
+    ) -> None:
         self._pool = pool
         self._inbox = inbox
+        self._cells = cells
         self._threads: Any = None
         self._clients: dict[str, Any] = {}
 
@@ -68,7 +77,7 @@ class Chooser:
             from mpmagic.engine.processes import PoolEngine
 
             pool = self._pool(workers)
-            return PoolEngine(pool, workers or pool.max_workers)
+            return PoolEngine(pool, workers or pool.max_workers, self._cells)
         if name == THREADS:
             return self._on_threads(workers)
         if "://" in name:

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from mpmagic.pool import Pool, WorkerStatus
-from mpmagic.run.engine import Engine
+from mpmagic.run.eachwork import Cells, run_each, settled
+from mpmagic.run.engine import Engine, Trial
 
 __all__ = ["PoolEngine"]
 
@@ -21,13 +22,17 @@ class PoolEngine(Engine):
         The pool.
     workers
         How many of its workers run at the same time.
+    cells
+        Gives the cells that each worker runs before anything else.
     """
 
     asks_each = True
+    can_limit = True
 
-    def __init__(self, pool: Pool, workers: int) -> None:
+    def __init__(self, pool: Pool, workers: int, cells: Callable[[], Cells] = tuple) -> None:
         super().__init__(pool, workers)
         self._pool = pool
+        self._cells = cells
 
     def submit(
         self,
@@ -37,11 +42,36 @@ class PoolEngine(Engine):
         on_report: Callable[[Any], object] | None = None,
     ) -> Future[Any]:
         """Dispatch it under its label."""
-        return self._pool.dispatch(function, arguments, label=label, on_report=on_report)
+        call, given = self._after_cells(function, arguments)
+        return self._pool.dispatch(call, given, label=label, on_report=on_report)
+
+    def submit_trial(
+        self, function: Callable[..., Any], *arguments: Any, label: str, trial: Trial
+    ) -> Future[Any]:
+        """Dispatch it under its limit."""
+        call, given = self._after_cells(function, arguments)
+        return self._pool.dispatch(
+            call,
+            given,
+            on_report=trial.on_report,
+            timeout=trial.timeout,
+            label=label,
+            clocked=True,
+            quiet=trial.may_follow,
+        )
 
     def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
         """Have each worker that exists called, after its present task."""
-        return list(self._pool.submit_each(function, *arguments))
+        call, given = self._after_cells(function, arguments)
+        return list(self._pool.submit_each(call, *given))
+
+    def _after_cells(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A call that runs them first, in a worker that hasn't."""
+        if function is run_each or not (cells := self._cells()):
+            return function, arguments
+        return settled, (cells, function, *arguments)
 
     def stop(self, futures: Iterable[Future[Any]]) -> None:
         """Interrupt what runs; a worker that doesn't heed that is killed."""

@@ -1,7 +1,7 @@
 """mpmagic's own Executor: persistent processes that nothing can hang.
 
-`Pool` is the executor. Inside a task, `report`, `drain_output`, `output_watch`, `mark` and
-`throw_away` speak to the worker that runs it.
+`Pool` is the executor. Inside a task, `report`, `drain_output`, `output_watch`, `mark`,
+`start_clock` and `throw_away` speak to the worker that runs it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from mpmagic.pool.context import (
     mark,
     output_watch,
     report,
+    start_clock,
     throw_away,
 )
 from mpmagic.pool.cpus import cpu_count
@@ -34,5 +35,6 @@ __all__ = [
     "mark",
     "output_watch",
     "report",
+    "start_clock",
     "throw_away",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "mark",
     "output_watch",
     "report",
+    "start_clock",
     "throw_away",
 ]
 
@@ -93,6 +94,14 @@ def report(value: Any) -> None:
         If no task runs in this process.
     """
     current_worker().report(value)
+
+
+def start_clock() -> None:
+    """Let the task's time limit count from now on, if it was dispatched as `clocked`.
+
+    Whatever came before, such as the import of a library, isn't the work's.
+    """
+    current_worker().start_clock()
 
 
 def drain_output() -> list[tuple[str, str]]:

@@ -142,6 +142,8 @@ class Pool(Executor):
         on_report: Callable[[Any], object] | None = None,
         timeout: float | None = None,
         label: str = "",
+        clocked: bool = False,
+        quiet: bool = False,
     ) -> TaskFuture[T]:
         """Have `fn(*args)` called in a worker, with options.
 
@@ -156,13 +158,17 @@ class Pool(Executor):
             Seconds that it may run; by default the pool's `task_timeout`.
         label : str
             What it is called in `workers()` and in errors.
+        clocked : bool
+            Its time counts from when it calls `mpmagic.pool.start_clock`.
+        quiet : bool
+            What it wrote is dropped if its worker dies.
 
         Returns
         -------
         TaskFuture
         """
         task = self._task((fn, args, {}), label=label)
-        task.on_report = on_report
+        task.on_report, task.clocked, task.quiet = on_report, clocked, quiet
         if timeout is not None:
             task.timeout = positive("timeout", timeout)
         return self._submit(task)

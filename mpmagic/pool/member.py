@@ -48,7 +48,7 @@ class Member:
         self.own_tasks: deque[Task] = deque()
         self.books = books
         self.is_retiring = False
-        self.is_watched = False  # whether a timer will look after it
+        self.look_at: float | None = None  # when a timer will look after it
         self.deadline: float | None = None
         self.restarts = restarts
         self._since = time.monotonic()
@@ -73,11 +73,19 @@ class Member:
     def begin(self, task: Task) -> None:
         """Send a task and what it needs."""
         self.task = task
-        self.deadline = None if task.timeout is None else time.monotonic() + task.timeout
+        self.deadline = None
+        if not task.clocked:
+            self.start_clock()
         self._enter(WorkerState.BUSY)
         for message, descriptors, owner in self.books.ship(task.cargo):
             self.channel.send(message, descriptors, owner)
         self.channel.send(Run(task.number, task.cargo.pack))
+
+    def start_clock(self) -> None:
+        """From now on its task's time counts."""
+        assert self.task is not None
+        if self.task.timeout is not None:
+            self.deadline = time.monotonic() + self.task.timeout
 
     def interrupt(self) -> None:
         """Name the task that the signal is meant for; whoever calls this sends it."""

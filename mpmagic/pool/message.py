@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mpmagic.pool.surroundings import Surroundings
 
 __all__ = [
+    "Clock",
     "Done",
     "Drop",
     "Exited",
@@ -130,6 +131,12 @@ class Ready(NamedTuple):
     error: Pack | None
 
 
+class Clock(NamedTuple):
+    """From now on the task's time counts."""
+
+    task: int
+
+
 class Report(NamedTuple):
     """A value on the way, before the task is done."""
 
@@ -194,6 +201,7 @@ Message = (
     | Run
     | Stop
     | Ready
+    | Clock
     | Report
     | Output
     | Done

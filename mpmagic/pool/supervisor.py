@@ -46,7 +46,7 @@ from mpmagic.pool.herald import Herald
 from mpmagic.pool.launcher import Exit
 from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
-from mpmagic.pool.message import Done, Message, Output, Ready, Report
+from mpmagic.pool.message import Clock, Done, Message, Output, Ready, Report
 from mpmagic.pool.opening import open_failure, outcome_of
 from mpmagic.pool.recruiter import Recruiter
 from mpmagic.pool.status import Phase, WorkerState, WorkerStatus
@@ -139,6 +139,7 @@ class Supervisor(Loop):
         tasks: list[Task] = []
         if self._phase is Phase.OVER:
             return tasks
+        self._staff()  # those that were asked for a moment ago are among them
         for member in self._crew:
             if member.state is not WorkerState.LEAVING and not member.is_retiring:
                 task = make()
@@ -261,6 +262,8 @@ class Supervisor(Loop):
         match message:
             case Done():
                 self._on_done(member, message, descriptors)
+            case Clock():
+                self._warden.start_clock(member, message.task)
             case Report():
                 self._on_report(message, descriptors)
             case Output():
@@ -306,7 +309,8 @@ class Supervisor(Loop):
         self._fail_pending(died)
 
     def on_lost(self, member: Member, how: Exit) -> None:
-        self._herald.show(member.last_words())
+        if member.task is None or not member.task.quiet:
+            self._herald.show(member.last_words())
         for task in member.own_tasks:
             self._settle(task, Outcome.of_error(member.obituary(how, task)))
         if member.task is not None:

@@ -24,6 +24,10 @@ class Task:
         How many more times it is run if its worker dies.
     reroutes : int
         How many more times it is sent elsewhere if its worker dies before it begins.
+    clocked : bool
+        Whether its time counts from when it says so, not from when it is sent.
+    quiet : bool
+        Whether what it wrote is dropped if its worker dies: it will be run again.
     report_error : BaseException or None
         What went wrong with a report of it; the future then has that.
     error : BaseException or None
@@ -37,6 +41,8 @@ class Task:
     retries: int = 0
     on_report: Callable[[Any], object] | None = None
     reroutes: int = 3
+    clocked: bool = False
+    quiet: bool = False
     report_error: BaseException | None = None
     error: BaseException | None = None
 

@@ -61,9 +61,17 @@ class Warden:
 
     def watch(self, member: Member) -> None:
         """See to it that a worker begins its task, and ends it when the time is over."""
-        if not member.is_watched:
-            member.is_watched = True
-            self._timers.after(_pause(member.deadline), partial(self._look_after, member))
+        pause = _pause(member.deadline)
+        wanted = time.monotonic() + pause
+        if member.look_at is None or wanted < member.look_at:
+            member.look_at = wanted
+            self._timers.after(pause, partial(self._look_after, member, wanted))
+
+    def start_clock(self, member: Member, number: int) -> None:
+        """Let the time of a worker's task count from now on."""
+        if member.task is not None and member.task.number == number and member.task.clocked:
+            member.start_clock()
+            self.watch(member)
 
     def interrupt(self, member: Member, grace: float = _GRACE_SECONDS) -> None:
         """Raise KeyboardInterrupt in a worker's task; kill it if it runs that after the grace."""
@@ -86,8 +94,10 @@ class Warden:
         else:
             self._watch_start(member, end, limit)
 
-    def _look_after(self, member: Member) -> None:
-        member.is_watched = False
+    def _look_after(self, member: Member, planned: float) -> None:
+        if member.look_at != planned:  # an earlier look was wanted, and has been had
+            return
+        member.look_at = None
         task = member.task
         if member.is_gone or task is None:
             return

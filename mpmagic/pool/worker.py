@@ -28,6 +28,7 @@ from mpmagic.pool.freight import pack_freight
 from mpmagic.pool.interrupt import NO_TASK, Interrupt
 from mpmagic.pool.limit import MemoryLimit
 from mpmagic.pool.message import (
+    Clock,
     Done,
     Drop,
     Hold,
@@ -237,6 +238,9 @@ class Worker:
             raise RuntimeError("mpmagic.pool.report() works while a task runs")
         pack, segments = pack_freight(pickle_result(value))
         self._send(Report(task, pack), [s.fileno() for s in segments])
+
+    def start_clock(self) -> None:
+        self._send(Clock(self._interrupt.task))
 
     @property
     def was_interrupted(self) -> bool:

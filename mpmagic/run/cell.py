@@ -25,7 +25,7 @@ from mpmagic.run.options import Options
 from mpmagic.run.tasks import TaskRun, unsendable_tasks
 from mpmagic.run.tidying import tidy
 
-__all__ = ["check_sendable", "refuse", "run_awaiting", "run_cell"]
+__all__ = ["check_sendable", "refuse", "run_awaiting", "run_cell", "value_of"]
 
 _ELSEWHERE: Final = (
     "The work would share the notebook's process, and with it displays, pyplot's figures and shell "
@@ -78,6 +78,23 @@ async def run_awaiting(
             given = eval(code, cell.namespace)
             if code.co_flags & inspect.CO_COROUTINE:
                 await given
+    except BaseException as error:
+        _end(error, cell)
+        raise
+    finally:
+        _let_go(runs)
+
+
+def value_of(plan: CellPlan, cell: CellContext, *, warned: Warned | None = None) -> Any:
+    """The value of a planned cell that is one expression."""
+    (statement,) = plan.tree.body
+    assert isinstance(statement, ast.Expr)
+    runs = _embedded(plan, cell)
+    try:
+        for warning in warned or ():
+            warnings.showwarning(*warning)
+        code = compiled(ast.Expression(statement.value), cell.filename, "eval")
+        return eval(embed(code, runs), cell.namespace)
     except BaseException as error:
         _end(error, cell)
         raise

@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Sequence
 
-from mpmagic.errors import LostWrite, UnsendableValue
+from mpmagic.errors import EachFailed, LostWrite, UnsendableValue
 from mpmagic.run.figures import LEFT_FIGURES
 
-__all__ = ["inputs_changed", "lost_write", "refused_chunk", "unsendable_value"]
+__all__ = ["inputs_changed", "left_in_workers", "lost_write", "refused_chunk", "unsendable_value"]
 
 
 def unsendable_value(
@@ -78,4 +78,23 @@ def inputs_changed(line: int) -> LostWrite:
         f"the commits of the loop in line {line} changed what its work was reading in the "
         f"workers, so that results may differ from the serial loop's; copy it before the "
         f"loop, or run the cell without %%parallel"
+    )
+
+
+def left_in_workers(line: int, name: str, reason: object) -> EachFailed:
+    """The loop in `line` has to run in the kernel, for a reason, and reads what only workers have.
+
+    Parameters
+    ----------
+    line
+        The loop's.
+    name
+        What it reads.
+    reason
+        Why it can't be split.
+    """
+    return EachFailed(
+        f"the loop in line {line} reads `{name}`, which a cell of `--each` has left in the workers "
+        f"alone, and would have to run in the kernel: {reason}. Nothing of the loop ran; what "
+        f"stands before it is done"
     )

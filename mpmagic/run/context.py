@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpmagic.run.engine import Engine
@@ -41,6 +41,11 @@ class CellContext:
         Is told what happens.
     verbose
         Whether tracebacks are shown with the values of variables.
+    residents
+        Names that cells of ``--each`` have left in the workers, whether the notebook has them or
+        not.
+    version
+        Which cells those were.
     """
 
     namespace: dict[str, Any]
@@ -54,6 +59,17 @@ class CellContext:
     origins: Origins = field(default_factory=Origins)
     observer: Observer = field(default_factory=Observer)
     verbose: bool = False
+    residents: frozenset[str] = frozenset()
+    version: int = 0
+
+    def lacking(self, names: Collection[str]) -> tuple[str, ...]:
+        """Those of some names that the workers have, and the notebook hasn't."""
+        return tuple(sorted(self.residents.intersection(names) - self.namespace.keys()))
+
+    def look_again(self) -> None:
+        """Take those for the notebook's own that it has by now: the cell has bound them."""
+        if taken := self.options.residents & self.namespace.keys():
+            self.options = replace(self.options, residents=self.options.residents - taken)
 
     def worker_named(self, number: int) -> str:
         """What a worker is called that goes by that number."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from mpmagic.cell.formats import formats_in
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
-from mpmagic.errors import EngineError, UnsendableValue, WorkerDied
+from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
@@ -28,6 +28,7 @@ from mpmagic.run.program import ProgramSource
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of
+from mpmagic.run.tries import Tries
 from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
@@ -56,8 +57,14 @@ class Flight:
         What it wrote before its log came.
     trip
         When it was sent and came back.
+    chunk
+        What was sent.
     drawn
         What the kernel has drawn ahead for it.
+    tries
+        How many times it was sent.
+    error
+        Why there is no log, if it was an iteration alone and its worker died or was stopped.
     """
 
     first: int
@@ -67,8 +74,11 @@ class Flight:
     log: Log
     early: Early
     trip: Trip
+    chunk: Chunk
     drawn: Drawn | None = None
     counted: bool = False
+    tries: int = 1
+    error: BaseException | None = None
 
 
 class _Roots(Mapping[str | int, Any]):
@@ -135,6 +145,8 @@ def pack_program(
         local=cell.options.local,
         formats=formats_in(cell.namespace),
         verbose=cell.verbose,
+        residents=cell.lacking(admitted.captured.names),
+        version=cell.version,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
@@ -167,7 +179,9 @@ class Dispatch:
         self._source, self._shadow = source, admitted.shadow
         self._engine = cell.engine()
         cost = self._engine.chunk_cost
-        self._chunking = Chunking(cell.workers, cell.options.chunk, cost=cost)
+        fixed = 1 if cell.options.alone else cell.options.chunk
+        self._chunking = Chunking(cell.workers, fixed, cost=cost)
+        self.tries = Tries(admitted, cell.options)
         self._flights: deque[Flight] = deque()
         self._next = 0
         captured = admitted.captured
@@ -195,11 +209,18 @@ class Dispatch:
         if not self._flights:
             return None
         flight = self._flights[0]
-        while not flight.future.done():
-            self._wait_for_change(flight, tick)
-            self._refill()
+        while True:
+            while not flight.future.done():
+                self._wait_for_change(flight, tick)
+                self._refill()
+            flight.log = self._opened(flight)
+            if not self.tries.wants_another(flight, self._source.side):
+                break
+            self._send_again(flight)
         self._flights.popleft()
-        flight.log = self._opened(flight)
+        if flight.error is not None and not self.tries.passes_over:
+            flight.error.args = (f"{flight.error} The iterations before are committed.",)
+            raise flight.error
         self._learn(flight)
         self._refill()
         return flight
@@ -224,9 +245,12 @@ class Dispatch:
         return found._replace(share=self._source.share)
 
     def _opened(self, flight: Flight) -> Log:
+        flight.error = self.tries.ended(flight)
+        if flight.error is not None:
+            return Log()
         try:
             packed = flight.future.result()
-        except (WorkerDied, EngineError) as died:
+        except (WorkerDied, EngineError, EachFailed) as died:
             died.args = (f"{died} The iterations before are committed.",)
             raise
         try:
@@ -279,17 +303,30 @@ class Dispatch:
             if not count:
                 return
         check = batch.mutable or (self._watched and (not self._engine.asks_each or self._next == 0))
-        chunk = Chunk(self._next, batch.packed, count, batch.last, check, given)
+        options = self._cell.options
+        last = batch.last or options.keep_going  # it may be the last one that succeeds
+        timed = options.timeout is not None
+        chunk = Chunk(self._next, batch.packed, count, last, check, given, timed)
         early = Early()
-        future = self._submit(chunk, early)
-        flight = Flight(self._next, count, batch, future, Log(), early, Trip(future), drawn)
+        future = self._submit(chunk, early, tries=0)
+        trip = Trip(future)
+        flight = Flight(self._next, count, batch, future, Log(), early, trip, chunk, drawn)
         self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)
 
-    def _submit(self, chunk: Chunk, early: Early) -> Future[Any]:
+    def _send_again(self, flight: Flight) -> None:
+        flight.future = self._submit(flight.chunk, flight.early, flight.tries)
+        flight.trip, flight.counted = Trip(flight.future), False
+        flight.tries += 1
+        self._cell.inbox.watch(flight.future)
+
+    def _submit(self, chunk: Chunk, early: Early, tries: int) -> Future[Any]:
         label = Span(chunk.first, chunk.count).named(Unit.ITERATION)
         parcels, hear = (self._program, self._captured), partial(self._hear, early)
+        if self._cell.options.alone:
+            trial = self.tries.trial(tries, hear)
+            return self._engine.submit_trial(run_chunk, *parcels, chunk, label=label, trial=trial)
         return self._engine.submit(run_chunk, *parcels, chunk, label=label, on_report=hear)
 
     def _hear(self, early: Early, pieces: Any) -> None:

@@ -11,15 +11,33 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.pool import WorkerStatus
 from mpmagic.run.wait import Inbox
 
-__all__ = ["Engine", "recall"]
+__all__ = ["Engine", "Trial", "recall"]
 
 _STEP: Final = 0.05
 """Seconds between looks at what won't stop."""
+
+
+class Trial(NamedTuple):
+    """How an iteration is run that travels alone.
+
+    Attributes
+    ----------
+    timeout
+        Seconds that it may take; None for as long as it likes.
+    may_follow
+        Whether another try follows if it fails, so that nothing of this one is to be shown.
+    on_report
+        Takes what the call tells before it ends, if the engine carries that.
+    """
+
+    timeout: float | None
+    may_follow: bool
+    on_report: Callable[[Any], object] | None
 
 
 class Engine:
@@ -40,12 +58,15 @@ class Engine:
         Whether `ask_each` reaches every worker.
     chunk_cost
         Seconds that the kernel spends on sending a chunk and taking its log.
+    can_limit
+        Whether it can end a task that takes too long.
     grace
         Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
     """
 
     is_apart: bool = True
     asks_each: bool = False
+    can_limit: bool = False
     chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
     grace: float | None = None
 
@@ -89,6 +110,12 @@ class Engine:
             Takes what the call tells before it ends, if the engine carries that.
         """
         return self.executor.submit(function, *arguments)
+
+    def submit_trial(
+        self, function: Callable[..., Any], *arguments: Any, label: str, trial: Trial
+    ) -> Future[Any]:
+        """The same for one iteration that travels alone, under its limit if it `can_limit`."""
+        return self.submit(function, *arguments, label=label, on_report=trial.on_report)
 
     def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
         """The same once in each worker that may have had work."""

@@ -233,6 +233,8 @@ def send(
         local=cell.options.local,
         formats=formats_in(cell.namespace),
         verbose=cell.verbose,
+        residents=cell.lacking(captured.names),
+        version=cell.version,
     )
     packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)

@@ -107,6 +107,8 @@ class Chunk:
         Whether items must be compared with what was sent.
     given
         What the kernel has run ahead for it, if anything runs ahead.
+    clocked
+        Whether the time of its iteration is limited.
     """
 
     first: int
@@ -115,6 +117,7 @@ class Chunk:
     last: bool
     check: bool
     given: Given | None = None
+    clocked: bool = False
 
 
 @dataclass(slots=True)

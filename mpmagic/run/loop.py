@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.residents import first_read
 from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
 from mpmagic.errors import MpmagicError, UnsendableValue
@@ -26,7 +27,13 @@ from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
-from mpmagic.run.complaints import inputs_changed, lost_write, refused_chunk, unsendable_value
+from mpmagic.run.complaints import (
+    inputs_changed,
+    left_in_workers,
+    lost_write,
+    refused_chunk,
+    unsendable_value,
+)
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.drawn import Drawn
@@ -45,6 +52,7 @@ from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.tidying import tidy
+from mpmagic.run.tries import Failures, check_passing
 from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
@@ -80,18 +88,25 @@ class LoopRun:
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
+        self._cell.look_again()
         self._ranges = ranges_of(iterable)
         self._source = ItemSource(iterable, self._planned.loop.target)
         try:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
             self._admitted = admit(self._planned, iterable, self._source, self._cell)
+            check_passing(self._admitted, self._cell.options)
         except StaysInKernel as reason:
+            self._check_residents(reason)
             self._cell.report.stayed.append((line, str(reason)))
             return False
         self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         return True
+
+    def _check_residents(self, reason: StaysInKernel) -> None:
+        if found := first_read(self._planned.loop, self._cell.lacking(self._cell.residents)):
+            raise left_in_workers(self._planned.loop.lineno, found[1], reason)
 
     def items(self) -> Iterator[Any]:
         """What the loop iterates over when it stays in the kernel."""
@@ -112,6 +127,7 @@ class LoopRun:
                 raise self._failure
             if self._through and self._admitted.shadow is not None:
                 self._admitted.shadow.check_end(self._cell.namespace)
+            self._failures.raise_all(self._report.iterations)
         return not self._broken
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
@@ -197,7 +213,7 @@ class LoopRun:
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
-        if self._admitted.shadow is not None:
+        if self._admitted.shadow is not None or cell.options.alone:
             return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
@@ -231,6 +247,7 @@ class LoopRun:
         names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
+        self._failures = Failures(self._planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
@@ -238,6 +255,8 @@ class LoopRun:
         inbox = self._cell.inbox
         while (flight := self._dispatch.next_flight(self._tick)) is not None:
             self._check(flight)
+            if self._failures.take(flight, self._source.side):
+                continue
             self._flight, self._log = flight, (log := flight.log)
             self._index, self._event = -1, None
             self._skipped.clear()
@@ -388,8 +407,8 @@ class LoopRun:
             return
         where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
         item = self._flight.batch.items[self._index]
-        number = self._flight.first + self._index
-        origin = Origin.of_iteration(number, self._planned.loop.target, item, where)
+        number, target = self._flight.first + self._index, self._planned.loop.target
+        origin = Origin.of_iteration(number, target, item, where, tries=self._flight.tries)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:

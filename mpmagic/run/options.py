@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mpmagic.cell.dependence import Allowances
 
-__all__ = ["CallsReport", "LoopReport", "Options", "RunReport"]
+__all__ = ["CallsReport", "FailedIteration", "LoopReport", "Options", "RunReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Options:
         As the magic's options of these names.
     apart
         Whether workers have processes of their own.
+    timeout, retries, keep_going
+        As the magic's options of these names.
+    residents
+        Names that the notebook lacks and cells of ``--each`` have left in the workers.
     """
 
     workers: int | None = None
@@ -32,13 +36,22 @@ class Options:
     private: frozenset[str] = frozenset()
     seed: int | None = None
     apart: bool = True
+    timeout: float | None = None
+    retries: int = 0
+    keep_going: bool = False
+    residents: frozenset[str] = frozenset()
+
+    @property
+    def alone(self) -> bool:
+        """Whether each iteration travels alone, since it may fail alone."""
+        return self.timeout is not None or self.retries > 0 or self.keep_going
 
     @property
     def allowances(self) -> Allowances:
         """What the analysis has to know of them."""
         return Allowances(
             ahead=self.ahead,
-            local=self.local,
+            local=self.local | self.residents,
             private=self.private,
             seeded=self.seed is not None,
             apart=self.apart,
@@ -98,6 +111,31 @@ class CallsReport:
     work: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class FailedIteration:
+    """An iteration that ``--keep-going`` has passed over.
+
+    Attributes
+    ----------
+    line
+        Its loop's.
+    number
+        Which one it is.
+    item
+        Its item, shortened.
+    error
+        What it raised, in one line.
+    tries
+        How many times it was tried.
+    """
+
+    line: int
+    number: int
+    item: str
+    error: str
+    tries: int
+
+
 @dataclass(slots=True)
 class RunReport:
     """What became of a cell.
@@ -114,6 +152,8 @@ class RunReport:
         Lines and reasons of the calls that ran in the kernel, against the plan.
     serial
         Why the cell ran as it is, if it did.
+    failures
+        The iterations that were passed over.
     """
 
     loops: list[LoopReport] = field(default_factory=list)
@@ -121,6 +161,7 @@ class RunReport:
     stayed: list[tuple[int, str]] = field(default_factory=list)
     kept: list[tuple[int, str]] = field(default_factory=list)
     serial: str = ""
+    failures: list[FailedIteration] = field(default_factory=list)
 
     @property
     def told(self) -> bool:

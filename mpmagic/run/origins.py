@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Origin", "Origins", "chained"]
+__all__ = ["Origin", "Origins", "chained", "shortened"]
 
 _KEPT: Final = 100
 """Exceptions of one cell that are remembered: most that it handles are never shown."""
@@ -27,18 +27,25 @@ class Origin:
         The iteration, or the line of the call.
     where
         The worker's process or thread; empty for the kernel.
+    tries
+        How many times that was tried.
     """
 
     what: str
     where: str = ""
+    tries: int = 1
 
     @classmethod
-    def of_iteration(cls, number: int, target: ast.expr, item: Any, where: str) -> Origin:
+    def of_iteration(
+        cls, number: int, target: ast.expr, item: Any, where: str, *, tries: int = 1
+    ) -> Origin:
         """That of an iteration of a loop."""
-        return cls(f"iteration {number}, {ast.unparse(target)} = {_shortened(item)}", where)
+        text = f"iteration {number}, {ast.unparse(target)} = {shortened(item)}"
+        return cls(text, where, tries)
 
     def __str__(self) -> str:
-        return f"%%parallel: {self.what}, in {self.where or 'the kernel'}"
+        again = f", the last of {self.tries} tries" if self.tries > 1 else ""
+        return f"%%parallel: {self.what}, in {self.where or 'the kernel'}{again}"
 
 
 @dataclass(slots=True)
@@ -80,7 +87,8 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = _WIDTH
 
 
-def _shortened(item: Any) -> str:
+def shortened(item: Any) -> str:
+    """What an item looks like, in one line that isn't long."""
     try:
         text = " ".join(_Short().repr(item).split())
     except Exception:  # a `__repr__` of the user's

@@ -18,6 +18,7 @@ from mpmagic.run.identity import Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
+from mpmagic.run.resident import resident_values
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
 from mpmagic.run.tenancy import Tenancy, post, tenancy
@@ -84,6 +85,12 @@ class ProgramSource:
         How the notebook formats what it displays; None if the kernel has to.
     verbose
         Whether tracebacks are shown with the values of variables.
+    last
+        Of a cell of ``--each``, the code of the expression at its end.
+    residents
+        Names that the notebook lacks and such cells have left in the workers.
+    version
+        Which cells those were: other ones may have left something else under the same names.
     """
 
     work: types.CodeType
@@ -112,6 +119,9 @@ class ProgramSource:
     local: frozenset[str] = frozenset()
     formats: Formats | None = None
     verbose: bool = False
+    last: types.CodeType | None = None
+    residents: tuple[str, ...] = ()
+    version: int = 0
 
 
 class Program:
@@ -123,10 +133,15 @@ class Program:
         What to run.
     captured
         The packed captured values.
+    namespace
+        Where it runs, if that isn't to be a new namespace.
     """
 
-    def __init__(self, source: Packed, captured: Packed) -> None:
-        namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+    def __init__(
+        self, source: Packed, captured: Packed, namespace: dict[str, Any] | None = None
+    ) -> None:
+        if namespace is None:
+            namespace = {"__name__": "__main__", "__builtins__": builtins}
         self.side = Side(namespace)
         self.source: ProgramSource = decode(source, self.side)
         self._state = self.source.state
@@ -164,6 +179,7 @@ class Program:
                 adopt(self.source.modules)
             self.module_watch = ModuleWatch(self.source.modules)
             shelf.entered = self
+        self.side.namespace.update(resident_values(self.source.residents))
 
     def _apply_state(self) -> None:
         if self._state is None:

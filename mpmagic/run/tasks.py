@@ -64,6 +64,7 @@ class TaskRun:
 
     def begin(self) -> TaskRun:
         """The group, to be entered."""
+        self._cell.look_again()
         return self
 
     def __enter__(self) -> TaskRun:

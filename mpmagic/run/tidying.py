@@ -25,6 +25,9 @@ _OURS: Final = "mpmagic"
 _ON_THE_WAY: Final = frozenset({"cloudpickle", "concurrent", "multiprocessing", "pickle"})
 """Packages that we call; their frames below ours are ours."""
 
+_CALLING: Final = frozenset({"run_cell_magic", "run_line_magic"})
+"""What of IPython's calls our magics."""
+
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 
 
@@ -91,7 +94,7 @@ def _is_between(entry: TracebackType, *, within: bool) -> bool:
     frame, inner = entry.tb_frame, entry.tb_next
     if is_ours(frame) or (within and _package(frame) in _ON_THE_WAY):
         return True
-    is_magic = frame.f_code.co_name == "run_cell_magic" and _package(frame) == "IPython"
+    is_magic = frame.f_code.co_name in _CALLING and _package(frame) == "IPython"
     return is_magic and inner is not None and is_ours(inner.tb_frame)
 
 

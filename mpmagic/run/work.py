@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel, in_worker, is_interrupt, mark
+from mpmagic.pool import Parcel, in_worker, is_interrupt, mark, start_clock
 from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
@@ -236,6 +236,8 @@ class _Recorder:
                 self._program.renew()
             if seed is not None:
                 seed_iteration(seed, index, self._program.side.captured)
+            if self._chunk.clocked:
+                start_clock()
             yield item
             self._look_at_handed()
             if names:

@@ -10,6 +10,7 @@ from typing import Any
 from mpmagic.run.context import CellContext
 from mpmagic.run.observer import Observer, Observers
 from mpmagic.show.bars import Bars, bars_for
+from mpmagic.show.failed import FailedTable
 from mpmagic.show.profile import Profile
 from mpmagic.show.progress import Progress
 from mpmagic.show.summary import Stopped, Summary
@@ -59,12 +60,14 @@ class CellView:
         except BaseException as error:
             with inbox:  # the stop button, pressed twice, shall not leave half a bar
                 self._bars.become(Stopped(self._cell.report, error))
+                self._show_failures()
                 self._show_pictures()
             with suppress(KeyboardInterrupt):  # the cell ends already
                 inbox.raise_interrupt()
             raise
         with inbox:
             self._show_summary()
+            self._show_failures()  # whose exceptions the cell has handled
             self._show_pictures()
         inbox.raise_interrupt()
 
@@ -75,6 +78,12 @@ class CellView:
         summary = Summary(report, self._cell.workers)
         if not self._is_quiet and report.told and not self._bars.become(summary):
             display(summary)
+
+    def _show_failures(self) -> None:
+        from IPython.display import display
+
+        if self._cell.report.failures and not self._is_quiet:
+            display(FailedTable(self._cell.report.failures))
 
     def _show_pictures(self) -> None:
         from IPython.display import display

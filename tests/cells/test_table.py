@@ -14,6 +14,7 @@ from tests.notebook import Notebook
 
 CASES = load_cases()
 CHUNKS = ("--chunk 1", "--chunk 2", "")
+ALONE = ("--retries", "--keep-going")  # with these iterations come in no other chunks than of 1
 
 
 def on(engine: str, *, gaps: bool = True) -> list[object]:
@@ -46,7 +47,8 @@ def test_serial_cell_is_what_the_table_says(case: Case, notebook: Notebook) -> N
 
 @pytest.mark.parametrize("case", on("inline"))
 def test_inline(case: Case, notebook: Notebook) -> None:
-    check(case, notebook, *CHUNKS)
+    alone = any(option in case.options for option in ALONE)
+    check(case, notebook, *("",) if alone else CHUNKS)
 
 
 @pytest.mark.parametrize("case", on("pool"))

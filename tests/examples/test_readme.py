@@ -15,7 +15,9 @@ PAGES = ("README.md", "docs/parallel.md", "docs/scale.md", "docs/toolbox.md")
 # A cell, and what it shows where the next block is text.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 # Of a refusal the listing stands above the error.
-ERROR = re.compile(r"\A(?:LostWrite|\w+Error)|^NotParallel", re.MULTILINE)
+ERROR = re.compile(
+    r"\A(?:LostWrite|IterationTimeout|\w+Error)|^(?:NotParallel|ExceptionGroup)", re.MULTILINE
+)
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\"#:]+)[)\"]")
 
 

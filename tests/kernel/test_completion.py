@@ -82,13 +82,16 @@ def test_names_of_the_notebook_where_the_cell_is_empty(session: KernelSession) -
         ("%mppool --start ", ["forkserver", "spawn"]),
         ("%mpcount --by", ["--by", "--by-time", "--bytes"]),
         ("n = %mpcount --match GET --mat", ["--match"]),
+        ("out = %parallel --pri", ["--private"]),
+        ("%parallel -n 2 --ex", ["--explain"]),
+        ("%parallel --local Mod", ["Model"]),
     ],
 )
 def test_other_magics(session: KernelSession, line: str, matches: list[str] | None) -> None:
     found, _ = completed(session, line, line)
     if matches is None:
         flags = {flag for action in pool_parser()._actions for flag in action.option_strings}
-        matches = ["stop", "restart", *flags]
+        matches = ["stop", "restart", "forget", *flags]
     assert sorted(found) == sorted(matches)
 
 
@@ -97,6 +100,17 @@ def test_files_complete_behind_mpcount(session: KernelSession, tmp_path: Any) ->
     line = f"%mpcount -w {tmp_path}/ser"
     found, _ = completed(session, line, line)
     assert [match for match in found if match.endswith("server.log")]
+
+
+@pytest.mark.parametrize("line", ["out = %parallel [xs.app", "%parallel -n 2 xs.app"])
+def test_the_expression_is_completed_as_ever(session: KernelSession, line: str) -> None:
+    found, _ = completed(session, line, line)
+    assert [match for match in found if match.endswith("append")]
+
+
+def test_a_minus_in_the_expression_is_no_option(session: KernelSession) -> None:
+    found, _ = completed(session, "%parallel [3 -", "%parallel [3 -")
+    assert not [match for match in found if match.startswith("--")]
 
 
 def test_the_body_of_the_cell_is_completed_as_ever(session: KernelSession) -> None:
@@ -111,7 +125,7 @@ def test_a_second_load_asks_once(session: KernelSession) -> None:
     assert session.value(count) == 1
 
 
-@pytest.mark.parametrize("magic", ["%%parallel", "%mpcount", "%mppool"])
+@pytest.mark.parametrize("magic", ["%%parallel", "%parallel", "%mpcount", "%mppool"])
 def test_help_is_a_page_with_every_option(session: KernelSession, magic: str) -> None:
     page = session.help(f"{magic}?")
     told = session.execute(f"{magic} -h\n" + ("1" if magic == "%%parallel" else "")).stream()

@@ -107,3 +107,14 @@ def report_all(values: list[Any]) -> int:
 def mark_and_die(number: int) -> None:
     mpmagic.pool.mark(number)
     kill_self()
+
+
+def spin_with_clock(path: str) -> None:
+    """Say that the time counts, and never end."""
+    mpmagic.pool.start_clock()
+    touch_and_spin(path)
+
+
+def echo_and_die() -> None:
+    os.system("echo last words")
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -217,3 +217,49 @@ def test_retries_are_for_deaths_alone(new_pool: Callable[..., Pool], tmp_path: P
     assert isinstance(stopped.exception(30), WorkerDied)
     assert pool.submit(tasks.square, 3).result(30) == 9
     assert [(tmp_path / how).read_text() for how in ("raise", "late", "stop")] == ["x"] * 3
+
+
+def test_a_clock_starts_when_the_task_says_so(pool: Pool, tmp_path: Path) -> None:
+    """The limit is over before the first of them has ended, which never says so."""
+    path, go_on = tmp_path / "begun", tmp_path / "go on"
+
+    def patient(path: str) -> str:
+        until(lambda: Path(path).exists())
+        return "done"
+
+    unclocked = pool.dispatch(patient, (str(go_on),), timeout=0.2, clocked=True)
+    clocked = pool.dispatch(tasks.spin_with_clock, (str(path),), timeout=0.2, clocked=True)
+    assert isinstance(clocked.exception(30), TaskTimeout)
+    assert path.exists() and not unclocked.done()
+    go_on.touch()
+    assert unclocked.result(30) == "done"
+
+
+def test_clocks_of_tasks_one_after_the_other(new_pool: Callable[..., Pool]) -> None:
+    """Looks that were planned for earlier tasks don't judge later ones."""
+
+    def clocked(x: int) -> int:
+        mpmagic.pool.start_clock()
+        return x
+
+    pool = new_pool(2)
+    futures = [pool.dispatch(clocked, (x,), timeout=0.5, clocked=True) for x in range(200)]
+    assert [f.result(30) for f in futures] == list(range(200))
+    stuck = pool.dispatch(tasks.spin, (), timeout=0.2)
+    assert isinstance(stuck.exception(30), TaskTimeout)
+
+
+def test_a_clock_outside_a_task_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="inside a task"):
+        mpmagic.pool.start_clock()
+
+
+def test_a_quiet_task_leaves_no_last_words(
+    new_pool: Callable[..., Pool], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool = new_pool(1)
+    for quiet in (True, False):
+        dying = pool.dispatch(tasks.echo_and_die, quiet=quiet)
+        assert isinstance(dying.exception(30), WorkerDied)
+    pool.shutdown()
+    assert capfd.readouterr().out == "last words\n"

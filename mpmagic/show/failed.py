@@ -1,0 +1,69 @@
+"""The iterations that ``--keep-going`` has passed over, a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+from mpmagic.run.options import FailedIteration
+from mpmagic.show.style import wrapped
+
+__all__ = ["FailedTable"]
+
+_HEAD: Final = ("line", "iteration", "item", "tries", "error")
+_NUMBERS: Final = frozenset({"line", "iteration", "tries"})
+_MOST: Final = 50
+"""Rows that are shown; the exceptions themselves are all there."""
+
+_WIDTH: Final = 100
+
+
+class FailedTable:
+    """What failed, and how.
+
+    Parameters
+    ----------
+    failures
+        The iterations, in order.
+    """
+
+    def __init__(self, failures: Sequence[FailedIteration]) -> None:
+        self._rows = [_row(failure) for failure in failures[:_MOST]]
+        self._left_out = len(failures) - len(self._rows)
+
+    def __repr__(self) -> str:
+        table = [_HEAD, *self._rows]
+        widths = [max(len(row[i]) for row in table) for i in range(len(_HEAD))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+                for name, cell, width in zip(_HEAD, row, widths, strict=True)
+            ).rstrip()
+            for row in table
+        ]
+        return "\n".join([*lines, *self._rest()])
+
+    def _repr_html_(self) -> str:
+        rows = [_html_row("th", _HEAD), *(_html_row("td", row) for row in self._rows)]
+        rest = "".join(f'<div class="faint">{escape(text)}</div>' for text in self._rest())
+        return wrapped(f"<table>{''.join(rows)}</table>{rest}")
+
+    def _rest(self) -> list[str]:
+        return [f"and {self._left_out:,} more"] if self._left_out else []
+
+
+def _row(failure: FailedIteration) -> tuple[str, ...]:
+    text = failure.error
+    error = text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return str(failure.line), str(failure.number), failure.item, str(failure.tries), error
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    inside = "".join(
+        f'<{tag} class="num">{escape(cell)}</{tag}>'
+        if name in _NUMBERS
+        else f"<{tag}>{escape(cell)}</{tag}>"
+        for name, cell in zip(_HEAD, cells, strict=True)
+    )
+    return f"<tr>{inside}</tr>"
