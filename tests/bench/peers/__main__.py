@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.peers import data, loops
+from tests.bench.peers import data, loops, plot
 from tests.bench.peers.contest import Contest, contestants
+from tests.bench.peers.growth import Curve, curves, growth_table
 from tests.bench.peers.peer import PEERS, Peer
 from tests.bench.peers.record import Record
 from tests.bench.peers.table import reached, table
@@ -21,7 +22,7 @@ WORKLOADS = (*loops.WORKLOADS, *data.WORKLOADS)
 def options() -> argparse.Namespace:
     """What is asked for on the command line."""
     parser = argparse.ArgumentParser("python -m tests.bench.peers", description=__doc__)
-    names = ", ".join(w.name for w in WORKLOADS)
+    names = ", ".join([*(w.name for w in WORKLOADS), "growth"])
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed")
     parser.add_argument("--only", type=_names, default=[], metavar="WORKLOAD,...", help=names)
     parser.add_argument("--peers", type=_names, default=[], metavar="PEER,...")
@@ -43,23 +44,49 @@ def measure(
     return record, text
 
 
+def conditions(peers: Sequence[Peer]) -> str:
+    """Where this was measured, and what."""
+    versions = ", ".join(f"{p.name} {p.version}" for p in peers if p.version)
+    return (
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, "
+        f"load before {os.getloadavg()[0]:.1f}; {versions}.\n"
+    )
+
+
 def main() -> None:
     given = options()
     peers, absent = contestants(given.peers, PEERS)
-    load = f"Load of the machine before: {os.getloadavg()[0]:.1f}; cores: {os.cpu_count()}."
-    texts, found = [load], []
-    for workload in WORKLOADS:
-        if given.only and workload.name not in given.only:
-            continue
+    chosen = [w for w in WORKLOADS if not given.only or w.name in given.only]
+    texts = [conditions(peers)]
+    found = []
+    for workload in chosen:
         record, text = measure(workload, peers, absent, given.rounds)
         texts.append(text)
         found.append((workload, record))
-    texts.append(reached(found))
-    print(texts[-1])
+    texts.insert(1, reached(found))
+    print(texts[1])
+    grown = curves(given.rounds) if not given.only or "growth" in given.only else []
+    if grown:
+        texts.append(growth_table(grown))
+        print(texts[-1])
     if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "peers.md").write_text("\n".join(texts), encoding="utf-8")
+        write(given.out, texts, found, grown, peers)
+
+
+def write(
+    folder: Path,
+    texts: Sequence[str],
+    found: Sequence[tuple[Workload, Record]],
+    grown: Sequence[Curve],
+    peers: Sequence[Peer],
+) -> None:
+    """Leave the tables and plots in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "peers.md").write_text("\n".join(texts), encoding="utf-8")
+    plot.ratios(found, peers, folder / "peers.svg")
+    if grown:
+        plot.growth(grown, folder / "growth.svg")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

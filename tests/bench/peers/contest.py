@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 from tests.bench.peers.notebook import CellFailed, Notebook, notebook
@@ -34,34 +35,40 @@ class Contest:
         """What was measured in so many rounds, or as many as the workload is worth."""
         with ExitStack() as stack:
             if not self._workload.fresh:
-                for peer in self._peers:
-                    self._attempt(peer, lambda peer=peer: self._open(peer, stack))  # type: ignore[misc]
+                self._all(partial(self._open, stack=stack))
             for number in range(min(rounds, self._workload.most)):
-                # The order turns, so that nobody always comes behind the same one.
-                turn = number % max(1, len(self._peers))
-                for peer in self._peers[turn:] + self._peers[:turn]:
-                    self._attempt(peer, lambda peer=peer: self._round(peer, number))  # type: ignore[misc]
+                self._all(partial(self._round, number=number), first=number)
                 print(".", end="", file=sys.stderr, flush=True)
             if self._workload.weighs:
-                for peer in self._peers:
-                    self._attempt(peer, lambda peer=peer: self._weigh(peer, rounds))  # type: ignore[misc]
+                self._all(partial(self._weigh, number=rounds))
         return self.record
 
-    def _attempt(self, peer: Peer, what: object) -> None:
-        """Do something unless the contestant has failed; note if it does."""
-        if peer.name in self.record.failures:
-            return
-        try:
-            what()  # type: ignore[operator]
-        except CellFailed as error:
-            self.record.failures[peer.name] = str(error)
+    def _all(self, what: Callable[[Peer], None], *, first: int = 0) -> None:
+        """Have all that haven't failed do something in turn, and note who fails at it.
 
-    def _open(self, peer: Peer, stack: ExitStack) -> None:
+        Parameters
+        ----------
+        what
+            What is to be done.
+        first
+            Who begins; it changes, so that nobody always comes behind the same one.
+        """
+        turn = first % max(1, len(self._peers))
+        for peer in self._peers[turn:] + self._peers[:turn]:
+            if peer.name in self.record.failures:
+                continue
+            try:
+                what(peer)
+            except CellFailed as error:
+                self.record.failures[peer.name] = str(error)
+
+    def _open(self, peer: Peer, *, stack: ExitStack) -> None:
         opened = stack.enter_context(notebook())
         self._notebooks[peer] = opened
         opened.run(self._workload.setup)
         if not self._forks_late(peer):
             opened.run(peer.start)
+            opened.run(_warming(peer))
 
     def _forks_late(self, peer: Peer) -> bool:
         """Whether the timed cells make the workers themselves."""
@@ -109,6 +116,13 @@ class Contest:
                     opened.timed(step.cell, magic="" if step.parallel else None)
         self.record.megabytes[peer.name] = max(found) / 1e6
         self._tidy(peer, opened)
+
+
+def _warming(peer: Peer) -> str:
+    """A cell after which all workers have run something: only `cold` measures their start."""
+    if peer == MPMAGIC:
+        return "%%parallel\nwarm = [wait_a_little(x) for x in range(20)]"
+    return f"warm = {peer.map('wait_a_little', 'range(20)')}"
 
 
 def _difference(shown: str, expected: str) -> str:

@@ -65,7 +65,9 @@ CAPTURE = Workload(
     name="capture",
     title="an array of 512 MB, read by 8 tasks",
     setup=HELPERS + LOOK + "import numpy as np\n"
-    "def part(table, i):\n    n = len(table) // 8\n    return float(table[i * n:(i + 1) * n].sum())",
+    "def part(table, i):\n"
+    "    n = len(table) // 8\n"
+    "    return float(table[i * n:(i + 1) * n].sum())",
     prepare="table = np.random.default_rng({round}).random(1 << 26)",
     tidy=FORGET + "copied = None",
     steps=_with_copy,

@@ -71,7 +71,7 @@ MANY = 200_000
 
 
 def _tiny(peer: Peer) -> list[Step]:
-    # Of 2,000 to 100,000 items a task, 25,000 is the fastest for `Pool.map`, and near it for others.
+    # Of 2,000 to 100,000 items a task, 25,000 is the fastest for `Pool.map`.
     body = f"out = []\nfor i in range({MANY}):\n    out.append(i * i)"
     return [mapped(peer, "square", f"range({MANY})", chunk=25_000, cell=body)]
 
@@ -210,7 +210,7 @@ def _keys(count: int) -> str:
 COMMITS = Workload(
     name="commits",
     title="1,000,000 iterations of `counts[k] += 1` and `groups[k].append(x)`, no work",
-    setup=_keys(1_000_000),
+    setup=HELPERS + _keys(1_000_000),
     steps=_commits,
     check=_kept(1_000_000, "x").replace("== 97", "== len(set(keys))"),
     targets=[Target("to serial", lambda r: r.ratio("time", SERIAL), 1)],

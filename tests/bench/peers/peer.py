@@ -18,6 +18,11 @@ def pieces(items, size):
 
 def flat(lists):
     return [item for items in lists for item in items]
+
+def wait_a_little(x):
+    from time import sleep
+    sleep(0.01)
+    return x
 """
 """What a user writes round a peer that sends items one by one."""
 
@@ -154,7 +159,8 @@ DASK = Peer(
     "client = Client(cluster)",
     stop="client.close()\ncluster.close()",
     each="client.gather(client.map({f}, {xs}, pure=False))",
-    chunked="flat(client.gather(client.map(partial(over, {f}), pieces({xs}, {chunk}), pure=False)))",
+    chunked="flat(client.gather(\n"
+    "    client.map(partial(over, {f}), pieces({xs}, {chunk}), pure=False)))",
 )
 RAY = Peer(
     "Ray",

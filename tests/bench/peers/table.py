@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tests.bench.peers.peer import MPMAGIC, SERIAL, Peer
+from tests.bench.peers.peer import MPMAGIC, Peer
 from tests.bench.peers.record import Record
 from tests.bench.peers.workload import Target, Workload
 
@@ -13,7 +13,7 @@ from tests.bench.peers.workload import Target, Workload
 def table(workload: Workload, record: Record, peers: Sequence[Peer], absent: Sequence[str]) -> str:
     """Every contestant's time, and as a multiple of mpmagic's."""
     labels = record.labels()
-    head = ["", *[column for label in labels for column in (label, "× mpmagic")]]
+    head = ["", *[column for label in labels for column in (label, "/ mpmagic")]]
     head += ["MB at most"] if record.megabytes else []
     lines = [f"**{workload.name}**: {workload.title}", "", _line(head), _line(["---"] * len(head))]
     lines += [_line(_cells(record, peer, labels)) for peer in peers if _took_part(record, peer)]
@@ -72,6 +72,3 @@ def duration(seconds: float) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-__all__ = ["SERIAL", "duration", "reached", "table"]
