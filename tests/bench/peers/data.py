@@ -67,8 +67,8 @@ CAPTURE = Workload(
     setup=HELPERS + LOOK + "import numpy as np\n"
     "def part(table, i):\n"
     "    n = len(table) // 8\n"
-    "    return float(table[i * n:(i + 1) * n].sum())",
-    prepare="table = np.random.default_rng({round}).random(1 << 26)",
+    "    return int(table[i * n:(i + 1) * n].sum())",
+    prepare="table = np.random.default_rng({round}).integers(1000, size=1 << 26)",
     tidy=FORGET + "copied = None",
     steps=_with_copy,
     check=CHECK + "\ncopied = None",

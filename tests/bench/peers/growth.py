@@ -49,9 +49,7 @@ def curves(rounds: int, largest: float = 8e9) -> list[Curve]:
         opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
         found = [
             Curve("%%parallel", "iterations", _along(opened, ITERATIONS, rounds), "iteration"),
-            Curve(
-                "serial", "iterations", _along(opened, ITERATIONS, rounds, plain=True), "iteration"
-            ),
+            Curve("serial", "iterations", _along(opened, ITERATIONS, rounds, None), "iteration"),
             Curve("%%parallel", "workers", list(_workers(opened, rounds))),
         ]
     with notebook() as opened:

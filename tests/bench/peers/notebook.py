@@ -46,6 +46,7 @@ class Notebook:
             stdout=subprocess.DEVNULL,  # where output ends up that gets past the kernel
             stderr=subprocess.DEVNULL,
         )
+        self._process = psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=DEADLINE)
@@ -83,9 +84,8 @@ class Notebook:
 
     def memory(self) -> int:
         """Bytes of the kernel and its descendants, each page shared out among those that map it."""
-        kernel = psutil.Process(self._manager.provisioner.pid)
         found = 0
-        for process in (kernel, *kernel.children(recursive=True)):
+        for process in (self._process, *self._process.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
                 found += process.memory_full_info().pss
         return found
@@ -111,7 +111,7 @@ class Notebook:
         """End the kernel, and whatever it has started."""
         started = []
         with contextlib.suppress(psutil.Error):
-            started = psutil.Process(self._manager.provisioner.pid).children(recursive=True)
+            started = self._process.children(recursive=True)
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
