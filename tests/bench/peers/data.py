@@ -14,6 +14,7 @@ from tests.bench.peers.peer import (
     RAY,
     SERIAL,
     Peer,
+    magic_of,
 )
 from tests.bench.peers.workload import Step, Target, Workload
 
@@ -52,8 +53,8 @@ def reading(peer: Peer) -> list[Step]:
     else:
         made, how = HANDED[peer]
         rest = f"out = {how}"
-    first = Step("first", made + rest, parallel=peer == MPMAGIC)
-    return [first, Step("again", rest, parallel=peer == MPMAGIC)]
+    first = Step("first", made + rest, magic=magic_of(peer))
+    return [first, Step("again", rest, magic=magic_of(peer))]
 
 
 def _with_copy(peer: Peer) -> list[Step]:
@@ -135,7 +136,7 @@ OBJECTS = Workload(
 def _big_results(peer: Peer) -> list[Step]:
     if peer in (SERIAL, MPMAGIC):
         cell = "out = []\nfor i in range(8):\n    out.append(make(i))"
-        return [Step("time", cell, parallel=peer == MPMAGIC)]
+        return [Step("time", cell, magic=magic_of(peer))]
     return [Step("time", f"out = {peer.map('make', 'range(8)')}")]
 
 

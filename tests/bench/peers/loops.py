@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import heapq
 
-from tests.bench.peers.peer import FORKS, HELPERS, MPMAGIC, PEERS, POOL, SERIAL, Peer
+from tests.bench.peers.peer import (
+    FORKS,
+    HELPERS,
+    MPMAGIC,
+    PEERS,
+    POOL,
+    SERIAL,
+    Peer,
+    magic_of,
+)
 from tests.bench.peers.record import Record
 from tests.bench.peers.workload import Step, Target, Workload
 
@@ -18,7 +27,7 @@ def mapped(
 ) -> Step:
     """The cell as it is for mpmagic and serially, a map for all others."""
     if peer in (SERIAL, MPMAGIC):
-        return Step("time", cell.format(f=function), parallel=peer == MPMAGIC)
+        return Step("time", cell.format(f=function), magic=magic_of(peer))
     return Step("time", f"out = {peer.map(function, items, chunk)}")
 
 
@@ -52,7 +61,7 @@ COLD = Workload(
 
 def _round_trip(peer: Peer) -> list[Step]:
     step = mapped(peer, "square", "xs")
-    return [Step("time", step.cell, repeats=15, parallel=step.parallel)]
+    return [Step("time", step.cell, repeats=15, magic=step.magic)]
 
 
 ROUND_TRIP = Workload(
@@ -133,7 +142,7 @@ def in_order(naps: list[float], workers: int = 2) -> float:
 def _skew(peer: Peer) -> list[Step]:
     step = mapped(peer, "rest", "naps")
     cell = step.cell.replace("x in xs", "x in naps")
-    return [Step(label, cell, parallel=step.parallel) for label in ("first", "again")]
+    return [Step(label, cell, magic=step.magic) for label in ("first", "again")]
 
 
 SKEW = Workload(
@@ -183,14 +192,14 @@ COMMITTING = "{made}for k, v in zip(keys, {values}):\n    counts[k] += 1\n    gr
 def _commits(peer: Peer) -> list[Step]:
     if peer in (SERIAL, MPMAGIC):
         cell = COUNTING + COMMITTING.format(made="", values="xs", v="x").replace("k, v", "k, x")
-        return [Step("time", cell, parallel=peer == MPMAGIC)]
+        return [Step("time", cell, magic=magic_of(peer, "--or-serial"))]
     return []  # there's nothing to map
 
 
 def _commits_of_work(peer: Peer) -> list[Step]:
     if peer in (SERIAL, MPMAGIC):
         cell = COUNTING + COMMITTING.format(made="", values="xs", v="work(x)")
-        return [Step("time", cell.replace("k, v", "k, x"), parallel=peer == MPMAGIC)]
+        return [Step("time", cell.replace("k, v", "k, x"), magic=magic_of(peer))]
     values = peer.map("work", "xs", 5_000)
     return [Step("time", COUNTING + COMMITTING.format(made="", values=values, v="v"))]
 

@@ -182,3 +182,8 @@ PARFOR = Peer(
 )
 FORKS = (POOL, EXECUTOR, MPIRE, MULTIPROCESS, PEBBLE)
 PEERS = (SERIAL, MPMAGIC, *FORKS, LOKY, JOBLIB, IPYPARALLEL, DASK, RAY, PARFOR)
+
+
+def magic_of(peer: Peer, options: str = "") -> str | None:
+    """What stands behind `%%parallel` on top of a contestant's cell; None where that doesn't."""
+    return options if peer == MPMAGIC else None

@@ -24,14 +24,14 @@ class Step:
         Its source.
     repeats
         How often it runs in a round, of which the median counts.
-    parallel
-        Whether `%%parallel` stands on top of it.
+    magic
+        The options behind `%%parallel` on top of it; None for a cell without.
     """
 
     label: str
     cell: str
     repeats: int = 1
-    parallel: bool = False
+    magic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
