@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
 
+import mpmagic
 from tests.bench.peers import data, loops, plot
 from tests.bench.peers.contest import Contest, contestants
 from tests.bench.peers.growth import Curve, curves, growth_table
@@ -55,6 +57,8 @@ def conditions(peers: Sequence[Peer]) -> str:
 
 def main() -> None:
     given = options()
+    # As pip does with what it installs, and the others are: `cold` imports it.
+    compileall.compile_dir(Path(mpmagic.__file__).parent, quiet=1)
     peers, absent = contestants(given.peers, PEERS)
     chosen = [w for w in WORKLOADS if not given.only or w.name in given.only]
     texts = [conditions(peers)]
