@@ -7,6 +7,7 @@ import compileall
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mpmagic
@@ -28,6 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed")
     parser.add_argument("--only", type=_names, default=[], metavar="WORKLOAD,...", help=names)
     parser.add_argument("--peers", type=_names, default=[], metavar="PEER,...")
+    parser.add_argument("--largest", type=float, default=8e9, help="bytes that `growth` captures")
     parser.add_argument("--out", type=Path, help="a folder for the tables and plots")
     return parser.parse_args()
 
@@ -42,6 +44,7 @@ def measure(
     """What was measured, and its table, which is printed."""
     record = Contest(workload, peers).run(rounds)
     text = table(workload, record, peers, absent)
+    text += f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f}.\n"
     print(f"\n{text}", flush=True)
     return record, text
 
@@ -61,35 +64,42 @@ def main() -> None:
     compileall.compile_dir(Path(mpmagic.__file__).parent, quiet=1)
     peers, absent = contestants(given.peers, PEERS)
     chosen = [w for w in WORKLOADS if not given.only or w.name in given.only]
-    texts = [conditions(peers)]
-    found = []
+    outcome = Outcome(peers, [conditions(peers)])
     for workload in chosen:
-        record, text = measure(workload, peers, absent, given.rounds)
-        texts.append(text)
-        found.append((workload, record))
-    texts.insert(1, reached(found))
-    print(texts[1])
-    grown = curves(given.rounds) if not given.only or "growth" in given.only else []
-    if grown:
-        texts.append(growth_table(grown))
-        print(texts[-1])
-    if given.out:
-        write(given.out, texts, found, grown, peers)
+        outcome.add(workload, *measure(workload, peers, absent, given.rounds))
+        outcome.write(given.out)  # each time: a run takes long
+    print(reached(outcome.measured))
+    if not given.only or "growth" in given.only:
+        outcome.grown = curves(given.rounds, given.largest)
+        print(growth_table(outcome.grown))
+    outcome.write(given.out)
 
 
-def write(
-    folder: Path,
-    texts: Sequence[str],
-    found: Sequence[tuple[Workload, Record]],
-    grown: Sequence[Curve],
-    peers: Sequence[Peer],
-) -> None:
-    """Leave the tables and plots in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "peers.md").write_text("\n".join(texts), encoding="utf-8")
-    plot.ratios(found, peers, folder / "peers.svg")
-    if grown:
-        plot.growth(grown, folder / "growth.svg")
+@dataclass(slots=True)
+class Outcome:
+    """What a run has come to so far: tables, and what plots are made of."""
+
+    peers: Sequence[Peer]
+    texts: list[str]
+    measured: list[tuple[Workload, Record]] = field(default_factory=list)
+    grown: Sequence[Curve] = ()
+
+    def add(self, workload: Workload, record: Record, text: str) -> None:
+        """Take in a workload."""
+        self.measured.append((workload, record))
+        self.texts.append(text)
+
+    def write(self, folder: Path | None) -> None:
+        """Leave the tables and plots in a folder, if there is to be one."""
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = [*self.texts, reached(self.measured)]
+        if self.grown:
+            texts.append(growth_table(self.grown))
+            plot.growth(self.grown, folder / "growth.svg")
+        (folder / "peers.md").write_text("\n".join(texts), encoding="utf-8")
+        plot.ratios(self.measured, self.peers, folder / "peers.svg")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 
 from tests.bench.peers.notebook import CellFailed, Notebook, notebook
-from tests.bench.peers.peer import MPMAGIC, Peer
+from tests.bench.peers.peer import MPMAGIC, SERIAL, Peer
 from tests.bench.peers.record import Record
 from tests.bench.peers.workload import Step, Workload
 
@@ -133,7 +133,8 @@ def _difference(shown: str, expected: str) -> str:
 
 
 def contestants(names: Sequence[str], known: Sequence[Peer]) -> tuple[list[Peer], list[str]]:
-    """Those that are installed, of those that are asked for; and the names of the others."""
-    asked = [p for p in known if not names or p.name in names or p == MPMAGIC or not p.each]
+    """Those of whom something can be measured, and what is to be said of the others."""
+    asked = [p for p in known if not names or p.name in names or p in (SERIAL, MPMAGIC)]
     there = [peer for peer in asked if peer.version is not None]
-    return there, [peer.name for peer in known if peer not in there]
+    missing = [f"{p.name} (not installed)" for p in asked if p not in there]
+    return there, missing + [f"{p.name} (not asked for)" for p in known if p not in asked]

@@ -14,7 +14,7 @@ from tests.bench.peers.table import duration
 
 ITERATIONS = (10**3, 10**4, 10**5, 10**6, 10**7)
 WORKERS = (1, 2, 4, 8)
-BYTES = (10**3, 10**5, 10**7, 10**8, 10**9, 8 * 10**9)
+BYTES = (10**3, 10**5, 10**7, 10**8, 10**9, 2 * 10**9, 4 * 10**9, 8 * 10**9)
 COPIES = 2.3
 """The memory that a captured array needs: its own, what workers map, and some for all else."""
 
@@ -41,10 +41,18 @@ class Curve:
     per: str = ""
 
 
-def curves(rounds: int, largest: float = 8e9) -> list[Curve]:
-    """All that is plotted."""
+def curves(rounds: int, largest: float) -> list[Curve]:
+    """All that is plotted.
+
+    Parameters
+    ----------
+    rounds
+        How often each is timed; three are enough.
+    largest
+        Bytes that are captured at most, if there is memory for them.
+    """
     rounds = min(rounds, 3)
-    with notebook() as opened:
+    with notebook(600) as opened:
         opened.run(HELPERS + "import numpy as np\n%load_ext mpmagic")
         opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
         found = [
@@ -52,7 +60,7 @@ def curves(rounds: int, largest: float = 8e9) -> list[Curve]:
             Curve("serial", "iterations", _along(opened, ITERATIONS, rounds, None), "iteration"),
             Curve("%%parallel", "workers", list(_workers(opened, rounds))),
         ]
-    with notebook() as opened:
+    with notebook(600) as opened:
         opened.run(HELPERS + "import numpy as np\n%load_ext mpmagic")
         opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
         captured = list(_captured(opened, rounds, largest))

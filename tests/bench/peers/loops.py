@@ -226,10 +226,10 @@ COMMITS = Workload(
 )
 COMMITS_OF_WORK = Workload(
     name="commits-of-work",
-    title="200,000 iterations of the same with 20 µs of work",
-    setup=HELPERS + WORK.format(seconds=0.00002) + _keys(200_000),
+    title="100,000 iterations of the same with 20 µs of work",
+    setup=HELPERS + WORK.format(seconds=0.00002) + _keys(100_000),
     steps=_commits_of_work,
-    check=_kept(200_000, "x + 1").replace("== 97", "== len(set(keys))"),
+    check=_kept(100_000, "x + 1").replace("== 97", "== len(set(keys))"),
     targets=[
         Target("to serial", lambda r: r.ratio("time", SERIAL), 1 / 1.7),
         Target("to the fastest peer", lambda r: r.to_fastest("time", OTHERS), 1),

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from jupyter_client.manager import KernelManager
 
-DEADLINE = 60.0
+DEADLINE = 30.0
 """Seconds that a cell may take; a serial one takes at most four."""
 THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -34,7 +34,8 @@ class Timing:
 class Notebook:
     """A kernel, and what it takes to time cells in it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, deadline: float) -> None:
+        self._deadline = deadline
         self._manager = KernelManager(kernel_name="python3")
         one_thread = dict.fromkeys(THREADS_OF_LIBRARIES, "1")
         # Ray and ipyparallel keep files of their own, which shouldn't outlive the benchmark.
@@ -49,7 +50,7 @@ class Notebook:
         self._process = psutil.Process(self._manager.provisioner.pid)  # type: ignore[union-attr]
         self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=DEADLINE)
+        self._client.wait_for_ready(timeout=60)
         self.run("from time import perf_counter as _clock")
 
     def run(self, cell: str) -> str:
@@ -126,11 +127,11 @@ class Notebook:
                 cell,
                 allow_stdin=False,
                 user_expressions={"value": expression},
-                timeout=DEADLINE,
+                timeout=self._deadline,
                 output_hook=lambda message: shown.append(_text_of(message)),
             )
         except TimeoutError:
-            raise CellFailed(f"not done after {DEADLINE:.0f} s") from None
+            raise CellFailed(f"not done after {self._deadline:.0f} s") from None
         content = reply["content"]
         if content["status"] != "ok":
             raise CellFailed(f"{content.get('ename')}: {content.get('evalue')}"[:200])
@@ -143,10 +144,10 @@ def _text_of(message: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def notebook() -> Iterator[Notebook]:
+def notebook(deadline: float = DEADLINE) -> Iterator[Notebook]:
     """A notebook that ends with its block."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        opened = Notebook(folder)
+        opened = Notebook(folder, deadline)
         try:
             yield opened
         finally:

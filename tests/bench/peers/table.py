@@ -19,7 +19,7 @@ def table(workload: Workload, record: Record, peers: Sequence[Peer], absent: Seq
     lines += [_line(_cells(record, peer, labels)) for peer in peers if _took_part(record, peer)]
     without = [p.name for p in peers if not _took_part(record, p)]
     lines += ["", f"No such job: {', '.join(without)}."] if without else []
-    lines += ["", f"Not installed, not measured: {', '.join(absent)}."] if absent else []
+    lines += ["", f"Not measured: {', '.join(absent)}."] if absent else []
     return "\n".join(lines) + "\n"
 
 
