@@ -169,6 +169,7 @@ class Dispatch:
         cost = self._engine.chunk_cost
         self._chunking = Chunking(cell.workers, cell.options.chunk, cost=cost)
         self._flights: deque[Flight] = deque()
+        self._sends = True
         self._next = 0
         captured = admitted.captured
         self.key = digest(captured.packed)
@@ -253,7 +254,13 @@ class Dispatch:
         waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
         return drawn + waiting
 
+    def send_no_more(self) -> None:
+        """Let what is under way be the last that is sent."""
+        self._sends = False
+
     def _refill(self) -> None:
+        if not self._sends:
+            return
         limit = self._cell.workers + 1 + self._cell.workers // 2
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._flights and self._buffered() > _BUFFERED_BYTES:
