@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 __all__ = ["Worker", "spawned", "work"]
 
 _MOST_DESCRIPTORS = 1 << 16
+# An import can't be put off once it has begun, and pandas takes half a second: a worker that has
+# just been made, or has just done a chunk, would let the cell wait that needs nothing of it.
+_IDLE_MILLISECONDS = 100
 _OOM_SCORE = "500"  # the system's killer shall find us before the notebook's kernel
 
 
@@ -159,10 +162,15 @@ class Worker:
     def _next(self) -> Incoming:
         """Wait for the next message; import ahead in the meantime."""
         incoming = self._line.buffered()
-        while incoming is None and self._preload and not self._readable.poll(0):
+        if incoming is None and self._preload and not self._readable.poll(_IDLE_MILLISECONDS):
+            self._import_ahead()
+        return incoming or self._line.receive()
+
+    def _import_ahead(self) -> None:
+        """Import what the notebook has imported, until there is something to do."""
+        while self._preload and not self._readable.poll(0):
             _import_ahead(self._preload.popleft())
             self.capture.take()  # nobody asked for what an import ahead prints
-        return incoming or self._line.receive()
 
     # Tasks
 

@@ -183,6 +183,7 @@ class Dispatch:
         self._chunking = Chunking(cell.workers, fixed, cost=cost)
         self.tries = Tries(admitted, cell.options)
         self._flights: deque[Flight] = deque()
+        self._sends = True
         self._next = 0
         captured = admitted.captured
         self.key = digest(captured.packed)
@@ -277,7 +278,13 @@ class Dispatch:
         waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
         return drawn + waiting
 
+    def send_no_more(self) -> None:
+        """Let what is under way be the last that is sent."""
+        self._sends = False
+
     def _refill(self) -> None:
+        if not self._sends:
+            return
         limit = self._cell.workers + 1 + self._cell.workers // 2
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._flights and self._buffered() > _BUFFERED_BYTES:

@@ -25,6 +25,7 @@ from mpmagic.cell.tallied import tallied
 from mpmagic.errors import MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
+from mpmagic.run.brevity import Brevity
 from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.complaints import (
@@ -86,9 +87,10 @@ class LoopRun:
     # -- what the cell's code calls ------------------------------------------------------------
 
     def begin(self, iterable: Any) -> bool:
-        """Whether the loop is split; `items` gives the iterator if not."""
+        """Whether the loop is split to its end; `items` gives the iterator if not."""
         line = self._planned.loop.lineno
         self._cell.look_again()
+        self._brevity = None
         self._ranges = ranges_of(iterable)
         self._source = ItemSource(iterable, self._planned.loop.target)
         try:
@@ -102,18 +104,29 @@ class LoopRun:
             return False
         self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
-        return True
+        self._ended: bool | None = None
+        self._brevity = Brevity.of(self._planned, self._admitted, self._source, self._cell)
+        if self._brevity is None:
+            return True
+        # At once, for this is the place from which a loop can go on in the kernel.
+        self._ended = self._run()
+        return not self._brevity.found
 
     def _check_residents(self, reason: StaysInKernel) -> None:
         if found := first_read(self._planned.loop, self._cell.lacking(self._cell.residents)):
             raise left_in_workers(self._planned.loop.lineno, found[1], reason)
 
     def items(self) -> Iterator[Any]:
-        """What the loop iterates over when it stays in the kernel."""
+        """What the loop iterates over when it stays in the kernel, or goes on there."""
+        if self._brevity is not None and self._brevity.found:
+            return self._report.go_on(self._source.left())
         return self._source.rest()
 
     def run(self) -> bool:
         """Run a loop statement; whether it ended without a ``break``."""
+        return self._run() if self._ended is None else self._ended
+
+    def _run(self) -> bool:
         half = self._admitted.split.commit
         assert half is not None
         self._begin_telling()
@@ -275,6 +288,10 @@ class LoopRun:
             if self._broken:
                 return
             self._tick()
+            if self._brevity is not None and self._brevity.seen_in(log, flight.count):
+                self._dispatch.send_no_more()
+        if self._brevity is not None and self._brevity.found:
+            return
         if (shadow := self._admitted.shadow) is not None and shadow.ended:
             self._failure = shadow.failure
             return
@@ -376,7 +393,8 @@ class LoopRun:
             self._stop_within(self._log)
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
-        self._source.let_go()
+        if self._brevity is None or not self._brevity.found:
+            self._source.let_go()
         if self._ranges is not None:
             self._ranges.close()
             if not self._through:

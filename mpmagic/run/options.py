@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import length_hint
+from typing import Any
 
 from mpmagic.cell.dependence import Allowances
 
@@ -76,6 +79,8 @@ class LoopReport:
         Seconds of work in the workers, summed.
     total
         How many iterations it has, None if that can't be known before it's over.
+    rest
+        What the loop went on with in the kernel, if its work was too short to be sent.
     """
 
     line: int
@@ -84,6 +89,19 @@ class LoopReport:
     wall: float = 0.0
     work: float = 0.0
     total: int | None = None
+    rest: Iterator[Any] | None = None
+
+    def go_on(self, rest: Iterator[Any]) -> Iterator[Any]:
+        """Count what the kernel takes out of an iterator, by what is left in it."""
+        self.rest = rest
+        return rest
+
+    @property
+    def done(self) -> int:
+        """Iterations that are through, those in the kernel included."""
+        if self.rest is None or self.total is None:
+            return self.iterations
+        return self.total - length_hint(self.rest)
 
 
 @dataclass(slots=True)

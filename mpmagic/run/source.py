@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
@@ -24,6 +24,8 @@ __all__ = ["Batch", "ItemSource"]
 
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
+
+_STEPPING: Final[tuple[type, ...]] = (type(iter(range(0))), type(iter([])), type(iter(())))
 
 _Waiting = tuple[Any, list[tuple[Any, ...]], Packed | None]
 
@@ -137,6 +139,20 @@ class ItemSource:
         # Not `yield from`: after a `break` that would close a generator, and a file.
         for item in iterator:
             yield item
+
+    def left(self) -> Iterator[Any]:
+        """What hasn't been given out yet: an iterator of Python's own, that tells its length."""
+        if self._range is not None:
+            return iter(self._range)
+        iterator: Any = self.let_go()
+        # Items that were pulled and wait are pulled again, which changes nothing.
+        iterator.__setstate__(iterator.__reduce__()[2] - len(self._waiting))
+        return cast("Iterator[Any]", iterator)
+
+    @property
+    def can_be_left(self) -> bool:
+        """Whether `left` can give the rest, which isn't read to its end: numbers, or a list."""
+        return type(self.iterator) in _STEPPING and not self.exhausted
 
     def let_go(self) -> Iterator[Any]:
         """Give the iterator away: one that nobody else holds is closed when the loop is left."""

@@ -51,8 +51,10 @@ class Summary(Line):
 
     def _loops(self, loops: list[LoopReport]) -> str:
         count = counted(sum(loop.iterations for loop in loops), "iteration")
+        rest = sum(loop.done - loop.iterations for loop in loops)
+        more = f"; {rest:,} more in the kernel, too short to be sent" if rest else ""
         wall, work = sum(loop.wall for loop in loops), sum(loop.work for loop in loops)
-        return f"{count} in {duration(wall)} on {self._workers}{_gain(work, wall)}"
+        return f"{count} in {duration(wall)} on {self._workers}{_gain(work, wall)}{more}"
 
     def _calls(self, calls: CallsReport) -> str:
         beside = "" if calls.beside else ", one after the other,"
@@ -83,7 +85,7 @@ class Stopped(Line):
             done = counted(sum(group.calls for group in calls), "call")
             return f"{how} after {done} in {duration(sum(group.wall for group in calls))}"
         last = self._report.loops[-1]
-        before = f"{last.iterations:,} of " if last.total is not None else ""
+        before = f"{last.done:,} of " if last.total is not None else ""
         done = counted(last.iterations if last.total is None else last.total, "iteration")
         where = f"of the loop in line {last.line}, in {duration(last.wall)}"
         return f"{how} after {before}{done} {where}"

@@ -51,7 +51,7 @@ def run(session: KernelSession, source: str, shown: str) -> None:
         at = found + len(line)
 
 
-@pytest.mark.parametrize("page", (*PAGES, "docs/mpcount.md"))
+@pytest.mark.parametrize("page", (*PAGES, "docs/mpcount.md", "docs/performance.md"))
 def test_links_lead_to_files(page: str) -> None:
     for target in LINK.findall(text_of(page)):
         assert ((ROOT / page).parent / target).exists(), target
