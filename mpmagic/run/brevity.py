@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.worth import calls_in_work
 from mpmagic.run.admission import Admitted
 from mpmagic.run.context import CellContext
 from mpmagic.run.log import Log
@@ -25,8 +26,10 @@ class Brevity:
     as it would without `%%parallel`: all iterations before are committed by then.
     """
 
-    def __init__(self, source: ItemSource) -> None:
+    def __init__(self, source: ItemSource, *, may_grow: bool) -> None:
         self._source = source
+        # What calls something may do more and more of it, as where items grow.
+        self._most_left = (source.remaining or 0) // (2 if may_grow else 1)
         self.found = False
 
     @classmethod
@@ -37,13 +40,16 @@ class Brevity:
         split, options = admitted.split, cell.options
         as_is = admitted.shadow is None and not split.speculates and planned.element is None
         free = options.chunk is None and options.seed is None and not cell.observer.samples
-        asked = options.private or options.local or options.ahead
-        plain = source.can_be_left and not source.staying
-        return cls(source) if as_is and free and plain and not asked else None
+        asked = options.private or options.local or options.ahead or options.alone
+        plain = source.can_be_left and not source.staying and not options.residents
+        if not as_is or not free or asked or not plain:
+            return None
+        may_grow = calls_in_work(admitted.dependence, list(split.operands))
+        return cls(source, may_grow=may_grow)
 
     def seen_in(self, log: Log, iterations: int) -> bool:
         """Whether this chunk shows it."""
         remaining = self._source.remaining or 0
-        if iterations >= _ITERATIONS and remaining >= _WORTH_IT:
+        if iterations >= _ITERATIONS and _WORTH_IT <= remaining <= self._most_left:
             self.found = self.found or log.timing.seconds < iterations * _SECONDS
         return self.found

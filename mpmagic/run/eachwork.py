@@ -103,7 +103,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
             if is_interrupt(error):
                 raise
             raised, log.failure = error, pack_failure(error, program)
-    log.left_figures = figures.close_new()
+    log.left_figures = bool(figures.close_new())
     bound = {name for name in program.source.private if name in space}
     log.names = frozenset(n for n in bound | (space.keys() - known) if not n.startswith("__"))
     if raised is None:

@@ -40,6 +40,16 @@ def test_it_leaves_what_the_serial_cell_leaves(notebook: Notebook, cell: str) ->
     assert loop.iterations < loop.done == len(outcome.names["out"]) + ("try" in cell)
 
 
+def test_work_that_may_grow_stays_until_half_of_it_was_seen(notebook: Notebook) -> None:
+    setup = "def slow(x):\n    return x * x"
+    outcome = notebook.run(
+        setup, "%%parallel\nout = []\nfor x in range(50):\n    out.append(slow(x))"
+    )
+    (loop,) = outcome.report.loops
+    assert outcome.names["out"] == [x * x for x in range(50)]
+    assert loop.iterations >= 25
+
+
 @pytest.mark.parametrize("options", ("--chunk 2", "--seed 1", "--ahead"))
 def test_options_that_say_where_work_runs_keep_it_there(notebook: Notebook, options: str) -> None:
     outcome = notebook.run("", f"%%parallel {options}\n{CELLS['numbers']}")
