@@ -14,7 +14,7 @@ from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import FigureWatch
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program
-from mpmagic.run.resident import ResidentCell, here, start_anew
+from mpmagic.run.resident import ResidentCell, here, resident_values, start_anew
 from mpmagic.run.shown import Screen
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
@@ -86,8 +86,9 @@ def _settle(cells: Cells) -> None:
 
 def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     residents, log, raised = here(), EachLog(os.getpid()), None
-    space = residents.namespace
+    space, left = residents.namespace, resident_values(residents.names)
     program = Program(cell.source.payload, cell.captured.payload, space)
+    space.update(left)  # functions of the notebook may have brought what they read there
     known, value, figures = set(space), None, FigureWatch()
     with (
         taped(log.events),
@@ -108,6 +109,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     log.names = frozenset(n for n in bound | (space.keys() - known) if not n.startswith("__"))
     if raised is None:
         residents.done.append(cell.key)
+        residents.names |= log.names
         _keep(value, log, program)
     return program, log, raised
 

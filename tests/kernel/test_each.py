@@ -103,6 +103,17 @@ def test_what_the_notebook_has_too_is_the_notebooks(session: KernelSession) -> N
     used(session)
 
 
+def test_what_cells_have_left_comes_first_in_cells(session: KernelSession) -> None:
+    ok(session, "depth = 1\ndef deep(x):\n    return x * depth")
+    try:
+        ok(session, "%%parallel --each\ndepth = 5\ndef deeper(x):\n    return deep(x) + depth")
+        assert ok(session, "%%parallel --each\ndeep(1), deeper(1)").result == "[(5, 10), (5, 10)]"
+        code = "%parallel -q [(deep(x), deeper(x)) for x in map(abs, range(2))]"
+        assert ok(session, code).result == "[(0, 5), (1, 10)]"
+    finally:
+        ok(session, "del depth, deep")
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [
