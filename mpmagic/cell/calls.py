@@ -34,7 +34,8 @@ _PROCESS_STATE: Final = frozenset(
     {"posix.chdir", "os.chdir", "posix.umask", "posix.putenv", "warnings.simplefilter",
      "warnings.filterwarnings", "warnings.resetwarnings", "locale.setlocale",
      "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
-     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext"}
+     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext", "gc.set_threshold",
+     "gc.freeze"}
 )  # fmt: skip
 # The context managers that take such a change back when they are left.
 _TAKEN_BACK_BY: Final = {
@@ -197,6 +198,12 @@ class Calls:
         if root is not None and isinstance(value, types.ModuleType):
             self._draws_picture(value, node)
             return  # a function that the module makes up when asked for it
+        if hasattr(value, "nin") and value is not UNKNOWN:  # `np.add.at(counts, keys, 1)`
+            for name in (
+                roots_of(node.args[0], self._knowledge) if func.attr == "at" and node.args else ()
+            ):
+                self._collector.mutate(name, node)
+            return
         kind = None if root and self._collector.owns(root) else self._knowledge.type_of(receiver)
         summary = self._collector.summarise((kind, func.attr))
         if summary is not None:
@@ -229,6 +236,8 @@ class Calls:
                 self._touch_figure(node, touch)
 
     def _touch_figure(self, node: ast.Call, touch: Touch) -> None:
+        if touch is Touch.SHOW and self._knowledge.shows_figures and not node.args + node.keywords:
+            touch = Touch.CLOSE_ALL  # and a worker can display them
         self.touches[node] = touch
         if not self._knowledge.apart:
             self._keep(node, "pyplot keeps one list of figures for all threads")

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mpmagic.cell import tables
 from mpmagic.cell.effects import Effects, FunctionSummary, Mutation, Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
-from mpmagic.cell.paths import roots_of
-from mpmagic.cell.syntax import walk
+from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.syntax import brief, walk
 
 __all__ = ["Collector", "own_names", "parameters_of", "type_parameters_of"]
 
@@ -81,6 +82,20 @@ class Collector:
             known = self.effects.mutates.get(outer)
             if known is None or (known.shallow and not shallow):
                 self.effects.mutates[outer] = mutation
+            if tables.is_process_state(self.knowledge.value(outer)) and self._stores(node, outer):
+                reason = (
+                    "it changes state of the process, which what the work calls may read unseen"
+                )
+                self.refuse(mutation.line, brief(node), reason)
+
+    def _stores(self, node: ast.AST, name: str) -> bool:
+        """Whether this changes more than an object that `name`, a module, merely holds."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=receiver)) if root_of(receiver) == name:
+                held = self.knowledge.resolve(receiver)
+                return isinstance(held, list | dict | set) or tables.is_process_state(held)
+            case _:
+                return True
 
     def count(self, name: str, locks: frozenset[int], line: int) -> None:
         """Note that something is added to a shared integer while these locks are held."""

@@ -7,6 +7,8 @@ kernel's half, a comprehension over the operands that come back.
 from __future__ import annotations
 
 import ast
+import builtins
+import collections
 import copy
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -15,7 +17,8 @@ from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import children, copied, walk
 from mpmagic.cell.tables import qualified_name
 
-__all__ = ["Comprehension", "as_loop", "collected", "ending_early", "outermost"]
+__all__ = ["Comprehension", "as_loop", "collected", "ending_early", "exhausts",
+           "outermost"]  # fmt: skip
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -31,7 +34,9 @@ _EXHAUSTING_FUNCTIONS: Final = frozenset(
      "pandas.core.frame.DataFrame"}
 )  # fmt: skip
 _ENDING_EARLY: Final = frozenset({"any", "all", "next"})
-_EXHAUSTING_METHODS: Final = frozenset({"join", "extend", "update", "fromkeys"})
+_EXHAUSTING_METHODS: Final = frozenset(
+    {"join", "extend", "update", "fromkeys", "extendleft", "writelines"}
+)
 
 
 def outermost(
@@ -60,6 +65,18 @@ def outermost(
             yield node.args[0]
     for child in children(node):
         yield from outermost(child, ahead=ahead, shadowed=shadowed, resolve=resolve)
+
+
+def exhausts(node: ast.Call, resolve: Callable[[ast.expr], Any]) -> bool:
+    """Whether a call takes, before it returns, all that a generator gives as its first argument.
+
+    `resolve` is as of `outermost`.
+    """
+    if isinstance(node.func, ast.Name):
+        name, callee = node.func.id, resolve(node.func)
+        known = getattr(builtins, name, getattr(collections, name, None))
+        return _exhausts(node, {name} if callee is not known else set(), ahead=False)
+    return _exhausts(node, set(), ahead=False) or _is_exhausting(resolve(node.func))
 
 
 def ending_early(node: ast.AST, shadowed: set[str]) -> Iterator[tuple[ast.Call, str]]:

@@ -9,6 +9,7 @@ carried, a display stays the kernel's.
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,11 +34,15 @@ class Formats:
         By table and key, printers that were added or replaced.
     removed
         By table, keys that were taken out.
+    backend
+        The backend of matplotlib's that displays figures in the notebook and closes them; empty
+        where there is none, or another.
     """
 
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     printers: dict[tuple[str, str], dict[Any, Callable[..., Any]]] = field(default_factory=dict)
     removed: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+    backend: str = ""
 
     def new_formatter(self) -> Any:
         """A display formatter that formats as the notebook's does."""
@@ -64,11 +69,26 @@ def formats_in(namespace: Mapping[str, Any]) -> Formats | None:
     fresh = _fresh()
     if not _are_alike(own, fresh) or own.formatters.keys() != fresh.formatters.keys():
         return None
-    formats = Formats()
+    formats = Formats(backend=_inline_backend())
     for mime, formatter in own.formatters.items():
         if not _note(formatter, fresh.formatters[mime], mime, formats):
             return None
     return formats if _travels(formats) else None
+
+
+def _inline_backend() -> str:
+    """What `Formats.backend` says; nothing is imported for it."""
+    parameters = getattr(sys.modules.get("matplotlib"), "rcParams", None)
+    inline = sys.modules.get("matplotlib_inline.config")
+    if parameters is None or inline is None:
+        return ""
+    backend = dict.get(parameters, "backend")  # which the class's own access would resolve
+    if backend not in _INLINE or not inline.InlineBackend.instance().close_figures:
+        return ""
+    return str(backend)
+
+
+_INLINE: Final = ("inline", "module://matplotlib_inline.backend_inline")
 
 
 @functools.cache

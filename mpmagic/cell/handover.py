@@ -10,24 +10,19 @@ serial loop's. Where the change is plain to see and a copy wouldn't do, the kern
 from __future__ import annotations
 
 import ast
-import builtins
 import enum
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of
-from mpmagic.cell.roles import KEEPING, Role, Roles
+from mpmagic.cell.roles import KEEPING, Role, Roles, makes_new
 from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.touching import Touch, Touches
 from mpmagic.cell.unit import Stage, Unit
 
 __all__ = ["Handover", "Hold"]
-
-_NEW: Final = frozenset({"list", "dict", "set", "frozenset", "tuple", "sorted"})
 
 
 class Hold(enum.Enum):
@@ -176,11 +171,7 @@ class Handover:
                 return True
             if root_of(func) in self._private:
                 return False
-        callee = self._dependence.knowledge.resolve(func)
-        name = str(getattr(callee, "__name__", ""))
-        if callee is UNKNOWN or getattr(builtins, name, None) is not callee:
-            return False
-        return name in _NEW or name in tables.FRESH_CALLS
+        return makes_new(func, self._dependence.knowledge)
 
 
 def _operand_index(node: ast.expr) -> set[int] | None:

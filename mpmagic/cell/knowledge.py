@@ -94,7 +94,10 @@ class Knowledge:
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
         # Whether workers can format what is displayed as the notebook does.
-        self.shows_in_workers = apart and formats_in(namespace) is not None
+        formats = formats_in(namespace) if apart else None
+        self.shows_in_workers = formats is not None
+        # Whether showing figures displays those that are open, and closes them.
+        self.shows_figures = formats is not None and bool(formats.backend)
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.aliasing import hands_out, may_alias
+from mpmagic.cell.comprehension import exhausts
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.probe import Probe, is_repeatable, may_raise
@@ -28,8 +29,16 @@ __all__ = ["Operands", "When"]
 
 # Made in the kernel because of what they hold on to.
 _DISPLAYS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set, *TEMPLATES)
+_LAZY: Final = (zip, map, filter, enumerate, reversed)
 # No values by themselves.
-_NEVER_WHOLE: Final = (ast.Lambda, ast.Starred, ast.Slice, ast.FormattedValue, *INTERPOLATIONS)
+_NEVER_WHOLE: Final = (
+    ast.Lambda,
+    ast.GeneratorExp,
+    ast.Starred,
+    ast.Slice,
+    ast.FormattedValue,
+    *INTERPOLATIONS,
+)
 
 
 class When(enum.IntEnum):
@@ -89,6 +98,7 @@ class Operands:
         self._dependence = dependence
         self._operand = operand
         self._private = dependence.private
+        self._resolve = dependence.knowledge.resolve
         self.probes: list[Probe] = []
         # What the kernel has evaluated so far that may raise.
         self._before: list[ast.expr] = []
@@ -215,7 +225,8 @@ class Operands:
                     node.values[i] = self._expr(value, when)
             case ast.Call():
                 node.func = self._expr_of_callee(node.func, when)
-                node.args = [self._argument(a, when) for a in node.args]
+                first = self._argument if exhausts(node, self._resolve) else self._expr
+                node.args = [(self._expr if i else first)(a, when) for i, a in enumerate(node.args)]
                 for keyword in node.keywords:
                     keyword.value = self._expr(keyword.value, when)
             case ast.Attribute():
@@ -235,7 +246,7 @@ class Operands:
             self._descend(node.format_spec, when)
 
     def _argument(self, node: ast.expr, when: When) -> ast.expr:
-        if not isinstance(node, ast.GeneratorExp) or when is When.NEVER:
+        if when is When.NEVER or not (isinstance(node, ast.GeneratorExp) or self._is_lazy(node)):
             return self._expr(node, when)
         if when is When.SURE and not all(map(is_repeatable, self._before)):
             when = When.MAYBE
@@ -250,6 +261,12 @@ class Operands:
             return self._expr(node, when)
         replay = ast.Call(func=ast.Name(id=REPLAY, ctx=ast.Load()), args=[sent], keywords=[])
         return ast.copy_location(replay, node)
+
+    def _is_lazy(self, node: ast.expr) -> bool:
+        """Whether it's an iterator of a builtin's over others, which may not travel."""
+        return isinstance(node, ast.Call) and any(
+            self._resolve(node.func) is kind for kind in _LAZY
+        )
 
     def _expr_of_callee(self, node: ast.expr, when: When) -> ast.expr:
         if isinstance(node, ast.Attribute):

@@ -12,9 +12,10 @@ from typing import Final
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.syntax import children, walk
 
-__all__ = ["KEEPING", "Role", "Roles"]
+__all__ = ["KEEPING", "Role", "Roles", "makes_new"]
 
 _MAPPINGS: Final = (dict, list, collections.defaultdict, collections.OrderedDict,
                     collections.Counter, collections.deque)  # fmt: skip
@@ -178,15 +179,18 @@ class Roles:
             case ast.Call(func=ast.Attribute()):
                 self._call(node, Role.UNKNOWN)
             case ast.Call():
-                self._call(node, Role.READ if self._only_reads(node.func) else Role.UNKNOWN)
+                self._call(
+                    node, Role.READ if makes_new(node.func, self._knowledge) else Role.UNKNOWN
+                )
             case _:
                 for inner in children(node):
                     if isinstance(inner, ast.expr):
                         self._value(inner, Role.UNKNOWN)
 
-    def _only_reads(self, func: ast.expr) -> bool:
-        """Whether it's a builtin that makes something new of its arguments."""
-        callee = self._knowledge.resolve(func)
-        name = getattr(callee, "__name__", "")
-        known = name in _NEW or name in tables.FRESH_CALLS
-        return known and getattr(builtins, name, None) is callee
+
+def makes_new(func: ast.expr, knowledge: Knowledge) -> bool:
+    """Whether it's a builtin whose result is new, or nothing that can be changed."""
+    callee = knowledge.resolve(func)
+    name = str(getattr(callee, "__name__", ""))
+    known = name in _NEW or name in tables.FRESH_CALLS
+    return known and getattr(builtins, name, None) is callee

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mpmagic.cell.compound import check_compound
 from mpmagic.cell.counters import Uncountable, are_sound
 from mpmagic.cell.dependence import Dependence, Unsplittable
+from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.handover import Handover
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
@@ -98,6 +99,19 @@ def _grow(dependence: Dependence) -> None:
         keep_escaped(dependence)
         keep_sliced(dependence)
         handover.keep()
+        _keep_open_figures(dependence)
+
+
+def _keep_open_figures(dependence: Dependence) -> None:
+    """Figures that a commit may leave open, since it raises while they are, are the kernel's."""
+    if FIGURE not in dependence.whole.binds or FIGURE in dependence.kernel:
+        return
+    order = dependence.every_unit()
+    touching = [i for i, unit in enumerate(order) if FIGURE in unit.header.touched()]
+    for unit in order[touching[0] : touching[-1]]:
+        if unit.stage is Stage.COMMIT and not dependence.surely_commits(unit):
+            why = f"line {unit.node.lineno}, a commit, might raise while a figure is open"
+            dependence.kernel.setdefault(FIGURE, why)
 
 
 def _spread(dependence: Dependence) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "accessors",
     "call_draws",
     "is_immutable_type",
+    "is_process_state",
     "is_random",
     "is_tabular",
     "method_draws",
@@ -210,6 +211,19 @@ def is_immutable_type(kind: type | None) -> bool:
 
 def _is_array_scalar(kind: type) -> bool:
     return any(b.__qualname__ == "generic" and b.__module__ == "numpy" for b in kind.__mro__)
+
+
+def is_process_state(value: Any) -> bool:
+    """Whether code that doesn't name it may see what changes it: a module, the environment."""
+    if isinstance(value, types.ModuleType):
+        return True
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}" in _PROCESS_WIDE
+
+
+_PROCESS_WIDE: Final = frozenset(
+    {"os._Environ", "matplotlib.RcParams", "pandas._config.config.DictWrapper"}
+)
 
 
 def is_tabular(kind: type | None) -> bool:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from mpmagic.count.newlines import BLOCK, new_block, read_into
+from mpmagic.count.newlines import BLOCK, NativeBlock, new_block, read_into
 from mpmagic.count.openfile import open_regular
 
 __all__ = ["LineIndex", "index_of"]
@@ -132,6 +132,8 @@ def _count(descriptor: int, seen: os.stat_result, known: LineIndex | None) -> Li
 
 def _chunks(descriptor: int, start: int, stop: int) -> list[int]:
     block = new_block(min(stop - start, BLOCK))
+    if isinstance(block, NativeBlock):
+        return block.newlines_in_file(descriptor, (start, stop), CHUNK).newlines
     found = []
     for offset in range(start, stop, CHUNK):
         room = block.view[: min(CHUNK, stop - offset)]

@@ -15,11 +15,13 @@ from contextlib import suppress
 
 from mpmagic.count.captures import Captures, captures_of
 from mpmagic.count.literals import Literals
-from mpmagic.count.patterns import Pattern, portable
+from mpmagic.count.nativelines import NativeLiteral, native_literal
+from mpmagic.count.nativeregex import NativeRegex, native_regex
+from mpmagic.count.patterns import Pattern, portable, required
 from mpmagic.count.query import Query
 from mpmagic.count.substitution import Substitution
 
-__all__ = ["Grouper", "Matcher", "bites"]
+__all__ = ["Grouper", "Matcher", "bites", "lets_others_run"]
 
 _Substitute = Callable[[bytes, bytes], tuple[bytes, int] | None]
 
@@ -27,6 +29,16 @@ _CODEC = ("utf-8", "surrogateescape")
 # What an allocation of this size takes, the allocator has at hand; from 128 kB on it asks the
 # system for fresh pages each time, which takes longer than searching them.
 _BITE = 96 << 10
+# To find and copy lines that many have takes longer than to search them all.
+_SIFTED = 0.1
+
+
+def lets_others_run(patterns: tuple[Pattern, ...], beginning: bytes) -> bool:
+    """Whether threads that search texts which begin like that don't wait for each other."""
+    if all(pattern.literal is not None for pattern in patterns):
+        return True
+    native = _native(patterns)
+    return native is not None and native.count(memoryview(beginning)) is not None
 
 
 class Matcher:
@@ -44,19 +56,34 @@ class Matcher:
         literals = [pattern.literal for pattern in patterns]
         self._literals: Literals | None = None
         self._fast: _Substitute | None = None
+        self._native: NativeRegex | None = None
+        self._sieve: NativeLiteral | None = None
         if None not in literals:
             found = tuple(literal for literal in literals if literal is not None)
             self._literals = Literals(found, ignore_case=self._ignore_case)
         else:
+            self._native = _native(patterns)
             self._fast = _over_many_lines(patterns)
+            self._sieve = _sieve(patterns)
 
     def count(self, block: memoryview) -> int:
         """Count the lines of a block of whole lines that match."""
+        if self._sieve is not None:
+            block = self._sifted(self._sieve, block)
+        if self._native is not None and (found := self._native.count(block)) is not None:
+            return found
         if self._literals is not None and not self._ignore_case:
             return self._literals.count(block)
         if self._literals is not None:
             return sum(self._count(*part) for part in _by_alphabet(bytes(block)))
         return sum(self._count(*part) for bite in bites(block) for part in _by_alphabet(bite))
+
+    def _sifted(self, sieve: NativeLiteral, block: memoryview) -> memoryview:
+        """The lines that hold what each matching line holds; no more, if most lines do."""
+        lines = sieve.lines(block)
+        if len(lines) > _SIFTED * len(block):
+            self._sieve = None
+        return lines
 
     def _count(self, text: bytes, plain: bool) -> int:
         if plain and self._literals is not None:
@@ -123,16 +150,31 @@ class Grouper:
         return Counter(match[self._group] or "" for match in found)
 
 
+def _sieve(patterns: tuple[Pattern, ...]) -> NativeLiteral | None:
+    literal = required(patterns[0]) if len(patterns) == 1 else None
+    return None if literal is None else native_literal(literal)
+
+
+def _native(patterns: tuple[Pattern, ...]) -> NativeRegex | None:
+    written = _alternatives(patterns)
+    return None if written is None else native_regex(written)
+
+
 def _over_many_lines(patterns: tuple[Pattern, ...]) -> _Substitute | None:
     """Compile the patterns so that each match takes one line; None if that might differ."""
-    written = [portable(pattern) for pattern in patterns]
-    if None in written:
+    if (alternatives := _alternatives(patterns)) is None:
         return None
-    alternatives = b"|".join(form for form in written if form is not None)
-    expression = b"(?m)(?:%s).*" % alternatives
+    expression = b"(?m)%s.*" % alternatives
     with suppress(ImportError):
         return Substitution(expression)
     return re.compile(expression).subn
+
+
+def _alternatives(patterns: tuple[Pattern, ...]) -> bytes | None:
+    written = [portable(pattern) for pattern in patterns]
+    if None in written:
+        return None
+    return b"(?:%s)" % b"|".join(form for form in written if form is not None)
 
 
 def _all_captures(pattern: Pattern) -> Captures | None:

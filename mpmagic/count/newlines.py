@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mpmagic.count.native import ByteCounter, byte_counter
+from mpmagic.count.native import ByteCounter, FileCounter, byte_counter, file_counter, memory_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "Block", "new_block", "newlines_in", "read_into"]
+__all__ = ["BLOCK", "Block", "NativeBlock", "Stretch", "new_block", "newlines_in", "read_into"]
 
 BLOCK = 2 << 20
 # Up to here a vectorised call costs more than it saves.
@@ -53,8 +53,10 @@ def new_block(size: int) -> Block:
     """
     if size < _SMALL or (size < 4 * BLOCK and not {"numpy", "ctypes"} & sys.modules.keys()):
         return _PlainBlock(min(size + 2, BLOCK))
-    count = byte_counter()
-    return _VectorBlock() if count is None else _NativeBlock(count)
+    count, count_file = byte_counter(), file_counter()
+    if count is None or count_file is None:
+        return _VectorBlock()
+    return NativeBlock(count, count_file)
 
 
 def newlines_in(data: bytes | memoryview) -> int:
@@ -67,7 +69,7 @@ def newlines_in(data: bytes | memoryview) -> int:
     """
     count = byte_counter()
     if count is not None:
-        held = data if isinstance(data, bytes) else _address(data)
+        held = data if isinstance(data, bytes) else memory_of(data)
         return count(held, len(data), _NEWLINE)
     if "numpy" not in sys.modules:  # to import it takes as long as to count 400 MB without it
         return bytes(data).count(b"\n")
@@ -78,22 +80,61 @@ def newlines_in(data: bytes | memoryview) -> int:
     return sum(int(np.count_nonzero(stretch == _NEWLINE)) for stretch in stretches)
 
 
-def _address(view: memoryview) -> object:
-    import ctypes
+class NativeBlock:
+    """A block for the kernel in C, which reads stretches of files into it by itself."""
 
-    return (ctypes.c_char * len(view)).from_buffer(view)
+    __slots__ = ("_address", "_count", "_count_file", "view")
 
-
-class _NativeBlock:
-    __slots__ = ("_address", "_count", "view")
-
-    def __init__(self, count: ByteCounter) -> None:
+    def __init__(self, count: ByteCounter, count_file: FileCounter) -> None:
         self._count = count
+        self._count_file = count_file
         self.view = memoryview(bytearray(BLOCK))
-        self._address = _address(self.view)
+        self._address = memory_of(self.view)
 
     def newlines(self, filled: int) -> int:
+        """Count the newlines in the first `filled` bytes."""
         return self._count(self._address, filled, _NEWLINE)
+
+    def newlines_in_file(self, descriptor: int, span: tuple[int, int], step: int) -> Stretch:
+        """Count the newlines in each `step` bytes of a stretch of a file.
+
+        Parameters
+        ----------
+        descriptor : int
+            The file.
+        span : tuple of two int
+            Where the stretch starts and stops.
+        step : int
+            In bytes; at most `BLOCK`. What fits into a core's cache is counted there.
+        """
+        from array import array
+
+        start, stop = span
+        found = array("q", bytes(8 * -(-(stop - start) // step)))
+        address, _ = found.buffer_info()
+        size = self._count_file(
+            descriptor, start, stop - start, self._address, step, _NEWLINE, address
+        )
+        last = self.view[(size - 1) % step] if size else 0
+        return Stretch(found.tolist(), size, last)
+
+
+class Stretch(NamedTuple):
+    """What a stretch of a file holds.
+
+    Attributes
+    ----------
+    newlines
+        For each step.
+    size
+        In bytes; less than was asked for where the file ends or can't be read.
+    last
+        Its last byte.
+    """
+
+    newlines: list[int]
+    size: int
+    last: int
 
 
 class _PlainBlock:

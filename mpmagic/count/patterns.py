@@ -12,12 +12,12 @@ line taken as text without its end. Two faster forms are used where they provabl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Pattern", "parse", "portable"]
+__all__ = ["Pattern", "parse", "portable", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,34 @@ def parse(pattern: Pattern) -> Any:
     """Give the syntax tree that `re` itself makes of a pattern."""
     flags = re.IGNORECASE if pattern.ignore_case else 0
     return import_module("re._parser").parse(pattern.expression, flags)
+
+
+def required(pattern: Pattern) -> bytes | None:
+    """The longest literal that each matching line holds; None if there is none worth a search."""
+    if not pattern.source.isascii():
+        return None
+    tree = parse(pattern)
+    if tree.state.flags & ~re.UNICODE:  # `(?i)`, `(?x)`: as they are
+        return None
+    runs = max(_runs(tree), key=len, default="")
+    return runs.encode() if len(runs) >= _LEAST and runs.isprintable() else None
+
+
+_LEAST = 3
+
+
+def _runs(items: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+    """Literals that stand side by side in a sequence, and those of groups inside it."""
+    run = ""
+    for operation, argument in items:
+        if str(operation) == "LITERAL":
+            run += chr(argument)
+            continue
+        yield run
+        run = ""
+        if str(operation) == "SUBPATTERN" and not argument[1]:
+            yield from _runs(argument[3])
+    yield run
 
 
 class _NotPortable(Exception):

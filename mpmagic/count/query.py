@@ -66,10 +66,9 @@ class Query:
         return measured or bool(self.match or self.by or self.interval)
 
     @property
-    def holds_gil(self) -> bool:
-        """Whether threads would wait for each other: only literals are found without the GIL."""
-        groups = self.by is not None or bool(self.interval)
-        return groups or any(pattern.literal is None for pattern in self.match)
+    def groups(self) -> bool:
+        """Whether lines are counted by what is in them."""
+        return self.by is not None or bool(self.interval)
 
     @property
     def aligned(self) -> bool:

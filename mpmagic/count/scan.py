@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from mpmagic.count.newlines import Block, read_into
+from mpmagic.count.newlines import BLOCK, Block, NativeBlock, Stretch, read_into
 from mpmagic.count.tally import Tally
 
 __all__ = ["Reader", "Span", "SpanReader", "Watch", "scan"]
 
 Span = tuple[int, int]
 _NEWLINE = 10
+# Measured: as fast from 128 to 256 KiB, which fit into a core's own cache; a tenth slower at 1 MiB.
+_STEP = 256 << 10
+# What is read without a look at whether to go on; a hundredth of a second or less.
+_STRETCH = 32 << 20
 
 
 class Watch:
@@ -70,6 +74,17 @@ class SpanReader:
         self._watch.advance(filled)
         return filled
 
+    def stretch(self, block: NativeBlock) -> Stretch | None:
+        """Count the newlines of what follows; None at the end, and where it's too little."""
+        left = min(self._stop - self.offset, _STRETCH)
+        if left < BLOCK or self._watch.cancelled:
+            return None
+        span = self.offset, self.offset + left
+        found = block.newlines_in_file(self._descriptor, span, _STEP)
+        self.offset += found.size
+        self._watch.advance(found.size)
+        return found if found.size else None
+
     def read(self, size: int = -1) -> bytes:
         """Read at most `size` bytes, as a file does."""
         if size < 0:
@@ -86,7 +101,12 @@ def scan(reader: Reader, block: Block, tally: Tally) -> None:
     OSError
         If it can't be read. The tally holds what was counted before.
     """
-    for filled in _blocks(reader, block.view):
+    if isinstance(reader, SpanReader) and isinstance(block, NativeBlock):
+        while (found := reader.stretch(block)) is not None:
+            tally.open_end = found.last != _NEWLINE
+            tally.newlines += sum(found.newlines)
+            tally.size += found.size
+    for filled in _blocks(reader, block.view):  # what is left, or says why it can't be read
         tally.open_end = block.view[filled - 1] != _NEWLINE
         tally.newlines += block.newlines(filled)
         tally.size += filled

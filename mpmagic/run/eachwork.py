@@ -11,7 +11,7 @@ from mpmagic.errors import EachFailed
 from mpmagic.pool import is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_failure
-from mpmagic.run.figures import FigureWatch
+from mpmagic.run.figures import FigureWatch, take_backend
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program
 from mpmagic.run.resident import ResidentCell, here, resident_values, start_anew
@@ -90,6 +90,8 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     program = Program(cell.source.payload, cell.captured.payload, space)
     space.update(left)  # functions of the notebook may have brought what they read there
     known, value, figures = set(space), None, FigureWatch()
+    if program.source.formats is not None:
+        take_backend(program.source.formats.backend)
     with (
         taped(log.events),
         Screen(log.events, program.source.formats, program.side).on(),
@@ -104,7 +106,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
             if is_interrupt(error):
                 raise
             raised, log.failure = error, pack_failure(error, program)
-    log.left_figures = figures.close_new()
+    log.left_figures = bool(figures.close_new())
     bound = {name for name in program.source.private if name in space}
     log.names = frozenset(n for n in bound | (space.keys() - known) if not n.startswith("__"))
     if raised is None:

@@ -111,13 +111,15 @@ def unpack_failure(failure: Failure, side: Side) -> BaseException:
 
 
 def _own_frames(tb: TracebackType | None, program: Program) -> TracebackType | None:
-    """The traceback from the work down, or from the cell's code that something of ours called."""
-    source, of_cell = program.source, None
+    """The traceback from the work down, or from the user's code that something of ours called."""
+    source, of_cell, of_notebook = program.source, None, None
     while tb is not None and tb.tb_frame.f_code is not source.work:
         if of_cell is None and tb.tb_frame.f_code.co_filename == source.filename:
             of_cell = tb
+        if of_notebook is None and tb.tb_frame.f_globals is program.side.namespace:
+            of_notebook = tb  # a function of another cell's
         tb = tb.tb_next
-    return tb or of_cell
+    return tb or of_cell or of_notebook
 
 
 def _text(error: BaseException) -> str:

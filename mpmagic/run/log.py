@@ -136,6 +136,8 @@ class Log:
         What the work changed behind the kernel's back, in words.
     refused
         Why what it found can't be committed, whatever its own handlers made of that.
+    left
+        Figures that an exception has left open: pyplot's own, which the kernel has open then.
     timing
         When the worker did what.
     samples
@@ -147,5 +149,6 @@ class Log:
     finals: dict[str, Any] = field(default_factory=dict)
     lost_write: str = ""
     refused: str = ""
+    left: list[Any] = field(default_factory=list)
     timing: Timing = UNTIMED
     samples: Samples | None = None

@@ -38,6 +38,7 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
+from mpmagic.run.figures import open_again
 from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
@@ -313,6 +314,7 @@ class LoopRun:
             elif code == RAISE:
                 self._event = event
                 self._failure = self._remote(event[1])
+                open_again(log.left)
                 return
             elif code == UNSENDABLE:
                 raise self._unsendable(event, flight)

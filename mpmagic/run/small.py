@@ -18,7 +18,7 @@ import numpy as np
 
 from mpmagic.run.log import LOST, UNBOUND
 
-__all__ = ["plain_or_lost", "small_or_lost"]
+__all__ = ["small_or_lost"]
 
 _SMALL_ATOMS: Final = (int, float, complex, bool, type(None))
 _SMALL_KINDS: Final = (
@@ -81,8 +81,3 @@ def _is_plain_object(kind: type) -> bool:
         return False
     plain = kind.__mro__[1:] == (object,) and kind.__dictoffset__ != 0
     return plain and _OWN_COPIES.isdisjoint(own)
-
-
-def plain_or_lost(value: Any) -> Any:
-    """The value if it can be pickled whatever else can't."""
-    return value if type(value) in (*_SMALL_ATOMS, str, bytes) or value is UNBOUND else LOST

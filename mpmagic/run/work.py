@@ -20,21 +20,21 @@ from mpmagic.pool import Parcel, in_worker, is_interrupt, mark, start_clock
 from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
-from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
+from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.handed import Handed
 from mpmagic.run.identity import Places, Sharing
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
-from mpmagic.run.log import RAISE, UNBOUND, UNSENDABLE, Chunk, Log
+from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
-from mpmagic.run.small import plain_or_lost, small_or_lost
+from mpmagic.run.small import small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
@@ -143,6 +143,8 @@ class _Recorder:
         draws = DrawWatch() if program.source.seed is None else None
         figures = FigureWatch()
         signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
+        if program.source.formats is not None:
+            take_backend(program.source.formats.backend)
         start = perf_counter()
         try:
             with (
@@ -160,10 +162,12 @@ class _Recorder:
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
         self._keep_finals()
+        left = figures.close_new()
+        log.left = left if self._failed is not None else []
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
-        if figures.close_new() and not lost and self._failed is None:
+        if left and not lost and self._failed is None:
             lost = LEFT_FIGURES
         return packed if not lost and not self._refused else self._pack_lost(lost)
 
@@ -349,7 +353,9 @@ class _Recorder:
         """Take out of the log what can't be pickled, and say where it stood."""
         log = self._log
         log.finals = {n: self._travels(v, n) for n, v in log.finals.items()}
-        log.snapshots = [tuple(plain_or_lost(v) for v in s) for s in log.snapshots]
+        log.snapshots = [
+            tuple(LOST if self._unsendable(v) else v for v in s) for s in log.snapshots
+        ]
         for i, event in enumerate(log.events):
             log.events[i] = event = tuple(
                 o.portable(self._unsendable) if isinstance(o, Outcome) else o for o in event

@@ -55,6 +55,32 @@ for x in range(300):
         print("commit", len(lines))"""
 
 
+SHOWN = """import pandas as pd
+import matplotlib.pyplot as plt
+from IPython.display import HTML, Markdown, display
+
+sizes = []
+for n in range(1, 4):
+    table = pd.DataFrame({"n": range(n), "square": [k * k for k in range(n)]})
+    print("size", n)
+    display(HTML(f"<b>bold {n}</b>"), Markdown(f"*slanted {n}*"))
+    display(table)
+    figure, axes = plt.subplots(figsize=(2, 1))
+    axes.plot(table["square"])
+    plt.show()
+    !echo shell {n}
+    sizes.append(table.size)
+sizes"""
+
+RAISES = """def ratio(a, b):
+    return a / b
+
+ratios = []
+for n in range(3, -1, -1):
+    value = ratio(6, n)
+    ratios.append(value)"""
+
+
 def test_the_tour_cell_by_cell(lab: Lab, opened: Opener, screenshots: Path) -> None:
     (lab.folder / "tour.ipynb").write_bytes(NOTEBOOK.read_bytes())
     notebook = opened("tour.ipynb")
@@ -114,6 +140,45 @@ def test_output_is_in_the_order_of_the_serial_cell(lab: Lab, opened: Opener) -> 
     for index in range(3):
         notebook.run(index)
     assert notebook.text(1) == notebook.text(2) != ""
+
+
+def test_what_workers_show_looks_like_the_serial_cell(
+    lab: Lab, opened: Opener, screenshots: Path
+) -> None:
+    write_notebook(lab.folder / "shown.ipynb", SETUP, SHOWN, f"%%parallel -q -n 2\n{SHOWN}")
+    notebook = opened("shown.ipynb")
+    for index in range(3):
+        notebook.run(index)
+    notebook.picture(screenshots / "shown.png", 1, 2)
+    assert notebook.cell(1).locator("img").count() == 3
+    assert notebook.cell(1).locator("table").count() == 3
+    assert outputs(notebook, 2) == outputs(notebook, 1)
+
+
+def test_the_traceback_of_a_worker_looks_like_the_serial_one(
+    lab: Lab, opened: Opener, screenshots: Path
+) -> None:
+    write_notebook(lab.folder / "raises.ipynb", SETUP, RAISES, f"%%parallel -q -n 2\n{RAISES}")
+    notebook = opened("raises.ipynb")
+    for index in range(3):
+        notebook.run(index)
+    notebook.picture(screenshots / "raises.png", 1, 2)
+    serial, parallel = (notebook.text(index).splitlines() for index in (1, 2))
+    note = next(line for line in parallel if line.startswith("%%parallel: iteration 3"))
+    assert "n = 0" in note and "worker" in note
+    assert lines_of_code(parallel) == [(line + 1, code) for line, code in lines_of_code(serial)]
+
+
+def lines_of_code(shown: list[str]) -> list[tuple[int, str]]:
+    """The lines of the cell that a traceback shows, with their numbers."""
+    found = (re.fullmatch(r"(?:-+> | *)(\d+) (?!%%parallel)(.+)", line) for line in shown)
+    return [(int(match[1]), match[2]) for match in found if match]
+
+
+def outputs(notebook: LabNotebook, index: int) -> list[str]:
+    """What each output of a cell holds, in order."""
+    area = notebook.cell(index).locator(".jp-OutputArea-output")
+    return [area.nth(k).inner_html() for k in range(area.count())]
 
 
 def test_tab_completes_an_option(lab: Lab, opened: Opener) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import pcre2
 import psutil
 import pytest
 from hypothesis import given, settings
@@ -20,11 +21,15 @@ from hypothesis import strategies as st
 
 from mpmagic.count import CountInterrupted, Status, count_lines
 from mpmagic.count.literals import Literals
-from mpmagic.count.patterns import Pattern, portable
+from mpmagic.count.matching import Matcher
+from mpmagic.count.nativeregex import _library as _system_pcre2
+from mpmagic.count.nativeregex import native_regex
+from mpmagic.count.patterns import Pattern, portable, required
 from mpmagic.count.progress import Progress
 from mpmagic.count.splitting import Parts
 from mpmagic.errors import WorkerDied
 
+NO_PCRE2 = "the system has no libpcre2-8"
 PIECES = [
     "a",
     "B",
@@ -62,7 +67,7 @@ ATOMS = [
     '[^"]',
     r"[^\s7]",
 ]
-ATOMS += ["(a|b)", "(?:7|ab)", "^", "$", r"\b", r"\B", r"[\w-]", "\u00e9", "k"]
+ATOMS += ["b7_", "(ab7|a)", "(a|b)", "(?:7|ab)", "^", "$", r"\b", r"\B", r"[\w-]", "\u00e9", "k"]
 TAILS = ["", "", "", "+", "*", "?", "{2}", "{1,2}", "+?", "*?", "??", "++"]
 REGEXES = st.lists(
     st.builds(str.__add__, st.sampled_from(ATOMS), st.sampled_from(TAILS)), min_size=1, max_size=4
@@ -72,10 +77,12 @@ REGEXES = st.lists(
 @contextlib.contextmanager
 def engine(name: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        if name == "re":
-            patch.setitem(sys.modules, "pcre2", None)
+        if name == "native":
+            assert native_regex(b"a") is not None, "libpcre2-8 isn't there, or has no JIT"
         else:
-            pytest.importorskip("pcre2")
+            patch.setattr("mpmagic.count.matching.native_regex", lambda _: None)
+            patch.setattr("mpmagic.count.matching.native_literal", lambda _: None)
+            patch.setitem(sys.modules, "pcre2", None if name == "re" else pcre2)
         yield
 
 
@@ -95,7 +102,14 @@ def compiles(pattern: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["pcre2", "re"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("native", marks=pytest.mark.skipif(_system_pcre2() is None, reason=NO_PCRE2)),
+        "pcre2",
+        "re",
+    ],
+)
 @settings(deadline=None)
 @given(
     text=LINES, pattern=REGEXES.filter(compiles), ignore_case=st.booleans(), invert=st.booleans()
@@ -164,6 +178,8 @@ def test_literals_in_large_blocks(
     )
     expected = sum(literal in line for line in data.split(b"\n"))
     assert Literals((literal,)).count(memoryview(data)) == expected
+    monkeypatch.setattr("mpmagic.count.literals.native_literal", lambda _: None)
+    assert Literals((literal,)).count(memoryview(data)) == expected
     monkeypatch.setattr("mpmagic.count.literals.split_positions", lambda: None)
     assert Literals((literal,)).count(memoryview(data)) == expected
 
@@ -202,6 +218,43 @@ def test_patterns_that_are_put_into_another_form() -> None:
     assert portable(Pattern("x(a)y"), capture=True) is not None
     for source in ("(a)?b", "(a)+b", "(a)|b", "(?:x(a))+"):
         assert portable(Pattern(source), capture=True) is None
+
+
+def test_what_each_matching_line_holds() -> None:
+    for source, literal in (
+        (r"(GET|POST) /api/\d+7 ", b" /api/"),
+        (r"error: (\d+)", b"error: "),
+        (r"(found) (it)", b"found"),
+        (r"x(?P<name>needle)y?", b"needle"),
+        (r"^a\.b\.c$", b"a.b.c"),
+    ):
+        assert required(Pattern(source)) == literal
+    for source in (r"ab\d", "abc|abd", "(abc)?d", "(abc)*d", "(?i)abcd", "(?i:abcd)", "[abc]d",
+                   "\u00e9\u00e9\u00e9", r"abc\n\n"):  # fmt: skip
+        assert required(Pattern(source)) in (None, b"abc"), source
+    assert required(Pattern("abcd", ignore_case=True)) is None
+    assert required(Pattern("abc|abd")) == required(Pattern("(abc)?d")) is None
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_lines_are_sifted_as_long_as_that_helps(dense: bool) -> None:
+    lines = [f"{'needle' if dense or i % 50 == 0 else 'other'} {i}\n" for i in range(20_000)]
+    block = memoryview(bytearray("".join(lines).encode()))
+    matcher = Matcher((Pattern(r"needle \d*7"),))
+    assert matcher._sieve is not None
+    for _ in range(2):
+        assert matcher.count(block) == sum(
+            re.search(r"needle \d*7", line) is not None for line in lines
+        )
+        assert (matcher._sieve is None) == dense
+
+
+@pytest.mark.skipif(_system_pcre2() is None, reason=NO_PCRE2)
+def test_a_search_that_takes_too_much_is_done_by_re() -> None:
+    block = memoryview(bytearray(b"a" * 40 + b"cb\naab\n"))
+    native = native_regex(b"(?:(?:a{1,30}){1,30}){1,9}b")
+    assert native is not None and native.count(block) is None, "PCRE2 gives up"
+    assert native.count(block[-4:]) == 1
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -291,7 +344,7 @@ class _Failing(ThreadPoolExecutor):
 
 def test_an_executor_that_fails_costs_its_stretches(log: Path) -> None:
     with _Failing(2) as executor:
-        counts = count_lines(log, match=r"4\d4", executor=executor)
+        counts = count_lines(log, match=r"(4)\d\1", executor=executor)
     assert counts[log].status is Status.PARTIAL
     assert "no such file" in counts[log].reason
     assert 0 < counts[log].bytes < log.stat().st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpmagic import count_lines
+from mpmagic.count import native
 from mpmagic.count.native import ByteCounter, byte_counter
+from mpmagic.count.newlines import NativeBlock, new_block
 
 ROOT = Path(__file__).parents[2]
 compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
@@ -43,6 +47,58 @@ def test_any_bytes(data: bytes, value: int, offset: int) -> None:
     memory = bytearray(data * 100)[offset:]
     held = (ctypes.c_char * len(memory)).from_buffer(memory)
     assert count(held, len(memory), value) == memory.count(value)
+
+
+@pytest.fixture
+def block() -> NativeBlock:
+    found = new_block(1 << 30)
+    assert isinstance(found, NativeBlock)
+    return found
+
+
+@compiled
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 640, 1000])
+@pytest.mark.parametrize("start", [0, 1, 64, 700])
+def test_steps_of_a_file(block: NativeBlock, tmp_path: Path, size: int, start: int) -> None:
+    data = bytes(10 if i % 7 < 3 else 97 for i in range(size))
+    file = tmp_path / "file"
+    file.write_bytes(data)
+    descriptor = os.open(file, os.O_RDONLY)
+    found = block.newlines_in_file(descriptor, (start, start + 960), 64)
+    os.close(descriptor)
+    there = data[start : start + 960]
+    assert found.newlines == [there[at : at + 64].count(b"\n") for at in range(0, 960, 64)]
+    assert (found.size, found.last) == (len(there), there[-1] if there else 0)
+
+
+@compiled
+def test_a_file_that_cannot_be_read_gives_nothing(block: NativeBlock, tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)  # a folder
+    assert block.newlines_in_file(descriptor, (0, 128), 64) == ([0, 0], 0, 0)
+    os.close(descriptor)
+
+
+@compiled
+@pytest.mark.parametrize("end", ["", "no newline"])
+@pytest.mark.parametrize("around", [-1, 0, 1])
+def test_a_file_around_a_stretch(tmp_path: Path, end: str, around: int) -> None:
+    file = tmp_path / "file"
+    file.write_bytes((b"0123456\n" * (9 << 20))[: (64 << 20) + around - len(end)] + end.encode())
+    count = count_lines(file, threads=1)
+    content = file.read_bytes()
+    open_end = not content.endswith(b"\n")
+    assert (count.newlines, int(count)) == (content.count(b"\n"), content.count(b"\n") + open_end)
+
+
+@compiled
+def test_a_library_of_an_older_version_is_left_alone(
+    hook: ModuleType, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (tree / hook.SOURCE).read_text()
+    (tree / hook.SOURCE).write_text(source.replace("mpmagic_count_file", "another"))
+    assert hook._compile(tree) == ""
+    monkeypatch.setattr(native, "__file__", str(tree / hook.SOURCE.with_name("native.py")))
+    assert native._library.__wrapped__() is None
 
 
 @pytest.fixture

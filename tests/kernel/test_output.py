@@ -218,6 +218,53 @@ def test_what_the_work_displays(shown: KernelSession, body: str) -> None:
     assert assert_same(shown, cell, value="plt.get_fignums()")
 
 
+def test_figures_of_their_own_are_shown_by_the_workers(shown: KernelSession) -> None:
+    cell = (
+        "for x in xs:\n    plt.figure(figsize=(2, 2))\n    plt.plot([x, slow(x)])\n    plt.show()\n"
+    )
+    listing = shown.execute(f"%%parallel --explain\n{cell}").of("display_data")[0]
+    lines = listing["data"]["text/plain"].splitlines()
+    assert [line.split()[0] for line in lines[-4:]] == ["kernel", "work", "work", "work"]
+    assert assert_same(shown, cell, value="plt.get_fignums()")
+
+
+def test_shown_figures_are_the_kernels_while_others_are_open(shown: KernelSession) -> None:
+    """The serial loop shows and closes those too."""
+    setup = "plt.close('all')"
+    cell = (
+        "plt.figure(figsize=(1, 1))\nplt.plot([1, 2])\nfor x in xs:\n    y = slow(x)\n"
+        "    plt.figure(figsize=(2, 2))\n    plt.plot([x, y])\n    plt.show()"
+    )
+    assert assert_same(shown, cell, setup=setup, value="plt.get_fignums()")
+
+
+@pytest.mark.parametrize("name", ["fig = ", ""], ids=["with a name", "without one"])
+def test_the_figure_that_an_exception_leaves_open(shown: KernelSession, name: str) -> None:
+    """It's shown when the cell has ended, as the serial cell's is."""
+    cell = (
+        f"for x in xs:\n    {name}plt.figure(figsize=(2, 2))\n    plt.plot([x, slow(x)])\n"
+        "    1 / (x - 8)\n    plt.show()"
+    )
+    serial, parallel = (shown.execute(magic + cell) for magic in ("", "%%parallel -q\n"))
+    pictures = [[c["data"] for c in reply.of("display_data")] for reply in (serial, parallel)]
+    assert len(pictures[0]) == 3 and pictures[1] == pictures[0]
+    assert serial.status == parallel.status == "error"
+    assert shown.value("plt.get_fignums()") == []
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before", "after"])
+def test_a_figure_that_a_commit_leaves_open(shown: KernelSession, early: bool) -> None:
+    """The commit that raises comes before the iteration's exception, or the figure, or after it."""
+    lines = ["fig = plt.figure(figsize=(2, 2))", "known[x] += slow(x)"]
+    body = "".join(f"    {line}\n" for line in (lines if early else lines[::-1]))
+    cell = f"known = {{5: 1}}\nfor x in xs:\n{body}    plt.plot([x, 1 / (x - 8)])\n    plt.close()"
+    replies = [shown.execute(m + cell) for m in ("", "%%parallel -q --chunk 1\n")]
+    serial, parallel = ([c["data"] for c in reply.of("display_data")] for reply in replies)
+    assert parallel == serial and len(serial) == early
+    assert all("KeyError" in reply.traceback for reply in replies)
+    assert shown.value("plt.get_fignums()") == []
+
+
 def test_displays_are_made_in_the_worker(shown: KernelSession) -> None:
     assert shown.execute("class P:\n    def _repr_html_(self): return str(os.getpid())").status
     reply = shown.execute("%%parallel -q\nfor x in xs:\n    slow(x)\n    display(P())")
