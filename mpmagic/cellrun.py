@@ -111,7 +111,8 @@ class CellRunner:
         if not cell.tree.body:
             return None
         with self._errors().shown(), features_on(cell.features):
-            check_each_cell(cell.tree, self.engine is None and force.named(cell.given.on))
+            named = force.named(cell.given.on)
+            check_each_cell(cell.tree, named if self.engine is None else "another engine")
             for warning in cell.warned:
                 warnings.showwarning(*warning)
             pool = force.own_pool(cell.given.workers)

@@ -18,7 +18,7 @@ __all__ = ["check_each_cell", "check_residents", "check_tries"]
 _NOTHING = "Nothing of the cell ran."
 
 
-def check_each_cell(tree: ast.Module, engine: str | bool) -> None:
+def check_each_cell(tree: ast.Module, engine: str) -> None:
     """Refuse a cell of ``--each`` that workers can't run.
 
     Parameters
@@ -38,7 +38,7 @@ def check_each_cell(tree: ast.Module, engine: str | bool) -> None:
     if engine != "processes":
         raise NotParallel(
             f"`--each` prepares the processes of mpmagic's own pool, and the work of this cell "
-            f"would run elsewhere ({engine or 'another engine'}). Use `--on processes`. {_NOTHING}"
+            f"would run elsewhere ({engine}). Use `--on processes`. {_NOTHING}"
         )
     if line := first_await(tree):
         raise NotParallel(f"line {line}: a cell of `--each` can't await in a worker. {_NOTHING}")

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from mpmagic.pool import Pool, WorkerStatus
-from mpmagic.run.eachwork import Cells, run_each, settled
+from mpmagic.run.eachwork import Cells, settled
 from mpmagic.run.engine import Engine, Trial
 
 __all__ = ["PoolEngine"]
@@ -56,22 +56,24 @@ class PoolEngine(Engine):
             on_report=trial.on_report,
             timeout=trial.timeout,
             label=label,
-            clocked=True,
+            clocked=trial.timeout is not None,
             quiet=trial.may_follow,
         )
 
     def ask_each(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
-        """Have each worker that exists called, after its present task."""
-        call, given = self._after_cells(function, arguments)
-        return list(self._pool.submit_each(call, *given))
+        """Have each worker that exists called, after its present task.
+
+        The cells needn't have run: what looks at captured values needs nothing of them, and they
+        themselves come in this way.
+        """
+        return list(self._pool.submit_each(function, *arguments))
 
     def _after_cells(
         self, function: Callable[..., Any], arguments: tuple[Any, ...]
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A call that runs them first, in a worker that hasn't."""
-        if function is run_each or not (cells := self._cells()):
-            return function, arguments
-        return settled, (cells, function, *arguments)
+        cells = self._cells()
+        return (settled, (cells, function, *arguments)) if cells else (function, arguments)
 
     def stop(self, futures: Iterable[Future[Any]]) -> None:
         """Interrupt what runs; a worker that doesn't heed that is killed."""

@@ -11,10 +11,10 @@ from mpmagic.errors import EachFailed
 from mpmagic.pool import is_interrupt
 from mpmagic.run.codec import Encoder, Packed
 from mpmagic.run.failure import Failure, pack_failure
-from mpmagic.run.figures import FigureWatch
+from mpmagic.run.figures import FigureWatch, take_backend
 from mpmagic.run.logged import records_taped
 from mpmagic.run.program import Program
-from mpmagic.run.resident import ResidentCell, here, start_anew
+from mpmagic.run.resident import ResidentCell, here, resident_values, start_anew
 from mpmagic.run.shown import Screen
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
@@ -86,9 +86,12 @@ def _settle(cells: Cells) -> None:
 
 def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     residents, log, raised = here(), EachLog(os.getpid()), None
-    space = residents.namespace
+    space, left = residents.namespace, resident_values(residents.names)
     program = Program(cell.source.payload, cell.captured.payload, space)
+    space.update(left)  # functions of the notebook may have brought what they read there
     known, value, figures = set(space), None, FigureWatch()
+    if program.source.formats is not None:
+        take_backend(program.source.formats.backend)
     with (
         taped(log.events),
         Screen(log.events, program.source.formats, program.side).on(),
@@ -108,6 +111,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     log.names = frozenset(n for n in bound | (space.keys() - known) if not n.startswith("__"))
     if raised is None:
         residents.done.append(cell.key)
+        residents.names |= log.names
         _keep(value, log, program)
     return program, log, raised
 

@@ -159,7 +159,7 @@ class Program:
         tally = self.source.tally
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
-        self._known |= self.source.prepared
+        self._known |= self.source.prepared | set(self.source.residents)
         apart = self.source.local | self.side.captured.keys()
         self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})), apart=apart)
         self._fresh = {

@@ -41,11 +41,14 @@ class Residents:
         The cells' globals, and those of the functions that they define.
     done
         The keys of the cells that have run, in order.
+    names
+        What they have bound; the rest is what they read of the notebook.
     """
 
     def __init__(self) -> None:
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.done: list[tuple[bytes, bytes]] = []
+        self.names: frozenset[str] = frozenset()
 
 
 _here = Residents()

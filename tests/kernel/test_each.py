@@ -103,6 +103,17 @@ def test_what_the_notebook_has_too_is_the_notebooks(session: KernelSession) -> N
     used(session)
 
 
+def test_what_cells_have_left_comes_first_in_cells(session: KernelSession) -> None:
+    ok(session, "depth = 1\ndef deep(x):\n    return x * depth")
+    try:
+        ok(session, "%%parallel --each\ndepth = 5\ndef deeper(x):\n    return deep(x) + depth")
+        assert ok(session, "%%parallel --each\ndeep(1), deeper(1)").result == "[(5, 10), (5, 10)]"
+        code = "%parallel -q [(deep(x), deeper(x)) for x in map(abs, range(2))]"
+        assert ok(session, code).result == "[(0, 5), (1, 10)]"
+    finally:
+        ok(session, "del depth, deep")
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [
@@ -272,3 +283,11 @@ def test_a_value_that_cant_travel(session: KernelSession) -> None:
     assert reply.result.count("stayed in a worker") == 2
     code = "%%parallel -q\nfor x in range(4):\n    with lock:\n        y = x * x\ny"
     assert ok(session, code).result == "9"
+
+
+def test_figures_are_shown_or_an_error_says_so(session: KernelSession) -> None:
+    shown = "%%parallel --each\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    assert len(ok(session, shown).of("display_data")) == 2
+    reply = session.execute(shown.replace("plt.show()", "left = 1"))
+    assert "EachFailed" in reply.traceback and "figure of pyplot's open" in reply.traceback
+    assert "NameError" in session.execute("%parallel [left + x for x in range(3)]").traceback
