@@ -90,7 +90,9 @@ def growth(found: Sequence[Curve], path: Path) -> None:
                 axis.plot(
                     *zip(*curve.points, strict=True), "o-", ms=3, color=colour, label=curve.name
                 )
-            axis.set(xscale="log", yscale="log", xlabel=along, ylabel="seconds")
+            scale = "linear" if along == "workers" else "log"
+            axis.set(xscale=scale, yscale=scale, xlabel=along, ylabel="seconds")
+            axis.set_ylim(0 if scale == "linear" else None)
             axis.legend(frameon=False, fontsize=7)
         figure.tight_layout()
         figure.savefig(path, transparent=True, metadata=QUIET)
