@@ -107,15 +107,18 @@ class Contest:
         return timing.seconds
 
     def _weigh(self, peer: Peer, number: int) -> None:
-        """The most memory in use while the steps run, once more and not timed."""
-        opened = self._notebooks[peer]
-        opened.run(self._workload.prepare.format(round=number))
-        with opened.watched() as found:
-            for step in self._workload.steps(peer):
-                if "out" in step.cell:
-                    opened.timed(step.cell, magic=step.magic)
-        self.record.megabytes[peer.name] = max(found) / 1e6
-        self._tidy(peer, opened)
+        """The most memory in use while the steps run in a new kernel, not timed."""
+        self._notebooks.pop(peer).close()
+        with ExitStack() as stack:
+            self._open(peer, stack=stack)
+            opened = self._notebooks[peer]
+            opened.run(self._workload.prepare.format(round=number))
+            with opened.watched() as found:
+                for step in self._workload.steps(peer):
+                    if "out" in step.cell:
+                        opened.timed(step.cell, magic=step.magic)
+            self.record.megabytes[peer.name] = max(found) / 1e6
+            self._tidy(peer, opened)
 
 
 def _warming(peer: Peer) -> str:

@@ -117,7 +117,7 @@ def growth_table(found: Iterable[Curve]) -> str:
     lines = ["| | size | time | each |", "| --- | --- | --- | --- |"]
     for curve in found:
         for size, seconds in curve.points:
-            each = f"{seconds / size * 1e9:,.2f} ns a {curve.per}" if curve.per else ""
+            each = f"{seconds / size * 1e9:,.2f} ns per {curve.per}" if curve.per else ""
             lines.append(
                 f"| {curve.name} | {size:,.0f} {curve.along} | {duration(seconds)} | {each} |"
             )
