@@ -139,11 +139,12 @@ class EachRun:
     def _logs(self, order: Order, work: ResidentCell, captured: Captured) -> list[EachLog]:
         engine, inbox = self._cell.engine(), self._cell.inbox
         others = work_of(order.before), work_of(order.after)
-        futures = engine.ask_each(run_each, others[0], work, others[1])
-        for future in futures:
-            inbox.watch(future)
+        futures: list[Future[Any]] = []
         try:
-            with inbox:
+            with inbox:  # nor is one lost that has begun when an interrupt strikes
+                futures += engine.ask_each(run_each, others[0], work, others[1])
+                for future in futures:
+                    inbox.watch(future)
                 inbox.wait_until(lambda: all(future.done() for future in futures))
         except BaseException:
             recall(engine, futures, inbox)

@@ -291,3 +291,25 @@ def test_figures_are_shown_or_an_error_says_so(session: KernelSession) -> None:
     reply = session.execute(shown.replace("plt.show()", "left = 1"))
     assert "EachFailed" in reply.traceback and "figure of pyplot's open" in reply.traceback
     assert "NameError" in session.execute("%parallel [left + x for x in range(3)]").traceback
+
+
+EARLY = """
+import os, signal
+from mpmagic.engine.processes import PoolEngine
+before = PoolEngine.ask_each
+def ask_each(engine, *given):
+    PoolEngine.ask_each = before
+    futures = before(engine, *given)
+    os.kill(os.getpid(), signal.SIGINT)
+    return futures
+PoolEngine.ask_each = ask_each
+"""
+
+
+def test_interrupted_as_soon_as_it_is_sent(session: KernelSession) -> None:
+    ok(session, EARLY)
+    reply = session.execute("%%parallel --each\nimport time\ntime.sleep(600)")
+    assert "KeyboardInterrupt" in reply.traceback
+    ok(session, "pool = get_ipython().magics_manager.registry['ParallelMagics']._workforce._pool")
+    assert session.value("[w.pid for w in pool.workers() if w.label == 'run_each']") == []
+    ok(session, "%mppool stop")
