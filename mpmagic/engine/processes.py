@@ -34,6 +34,11 @@ class PoolEngine(Engine):
         self._pool = pool
         self._cells = cells
 
+    @property
+    def most_under_way(self) -> int:
+        """No more than shall run where the pool has more workers, which would take them."""
+        return self.workers if self._pool.max_workers > self.workers else super().most_under_way
+
     def submit(
         self,
         function: Callable[..., Any],

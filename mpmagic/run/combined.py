@@ -148,7 +148,8 @@ class Combined:
 
     def _refill(self) -> None:
         workers = self._cell.workers
-        while self._under_way() < workers + 1 and len(self._flights) < 4 * workers + 4:
+        most = min(workers + 1, self._engine.most_under_way)
+        while self._under_way() < most and len(self._flights) < 4 * workers + 4:
             # They shrink towards the end, so that workers finish together.
             size = min(self._size, max(_FIRST, self._ranges.left // (2 * workers)))
             part = self._ranges.cut(size)

@@ -285,7 +285,7 @@ class Dispatch:
     def _refill(self) -> None:
         if not self._sends:
             return
-        limit = self._cell.workers + 1 + self._cell.workers // 2
+        limit = self._engine.most_under_way
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._flights and self._buffered() > _BUFFERED_BYTES:
                 return

@@ -74,6 +74,11 @@ class Engine:
         self.executor = executor
         self.workers = workers
 
+    @property
+    def most_under_way(self) -> int:
+        """How many pieces of a loop are sent at a time: some more than run, so that none waits."""
+        return self.workers + 1 + self.workers // 2
+
     def session(self) -> AbstractContextManager[object]:
         """Around a cell that runs here."""
         return nullcontext()

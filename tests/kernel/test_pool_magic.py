@@ -124,3 +124,19 @@ def test_mpcount_shows_files_and_total(session: KernelSession, tmp_path: Path) -
 def test_mpcount_of_a_missing_file_names_it(session: KernelSession, tmp_path: Path) -> None:
     reply = session.execute(f"%mpcount {tmp_path}/missing.txt")
     assert "missing.txt" in reply.shown
+
+
+def test_fewer_workers_than_there_are(session: KernelSession) -> None:
+    """Iterations that overlap in time ran in two workers."""
+    cell = (
+        "%%parallel -q --chunk 1 -n {n}\nspans = []\nfor x in range(40):\n"
+        "    begun = time.monotonic()\n    total = sum(range(100_000))\n"
+        "    spans.append((begun, time.monotonic(), os.getpid()))"
+    )
+    assert session.execute("import os, time").status == "ok"
+    assert session.execute(cell.format(n=2)).status == "ok"
+    assert session.value("len({pid for _, _, pid in spans})") == 2
+    assert session.execute(cell.format(n=1)).status == "ok"
+    ends = session.value("[end for _, end, _ in spans]")
+    begins = session.value("[begun for begun, _, _ in spans]")
+    assert all(end <= begin for end, begin in zip(ends, begins[1:], strict=False))
