@@ -117,8 +117,7 @@ class Calls:
             self._collector.effects.draws.append(Mutation(node))
         for position in tables.mutated_arguments(callee):
             if position < len(node.args):
-                for root in roots_of(node.args[position], self._knowledge):
-                    self._collector.mutate(root, node)
+                self._changes(node.args[position], node)
         self._filled(node, getattr(callee, "nin", None))
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
@@ -132,15 +131,18 @@ class Calls:
         """Axes that are handed to what draws: pandas, seaborn and others call them so."""
         for keyword in node.keywords:
             if keyword.arg == "ax":
-                for root in roots_of(keyword.value, self._knowledge):
-                    self._collector.mutate(root, node)
+                self._changes(keyword.value, node)
 
     def _filled(self, node: ast.Call, inputs: int | None = None) -> None:
         """Arrays that are handed in for the result: by name, or to a ufunc after its inputs."""
         given = [k.value for k in node.keywords if k.arg == "out"]
         for part in (*given, *(node.args[inputs:] if inputs is not None else ())):
-            for root in roots_of(part, self._knowledge):
-                self._collector.mutate(root, node)
+            self._changes(part, node)
+
+    def _changes(self, part: ast.expr, node: ast.Call) -> None:
+        """Note that a call may change what a part of it leads to."""
+        for root in roots_of(part, self._knowledge):
+            self._collector.mutate(root, node)
 
     def _printed_to(self, files: list[ast.expr], node: ast.Call) -> None:
         for name in {root for file in files for root in roots_of(file, self._knowledge)}:
@@ -175,13 +177,11 @@ class Calls:
             self.touches[node] = Touch.CURRENT
         for position in summary.mutated_parameters:
             if position < len(arguments):
-                for root in roots_of(arguments[position], self._knowledge):
-                    self._collector.mutate(root, node)
+                self._changes(arguments[position], node)
         named = {k.arg: k.value for k in node.keywords if k.arg}
         for parameter in summary.mutated_names:
             if parameter in named:
-                for root in roots_of(named[parameter], self._knowledge):
-                    self._collector.mutate(root, node)
+                self._changes(named[parameter], node)
 
     def _method_called(self, func: ast.Attribute, node: ast.Call, *, statement: bool) -> None:
         receiver = func.value
@@ -199,10 +199,8 @@ class Calls:
             self._draws_picture(value, node)
             return  # a function that the module makes up when asked for it
         if hasattr(value, "nin") and value is not UNKNOWN:  # `np.add.at(counts, keys, 1)`
-            for name in (
-                roots_of(node.args[0], self._knowledge) if func.attr == "at" and node.args else ()
-            ):
-                self._collector.mutate(name, node)
+            if func.attr == "at" and node.args:
+                self._changes(node.args[0], node)
             return
         kind = None if root and self._collector.owns(root) else self._knowledge.type_of(receiver)
         summary = self._collector.summarise((kind, func.attr))

@@ -78,27 +78,25 @@ class Handover:
             return held
         if self._touch(unit, set().union(*shared), Role.UNKNOWN) is Touch.NONE:
             return held
-        roles = Roles(self._dependence, _operand_index)
+        found: dict[int, Role] = {}
+        roles = Roles(self._dependence, _operand_index, found)
         for node in walk(site):
             if isinstance(node, ast.stmt):
                 roles.visit(node)
         for index, names in enumerate(shared):
-            role = roles.found.get(index, Role.UNKNOWN)
+            role = found.get(index, Role.UNKNOWN)
             if names and self._touch(unit, names, role) is not Touch.NONE:
                 held[index] = Hold.COPY if role is Role.READ else Hold.WATCH
         return held
 
     def _roles(self, unit: Unit) -> dict[str, Role]:
         """What a commit does with the temporaries that it's handed, by their names."""
-        sent = Roles(self._dependence, self._sent_whole)
-        inside = Roles(self._dependence, self._sent_by_name)
+        found: dict[str, Role] = {}
         if unit.spelt & self._private:
+            sent = Roles(self._dependence, self._sent_whole, found)
+            inside = Roles(self._dependence, self._sent_by_name, found)
             for inner in unit.walk():
                 (sent if inner is unit else inside).visit(inner.node)
-        found: dict[str, Role] = {}
-        for name, role in (*sent.found.items(), *inside.found.items()):
-            known = found.get(str(name), role)
-            found[str(name)] = role if known is role else Role.UNKNOWN
         return found
 
     def _touch(self, unit: Unit, names: set[str], role: Role) -> Touch:

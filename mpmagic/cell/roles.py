@@ -8,7 +8,7 @@ import collections
 import enum
 import numbers
 from collections.abc import Callable, Collection, Hashable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence
@@ -32,6 +32,9 @@ _INDEXERS: Final = frozenset({"loc", "iloc", "at", "iat", "flat"})
 _NEW: Final = frozenset({"list", "dict", "set", "frozenset", "tuple", "sorted"})
 
 
+_Handed = TypeVar("_Handed", bound=Hashable)
+
+
 class Role(enum.Enum):
     """What a commit does with an operand."""
 
@@ -40,7 +43,7 @@ class Role(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Roles:
+class Roles(Generic[_Handed]):
     """The roles of what a commit is handed, found by visiting what the kernel evaluates.
 
     Parameters
@@ -49,14 +52,19 @@ class Roles:
         The stages.
     handed
         For an expression that the kernel doesn't evaluate itself: what it stands for; else None.
+    found
+        Takes the roles, by what has them.
     """
 
     def __init__(
-        self, dependence: Dependence, handed: Callable[[ast.expr], Collection[Hashable] | None]
+        self,
+        dependence: Dependence,
+        handed: Callable[[ast.expr], Collection[_Handed] | None],
+        found: dict[_Handed, Role],
     ) -> None:
         self._knowledge = dependence.knowledge
         self._handed = handed
-        self.found: dict[Hashable, Role] = {}
+        self._found = found
 
     def visit(self, node: ast.stmt) -> None:
         """Visit a simple statement, or a compound one without its blocks."""
@@ -139,9 +147,9 @@ class Roles:
         """Note what becomes of the temporaries inside an expression, whose value has that role."""
         handed = self._handed(node)
         if handed is not None:
-            for one in handed:
-                known = self.found.get(one, role)
-                self.found[one] = role if known is role else Role.UNKNOWN
+            for label in handed:
+                known = self._found.get(label, role)
+                self._found[label] = role if known is role else Role.UNKNOWN
             return
         inside = Role.KEPT if role is Role.READ else role
         match node:

@@ -7,12 +7,14 @@ from html import escape
 from typing import Final
 
 from mpmagic.run.options import FailedIteration
+from mpmagic.show.columns import Columns
 from mpmagic.show.style import wrapped
 
 __all__ = ["FailedTable"]
 
-_HEAD: Final = ("line", "iteration", "item", "tries", "error")
-_NUMBERS: Final = frozenset({"line", "iteration", "tries"})
+_COLUMNS: Final = Columns(
+    ("line", "iteration", "item", "tries", "error"), words=frozenset({"item", "error"})
+)
 _MOST: Final = 50
 """Rows that are shown; the exceptions themselves are all there."""
 
@@ -33,19 +35,10 @@ class FailedTable:
         self._left_out = len(failures) - len(self._rows)
 
     def __repr__(self) -> str:
-        table = [_HEAD, *self._rows]
-        widths = [max(len(row[i]) for row in table) for i in range(len(_HEAD))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
-                for name, cell, width in zip(_HEAD, row, widths, strict=True)
-            ).rstrip()
-            for row in table
-        ]
-        return "\n".join([*lines, *self._rest()])
+        return "\n".join([*_COLUMNS.lines(self._rows), *self._rest()])
 
     def _repr_html_(self) -> str:
-        rows = [_html_row("th", _HEAD), *(_html_row("td", row) for row in self._rows)]
+        rows = [_COLUMNS.html_head(), *map(_COLUMNS.html_row, self._rows)]
         rest = "".join(f'<div class="faint">{escape(text)}</div>' for text in self._rest())
         return wrapped(f"<table>{''.join(rows)}</table>{rest}")
 
@@ -57,13 +50,3 @@ def _row(failure: FailedIteration) -> tuple[str, ...]:
     text = failure.error
     error = text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
     return str(failure.line), str(failure.number), failure.item, str(failure.tries), error
-
-
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    inside = "".join(
-        f'<{tag} class="num">{escape(cell)}</{tag}>'
-        if name in _NUMBERS
-        else f"<{tag}>{escape(cell)}</{tag}>"
-        for name, cell in zip(_HEAD, cells, strict=True)
-    )
-    return f"<tr>{inside}</tr>"

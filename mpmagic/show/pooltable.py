@@ -10,6 +10,7 @@ from weakref import ref
 
 from mpmagic.count.progress import readable_size
 from mpmagic.pool import Pool, WorkerState, WorkerStatus
+from mpmagic.show.columns import Columns
 from mpmagic.show.quantities import duration
 from mpmagic.show.style import CLASS, wrapped
 
@@ -18,10 +19,10 @@ __all__ = ["LiveTable", "WorkerTable"]
 _PAUSE_SECONDS: Final = 0.5
 _THREAD: Final = "mpmagic-pooltable"
 
-_HEAD: Final = (
-    "pid", "state", "at", "for", "tasks", "CPU time", "CPU", "memory", "restarts",
-)  # fmt: skip
-_WORDS: Final = frozenset({"state", "at"})
+_COLUMNS: Final = Columns(
+    ("pid", "state", "at", "for", "tasks", "CPU time", "CPU", "memory", "restarts"),
+    words=frozenset({"state", "at"}),
+)
 
 
 class WorkerTable:
@@ -56,23 +57,14 @@ class WorkerTable:
     def __repr__(self) -> str:
         if not self._rows:
             return _NOBODY
-        table = [_HEAD, *self._rows]
-        widths = [max(len(row[i]) for row in table) for i in range(len(_HEAD))]
-        lines = (
-            "  ".join(
-                cell.ljust(width) if name in _WORDS else cell.rjust(width)
-                for name, cell, width in zip(_HEAD, row, widths, strict=True)
-            )
-            for row in table
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(_COLUMNS.lines(self._rows))
 
     def _repr_html_(self) -> str:
         if not self._rows:
             return wrapped(escape(_NOBODY))
-        head = _html_row("th", _HEAD)
+        head = _COLUMNS.html_head()
         rows = "".join(
-            _html_row("td", row, css="busy" if state is WorkerState.BUSY else "")
+            _COLUMNS.html_row(row, css="busy" if state is WorkerState.BUSY else "")
             for row, state in zip(self._rows, self._states, strict=True)
         )
         return wrapped(f"<table>{head}{rows}</table>", rules=_RULES)
@@ -163,16 +155,6 @@ def _at(worker: WorkerStatus) -> str:
 
 def _load(cpu: float, before: float | None, seconds: float) -> str:
     return f"{(cpu - before) / seconds:.0%}" if before is not None and seconds else ""
-
-
-def _html_row(tag: str, cells: Sequence[str], *, css: str = "") -> str:
-    inside = "".join(
-        f"<{tag}>{escape(cell)}</{tag}>"
-        if name in _WORDS
-        else f'<{tag} class="num">{escape(cell)}</{tag}>'
-        for name, cell in zip(_HEAD, cells, strict=True)
-    )
-    return f'<tr class="{css}">{inside}</tr>'
 
 
 _NOBODY: Final = "no workers: the pool starts with the first parallel cell"

@@ -135,20 +135,14 @@ def test_the_bar_moves_and_becomes_the_summary(lab: Lab, opened: Opener, screens
 
 
 def test_output_is_in_the_order_of_the_serial_cell(lab: Lab, opened: Opener) -> None:
-    write_notebook(lab.folder / "order.ipynb", SETUP, f"%%parallel -q -n 2\n{PRINTS}", PRINTS)
-    notebook = opened("order.ipynb")
-    for index in range(3):
-        notebook.run(index)
+    notebook = run_both(lab, opened, PRINTS)
     assert notebook.text(1) == notebook.text(2) != ""
 
 
 def test_what_workers_show_looks_like_the_serial_cell(
     lab: Lab, opened: Opener, screenshots: Path
 ) -> None:
-    write_notebook(lab.folder / "shown.ipynb", SETUP, SHOWN, f"%%parallel -q -n 2\n{SHOWN}")
-    notebook = opened("shown.ipynb")
-    for index in range(3):
-        notebook.run(index)
+    notebook = run_both(lab, opened, SHOWN)
     notebook.picture(screenshots / "shown.png", 1, 2)
     assert notebook.cell(1).locator("img").count() == 3
     assert notebook.cell(1).locator("table").count() == 3
@@ -158,15 +152,21 @@ def test_what_workers_show_looks_like_the_serial_cell(
 def test_the_traceback_of_a_worker_looks_like_the_serial_one(
     lab: Lab, opened: Opener, screenshots: Path
 ) -> None:
-    write_notebook(lab.folder / "raises.ipynb", SETUP, RAISES, f"%%parallel -q -n 2\n{RAISES}")
-    notebook = opened("raises.ipynb")
-    for index in range(3):
-        notebook.run(index)
+    notebook = run_both(lab, opened, RAISES)
     notebook.picture(screenshots / "raises.png", 1, 2)
     serial, parallel = (notebook.text(index).splitlines() for index in (1, 2))
     note = next(line for line in parallel if line.startswith("%%parallel: iteration 3"))
     assert "n = 0" in note and "worker" in note
     assert lines_of_code(parallel) == [(line + 1, code) for line, code in lines_of_code(serial)]
+
+
+def run_both(lab: Lab, opened: Opener, cell: str) -> LabNotebook:
+    """A notebook in which a cell has run, as cell 1 serially and as cell 2 in parallel."""
+    write_notebook(lab.folder / "both.ipynb", SETUP, cell, f"%%parallel -q -n 2\n{cell}")
+    notebook = opened("both.ipynb")
+    for index in range(3):
+        notebook.run(index)
+    return notebook
 
 
 def lines_of_code(shown: list[str]) -> list[tuple[int, str]]:
