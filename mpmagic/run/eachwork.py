@@ -89,10 +89,11 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     space, left = residents.namespace, resident_values(residents.names)
     program = Program(cell.source.payload, cell.captured.payload, space)
     space.update(left)  # functions of the notebook may have brought what they read there
-    known, value, figures = set(space), None, FigureWatch()
+    known, value = set(space), None
     if program.source.formats is not None:
         take_backend(program.source.formats.backend)
     with (
+        FigureWatch() as figures,
         taped(log.events),
         Screen(log.events, program.source.formats, program.side).on(),
         warnings_taped(log.events),
@@ -106,7 +107,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
             if is_interrupt(error):
                 raise
             raised, log.failure = error, pack_failure(error, program)
-    log.left_figures = bool(figures.close_new())
+        log.left_figures = bool(figures.close_new())
     bound = {name for name in program.source.private if name in space}
     log.names = frozenset(n for n in bound | (space.keys() - known) if not n.startswith("__"))
     if raised is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from mpmagic.run.tenancy import Tenancy, tenancy
 
@@ -50,13 +50,19 @@ class FigureWatch:
     """Tells whether figures were left open since it was made.
 
     The notebook would show them: what draws without the source showing it, such as a library that
-    calls pyplot, is found so.
+    calls pyplot, is found so. As a context it closes them when it's left, by an interrupt too.
     """
 
     def __init__(self) -> None:
         # In the notebook's own process those are the notebook's; there work can't make any.
         self._is_on = tenancy() is not Tenancy.COMPANION
         self._before = frozenset(_figures())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close_new()
 
     def close_new(self) -> list[Any]:
         """Close those that have been left open; these.

@@ -74,13 +74,14 @@ class Journal:
         for namespace, name, frame in self._lent:
             namespace[name] = frame
         while self._entries:
-            entry = self._entries.pop()
+            entry = self._entries[-1]  # there until it's put back: an interrupt may come between
             if entry.content is not None:
                 _refill(entry.old, entry.content)
             if entry.attribute:
                 _put_attribute(entry.owner, entry.key, entry.old)
             else:
                 _put_item(entry.owner, entry.key, entry.old)
+            self._entries.pop()
 
 
 def _refill(value: Any, content: Any) -> None:

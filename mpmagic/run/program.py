@@ -135,6 +135,11 @@ class Program:
         The packed captured values.
     namespace
         Where it runs, if that isn't to be a new namespace.
+
+    Attributes
+    ----------
+    is_unchecked
+        Whether chunks have run after which nobody looked for changes of captured values.
     """
 
     def __init__(
@@ -168,6 +173,7 @@ class Program:
             if name in self.side.captured
         }
         self._places: Places | None = None
+        self.is_unchecked = False
         keep_texts(self.source.texts)
 
     def enter(self) -> None:

@@ -73,14 +73,19 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
     entered = perf_counter()
     program = load_program(source, captured)
     program.enter()
-    log = _run(program, index)
+    try:
+        with FigureWatch() as figures:
+            log = _run(program, index, figures)
+    except BaseException:  # an interrupt: what the call has changed until then never happened
+        forget_program(program)
+        raise
     log.timing = log.timing._replace(entered=entered)
     return Encoder(program.side, by_reference=True).encode(log)
 
 
-def _run(program: Program, index: int) -> CallLog:
+def _run(program: Program, index: int, figures: FigureWatch) -> CallLog:
     log, seed, value = CallLog(), program.source.seed, None
-    draws, figures = DrawWatch() if seed is None else None, FigureWatch()
+    draws = DrawWatch() if seed is None else None
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
     start, signals = perf_counter(), SignalWatch()

@@ -87,6 +87,7 @@ def check_program(source: Parcel, captured: Parcel) -> list[str]:
     """Names of captured values that this worker's chunks have changed since they came."""
     program = load_program(source, captured)
     changed = program.watch.changed()
+    program.is_unchecked = False
     if changed:
         forget_program(program)
     return changed
@@ -132,8 +133,22 @@ class _Recorder:
         self._refused = ""
         self._places: Places | None = None
         self._handed = Handed(program.side)
+        self._figures = FigureWatch()
 
     def run(self, entered: float) -> Packed:
+        try:
+            return self._run(entered)
+        except BaseException:  # an interrupt: other loops find this worker as it was before
+            self._put_back()
+            raise
+
+    def _put_back(self) -> None:
+        self._journal.undo()
+        self._figures.close_new()
+        if not self._program.is_unchecked:  # what this chunk has changed besides never happened
+            forget_program(self._program)
+
+    def _run(self, entered: float) -> Packed:
         program, log = self._program, self._log
         program.begin_chunk()
         for name in program.source.sliced:
@@ -141,7 +156,6 @@ class _Recorder:
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         draws = DrawWatch() if program.source.seed is None else None
-        figures = FigureWatch()
         signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         if program.source.formats is not None:
             take_backend(program.source.formats.backend)
@@ -162,7 +176,7 @@ class _Recorder:
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
         self._keep_finals()
-        left = figures.close_new()
+        left = self._figures.close_new()
         log.left = left if self._failed is not None else []
         packed = self._pack()  # before the stores into sliced state are undone
         self._journal.undo()
@@ -188,6 +202,7 @@ class _Recorder:
             return f"changed the item of iteration {self._chunk.first + changed[0]}"
         if (rebound := next(iter(program.rebound()), None)) is not None:
             return f"bound the notebook's `{rebound}`"
+        program.is_unchecked = not self._chunk.check
         if self._chunk.check and (names := program.watch.changed()):
             return f"changed `{names[0]}`"
         if attribute := program.module_watch.changed():

@@ -255,6 +255,27 @@ def test_the_figure_that_an_exception_leaves_open(shown: KernelSession, name: st
     assert shown.value("plt.get_fignums()") == []
 
 
+def test_the_figure_of_an_iteration_that_never_came(shown: KernelSession, tmp_path: Path) -> None:
+    """It's interrupted while it draws, and the next cell's figures aren't shown with its own."""
+    cell = f"""%%parallel -q --chunk 1
+import pathlib
+opened = pathlib.Path({str(tmp_path)!r}) / "opened"
+for x in range(2):
+    plt.figure(figsize=(2, 2))
+    if x == 0:
+        while not opened.exists():
+            slow(x)
+        1 / 0
+    opened.touch()
+    while True:
+        slow(x)
+    plt.show()
+"""
+    assert "ZeroDivisionError" in shown.execute(cell).traceback
+    body = "    plt.figure(figsize=(2, 2))\n    plt.plot([x, slow(x)])\n    plt.show()"
+    assert assert_same(shown, f"for x in xs:\n{body}", value="plt.get_fignums()")
+
+
 @pytest.mark.parametrize("early", [True, False], ids=["before", "after"])
 def test_a_figure_that_a_commit_leaves_open(shown: KernelSession, early: bool) -> None:
     """The commit that raises comes before the iteration's exception, or the figure, or after it."""
