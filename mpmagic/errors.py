@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EachFailed",
     "EngineError",
+    "FileChanged",
     "IterationTimeout",
     "LostWrite",
     "MpmagicError",
@@ -81,6 +82,10 @@ class NotOnThreads(MpmagicError):
 
 class LostWrite(MpmagicError):
     """The work changed something in a worker that the notebook would have kept."""
+
+
+class FileChanged(MpmagicError, OSError):
+    """A file that a loop reads is another one, or another text, than when the loop began."""
 
 
 class UnsendableValue(MpmagicError):

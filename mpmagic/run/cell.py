@@ -61,6 +61,7 @@ def run_cell(
     try:
         for code in _codes(plan, cell, runs, show_last=show_last, warned=warned):
             exec(code, cell.namespace)
+        cell.fence.check()
     except BaseException as error:
         _end(error, cell)
         raise
@@ -78,6 +79,7 @@ async def run_awaiting(
             given = eval(code, cell.namespace)
             if code.co_flags & inspect.CO_COROUTINE:
                 await given
+        cell.fence.check()
     except BaseException as error:
         _end(error, cell)
         raise
@@ -94,19 +96,27 @@ def value_of(plan: CellPlan, cell: CellContext, *, warned: Warned | None = None)
         for warning in warned or ():
             warnings.showwarning(*warning)
         code = compiled(ast.Expression(statement.value), cell.filename, "eval")
-        return eval(embed(code, runs), cell.namespace)
+        value = eval(embed(code, runs), cell.namespace)
+        cell.fence.check()
     except BaseException as error:
         _end(error, cell)
         raise
     finally:
         _let_go(runs)
+    return value
 
 
 def _end(error: BaseException, cell: CellContext) -> None:
     """Give an exception that ends a cell the serial cell's traceback, and its note.
 
     No context manager can: `contextlib` gives it back the traceback that it came with.
+
+    Raises
+    ------
+    MpmagicError
+        In its place, what has stopped the cell.
     """
+    cell.fence.raise_error()
     tidy(error)
     cell.origins.tell(error)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpmagic.run.engine import Engine
+from mpmagic.run.fence import Fence
 from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.origins import Origins
@@ -37,6 +38,8 @@ class CellContext:
         What became of the cell's loops.
     origins
         Where the exceptions that its loops and calls raised came from.
+    fence
+        Keeps errors of ours from the handlers of the cell's code.
     observer
         Is told what happens.
     verbose
@@ -57,6 +60,7 @@ class CellContext:
     inbox: Inbox
     report: RunReport = field(default_factory=RunReport)
     origins: Origins = field(default_factory=Origins)
+    fence: Fence = field(default_factory=Fence)
     observer: Observer = field(default_factory=Observer)
     verbose: bool = False
     residents: frozenset[str] = frozenset()

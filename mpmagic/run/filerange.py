@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mpmagic.count.newlines import newlines_in
 from mpmagic.count.openfile import open_regular
+from mpmagic.errors import FileChanged
 
 __all__ = ["FileRange", "Reading", "Returns", "finds_lines"]
 
@@ -127,7 +128,7 @@ class FileRange:
 
         Raises
         ------
-        OSError
+        FileChanged
             If the file isn't what it was.
         ValueError
             If the bytes are no text, or it isn't known what the lines are.
@@ -136,12 +137,12 @@ class FileRange:
         with open(descriptor, "rb", buffering=0) as file:
             seen = os.fstat(descriptor)
             if (seen.st_dev, seen.st_ino) != self.identity:
-                raise OSError(errno.ESTALE, "replaced by another file", self.path)
+                raise FileChanged(errno.ESTALE, "replaced by another file", self.path)
             file.seek(self.start)
             data = _read(file, self.stop - self.start)
             ahead = _read(file, _AHEAD) if self.reading.can_fail else b""
         if len(data) < self.stop - self.start or not data.endswith(b"\n"):
-            raise OSError(errno.ESTALE, "cut off or overwritten", self.path)
+            raise FileChanged(errno.ESTALE, "cut off or overwritten", self.path)
         self.reading.check(ahead)
         return self.reading.lines(data), self.reading.count(data)
 

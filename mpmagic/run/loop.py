@@ -22,7 +22,7 @@ from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.residents import first_read
 from mpmagic.cell.split import BREAK, DELETED, START
 from mpmagic.cell.tallied import tallied
-from mpmagic.errors import MpmagicError, UnsendableValue
+from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.brevity import Brevity
@@ -88,6 +88,13 @@ class LoopRun:
 
     def begin(self, iterable: Any) -> bool:
         """Whether the loop is split to its end; `items` gives the iterator if not."""
+        self._cell.fence.check()
+        try:
+            return self._begin(iterable)
+        except MpmagicError as error:
+            raise self._fenced(error) from None
+
+    def _begin(self, iterable: Any) -> bool:
         line = self._planned.loop.lineno
         self._cell.look_again()
         self._brevity = None
@@ -124,7 +131,16 @@ class LoopRun:
 
     def run(self) -> bool:
         """Run a loop statement; whether it ended without a ``break``."""
-        return self._run() if self._ended is None else self._ended
+        if self._ended is not None:
+            return self._ended
+        try:
+            return self._run()
+        except MpmagicError as error:
+            raise self._fenced(error) from None
+
+    def _fenced(self, error: MpmagicError) -> BaseException:
+        """What the cell's code is to see of an error: the work may have raised it itself."""
+        return error if error is self._raised else self._cell.fence.stop(error)
 
     def _run(self) -> bool:
         half = self._admitted.split.commit
@@ -145,6 +161,12 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """Run a comprehension: pairs of an item and the event of an element."""
+        try:
+            yield from self._rows()
+        except MpmagicError as error:
+            raise self._fenced(error) from None
+
+    def _rows(self) -> Iterator[tuple[Any, Any]]:
         self._begin_telling()
         self._read_ranges()
         self._start()
@@ -195,7 +217,7 @@ class LoopRun:
             raise_as_here(self._remote(outcome.failure))
         if stuck is not None:
             unsendable = (UNSENDABLE, event[0], position, stuck.kind, stuck.reason)
-            raise self._unsendable(unsendable, self._flight)
+            raise self._fenced(self._unsendable(unsendable, self._flight))
         return outcome.values[0] if outcome.values else None
 
     def leaps(self, number: int) -> bool:
@@ -204,11 +226,17 @@ class LoopRun:
 
     def leapt(self, number: int) -> Any:
         """A commit moves it on; what was drawn."""
-        return self._drawn.leapt(self._index, number)
+        try:
+            return self._drawn.leapt(self._index, number)
+        except LostWrite as error:
+            raise self._fenced(error) from None
 
     def drew(self, number: int, value: Any) -> Any:
         """A commit has made a draw from the generator itself: it must be what was made ahead."""
-        return self._drawn.again(self._index, number, value)
+        try:
+            return self._drawn.again(self._index, number, value)
+        except LostWrite as error:
+            raise self._fenced(error) from None
 
     @property
     def _drawn(self) -> Drawn:
@@ -276,6 +304,7 @@ class LoopRun:
             self._telling.returned(flight)
             inbox.enter_user_code()
             yield from self._events(log, flight)
+            self._cell.fence.check()
             inbox.leave_user_code()
             self._telling.committed(flight, self._index + 1)
             if self._failure is not None or (self._broken and self._admitted.split.speculates):

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from mpmagic.cell.split import BREAK, START
-from mpmagic.errors import UnsendableValue
+from mpmagic.errors import FileChanged, UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark, start_clock
 from mpmagic.run.begun import Begun
 from mpmagic.run.codec import Encoder, Packed
@@ -79,7 +79,7 @@ def _lines_of(chunk: Chunk) -> list[Any]:
     lines = list(chunk.items.read()[0])
     if len(lines) != chunk.count:
         message = "the file that the loop reads was changed while it ran"
-        raise OSError(errno.ESTALE, message, chunk.items.path)
+        raise FileChanged(errno.ESTALE, message, chunk.items.path)
     return lines
 
 

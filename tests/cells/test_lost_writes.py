@@ -46,3 +46,29 @@ def test_others_read_what_the_notebook_has(pool_notebook: Notebook) -> None:
 
 def _message(judgement: Judgement) -> str:
     return str(judgement.parallel.error)
+
+
+HANDLED = """
+tries = 0
+while tries < 3:
+    tries += 1
+    try:
+        for i in range(4):
+            kept.append(len(groups[i]))
+    except {handler}:
+        kept.append("caught")
+after = 1
+"""
+
+
+@pytest.mark.parametrize("handler", ["Exception", "BaseException"])
+@pytest.mark.parametrize("engine", ["notebook", "pool_notebook"])
+def test_the_cells_own_handlers_do_not_get_it(
+    engine: str, handler: str, request: pytest.FixtureRequest
+) -> None:
+    """The serial cell raises nothing: what a handler made of it would be another result."""
+    notebook: Notebook = request.getfixturevalue(engine)
+    cell = HANDLED.format(handler=handler)
+    outcome = judge(notebook, cell, setup=SETUP + "kept = []").parallel
+    assert "changed `groups`" in str(outcome.error)
+    assert ("caught" in outcome.names["kept"]) is (handler == "BaseException")
