@@ -228,7 +228,7 @@ class Calls:
     def _draws_picture(self, callee: Any, node: ast.Call) -> None:
         module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
         if isinstance(module, str):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else brief(node.func)
+            name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
             touch = touch_of(module, name, node)
             if touch is not None:
                 self._touch_figure(node, touch)

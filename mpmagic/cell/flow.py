@@ -222,19 +222,23 @@ class Flow:
         for child in children(node):
             self._expression(child, defined)
 
+    def _name(self, node: ast.Name, defined: set[str]) -> None:
+        if isinstance(node.ctx, ast.Store):
+            defined.add(node.id)
+            return
+        self._use(node.id, node.lineno, defined)
+        if isinstance(node.ctx, ast.Del):
+            defined.discard(node.id)
+
     def _expression(self, node: ast.AST, defined: set[str]) -> None:
         if type(node) in _IN_ORDER:  # most nodes
             for child in children(node):
                 self._expression(child, defined)
             return
+        if isinstance(node, ast.Name):
+            self._name(node, defined)
+            return
         match node:
-            case ast.Name(ctx=ast.Load()):
-                self._use(node.id, node.lineno, defined)
-            case ast.Name(ctx=ast.Store()):
-                defined.add(node.id)
-            case ast.Name():
-                self._use(node.id, node.lineno, defined)
-                defined.discard(node.id)
             case ast.NamedExpr():
                 self._expression(node.value, defined)
                 defined.add(node.target.id)

@@ -106,7 +106,7 @@ class Operands:
         self._known: dict[str, int] = {}
         self._shadowed: list[set[str]] = []
         self._fresh_only = fresh_only
-        self._displays = (ast.Tuple,) if mirrored else _DISPLAYS
+        self._taken_apart = (*_NEVER_WHOLE, *((ast.Tuple,) if mirrored else _DISPLAYS))
 
     def _expr(self, node: ast.expr, when: When) -> ast.expr:
         mark = len(self._before)
@@ -135,13 +135,13 @@ class Operands:
             return node
         if isinstance(node, ast.Name):
             return self._send(node) if self._is_private(node.id) else node
-        perhaps = when is When.MAYBE and self.ahead is not None
-        touching = self._touches_kernel(node)
-        if (touching and not perhaps) or isinstance(node, _NEVER_WHOLE):
-            return self._descend(node, when)
-        if isinstance(node, self._displays) or self._is_own_path(node):
+        if isinstance(node, self._taken_apart) or self._is_own_path(node):
             return self._descend(node, when)
         if isinstance(node, ast.Call) and (self._is_shallow(node) or self._stays(node)):
+            return self._descend(node, when)
+        perhaps = when is When.MAYBE and self.ahead is not None
+        touching = self._touches_kernel(node)  # asked last, for it takes a walk
+        if touching and not perhaps:
             return self._descend(node, when)
         if self.ahead is not None and perhaps and self.ahead.takes(node):
             return self._given(self.ahead.expression(node), node)

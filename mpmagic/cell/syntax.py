@@ -44,6 +44,9 @@ INTERPOLATIONS: Final[tuple[type[ast.expr], ...]] = _kinds("Interpolation")
 
 _PLAIN: Final = frozenset({"arg", "attr", "ctx", "id", "kind", "op", "ops", "type_comment"})
 
+_MIXED: Final = frozenset({"keys", "kw_defaults", "kwd_attrs", "names"})
+"""Lists that may hold something else than nodes."""
+
 
 class _InnerFields(dict[type, tuple[str, ...]]):
     """By kinds of nodes: the fields in which they may hold others that are worth a visit."""
@@ -80,7 +83,10 @@ def _gather(nodes: list[ast.AST], found: list[ast.AST]) -> None:
         for name in names:
             value = fields.get(name)
             if value.__class__ is list:
-                found += [part for part in value if isinstance(part, ast.AST)]
+                if name in _MIXED:
+                    found += [part for part in value if isinstance(part, ast.AST)]
+                else:
+                    found += value
             elif value is not None and isinstance(value, ast.AST):
                 found.append(value)
 
