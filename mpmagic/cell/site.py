@@ -94,10 +94,15 @@ def site_of(
 
 
 def _changed_after(unit: Unit, dependence: Dependence) -> set[str]:
-    """Names of which the iteration may change the objects after a commit."""
+    """Names of which the work may change the objects after a commit.
+
+    What commits change in their turn is the kernel's: the very objects that it was sent.
+    """
     order = dependence.every_unit()
     later = dependence.following(order, order.index(unit))
-    mutated = {name for other in later for name in other.header.mutates}
+    begun = [u for first in unit.first_work() for u in first.walk()] if unit.attempted else []
+    worked = (u for u in later if u not in begun and (u.stage is not Stage.COMMIT or u.mirrored))
+    mutated = {name for other in worked for name in other.header.mutates}
     roots = {root for name in mutated for root in dependence.alias_roots(name)}
     return {n for n in dependence.whole.binds if not roots.isdisjoint(dependence.alias_roots(n))}
 

@@ -129,7 +129,7 @@ def _admit(
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()
-        captured = capture(names, cell.namespace, cell.options.local)
+        captured = capture(names, cell.namespace, cell.options.local, nans=source.side.nans)
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
     except Exception as error:
@@ -137,6 +137,7 @@ def _admit(
     try:
         source.side.captured = captured.values
         source.side.class_ids = set(captured.class_ids)
+        source.refer_to(_told_apart(split, captured))
         source.probe()
     except Exception as error:
         raise _item_stays(error) from error
@@ -146,6 +147,12 @@ def _admit(
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     return Admitted(dependence, split, captured, verify, modules, shadow)
+
+
+def _told_apart(split: SplitLoop, captured: Captured) -> dict[str, Any]:
+    """Captured values whose parts the workers have as they are, for items to be the same ones."""
+    apart = {*captured.own, *split.fresh, *(s.name for s in split.slices)}
+    return {name: value for name, value in captured.values.items() if name not in apart}
 
 
 def _split_again(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mpmagic.cell.functions import global_names
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.lent import is_lending, lend
+from mpmagic.run.nans import Nans
 
 __all__ = ["Captured", "capture", "globals_of"]
 
@@ -39,6 +40,8 @@ class Captured:
         The notebook's functions among them.
     names
         All names that the work reads, those that aren't bound included.
+    nans
+        The NaNs among them.
     """
 
     values: dict[str, Any]
@@ -48,6 +51,7 @@ class Captured:
     modules: frozenset[str]
     functions: tuple[types.FunctionType, ...]
     names: frozenset[str] = frozenset()
+    nans: Nans = field(default_factory=Nans)
 
 
 def capture(
@@ -55,6 +59,8 @@ def capture(
     namespace: dict[str, Any],
     local: frozenset[str] = frozenset(),
     ready: Mapping[str, Any] | None = None,
+    *,
+    nans: Nans | None = None,
 ) -> Captured:
     """Gather the values of names, and of all that the functions among them read.
 
@@ -70,6 +76,8 @@ def capture(
         Names of which each worker keeps its own.
     ready
         Values that are there already and will be bound before the work's turn.
+    nans
+        The NaNs that the workers may have been sent besides.
 
     Raises
     ------
@@ -77,10 +85,10 @@ def capture(
         If one of them can't be pickled; it names it.
     """
     bound = {**namespace, **ready} if ready else namespace
-    wanted = set(names)
+    wanted, known = set(names), nans or Nans()
     values = {n: bound[n] for n in sorted(wanted) if n in bound}
     while True:
-        side = Side(namespace)
+        side = Side(namespace, nans=known)
         own = {n: v for n, v in values.items() if n in local}
         _lend(own, namespace)
         encoder = Encoder(side, by_reference=False)
@@ -95,7 +103,7 @@ def capture(
         if not found:
             modules, functions = frozenset(encoder.modules), tuple(encoder.functions)
             ids, read = frozenset(side.class_ids), frozenset(wanted)
-            return Captured(values, packed, own, ids, modules, functions, read)
+            return Captured(values, packed, own, ids, modules, functions, read, known)
         values |= found
 
 

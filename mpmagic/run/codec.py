@@ -38,6 +38,7 @@ from mpmagic.run.annotated import (
 )
 from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
+from mpmagic.run.nans import NAN, Nans, are_in, is_nan
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
@@ -54,23 +55,26 @@ class Packed:
         The pickle.
     buffers
         What it refers to, in order.
+    refers
+        Whether it refers to what the other side has.
     """
 
-    __slots__ = ("buffers", "data")
+    __slots__ = ("buffers", "data", "refers")
 
-    def __init__(self, data: bytes, buffers: tuple[Any, ...] = ()) -> None:
+    def __init__(self, data: bytes, buffers: tuple[Any, ...] = (), *, refers: bool = False) -> None:
         self.data = data
         self.buffers = buffers
+        self.refers = refers
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         raws = [pickle.PickleBuffer(b).raw() for b in self.buffers]
         writable = tuple(not raw.readonly for raw in raws)
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
-        return _packed, (self.data, tuple(wrap(b) for b in self.buffers), writable)
+        return _packed, (self.data, tuple(wrap(b) for b in self.buffers), writable, self.refers)
 
     def apart(self) -> Packed:
         """The same in memory of its own: what is made of it shares none with what it's made of."""
-        return Packed(self.data, tuple(map(_copied, self.buffers)))
+        return Packed(self.data, tuple(map(_copied, self.buffers)), refers=self.refers)
 
     @property
     def nbytes(self) -> int:
@@ -78,12 +82,13 @@ class Packed:
         return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
 
 
-def _packed(data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...]) -> Packed:
+def _packed(
+    data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...], refers: bool
+) -> Packed:
     """What came; of some transports memory comes read-only, whatever it was."""
     pairs = zip(buffers, writable, strict=True)
-    return Packed(
-        data, tuple(bytearray(b) if w and memoryview(b).readonly else b for b, w in pairs)
-    )
+    own = tuple(bytearray(b) if w and memoryview(b).readonly else b for b, w in pairs)
+    return Packed(data, own, refers=refers)
 
 
 def _copied(buffer: Any) -> bytes | bytearray:
@@ -103,11 +108,14 @@ class Side:
         Captured values by name, as this side has them.
     class_ids
         Classes of the notebook that both sides know, by cloudpickle's identifiers.
+    nans
+        The NaNs that both sides know.
     """
 
     namespace: dict[str, Any]
     captured: Mapping[str, Any] = field(default_factory=dict)
     class_ids: set[str] = field(default_factory=set)
+    nans: Nans = field(default_factory=Nans)
 
     def references(self) -> dict[int, str]:
         """Names of captured objects by identity, those apart that have none."""
@@ -159,6 +167,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
+        self._place_of = place_of
+        self._own_nans: dict[int, tuple[int, float]] = {}
         if place_of is not None:
             self.persistent_id = place_of
 
@@ -170,12 +180,33 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         Exception
             Whatever the value's own code raises, `pickle.PicklingError` and `TypeError` mostly.
         """
+        self._dump(value)
+        refers = self._place_of is not None
+        if are_in(self._file.getvalue()):  # once more, and slower: it's asked about each object
+            self._forget()
+            self.persistent_id = self._named
+            self._dump(value)
+            refers = True
+        return Packed(self._file.getvalue(), tuple(self._buffers), refers=refers)
+
+    def _dump(self, value: Any) -> None:
         if in_worker():
             self.dump(value)
         else:
             with attachable(pipes=False):
                 self.dump(value)
-        return Packed(self._file.getvalue(), tuple(self._buffers))
+
+    def _forget(self) -> None:
+        self.clear_memo()
+        self._file.seek(0)
+        self._file.truncate()
+        for gathered in (self._buffers, self.functions, self.modules):
+            gathered.clear()
+
+    def _named(self, obj: Any) -> tuple[Any, ...] | None:
+        if type(obj) is float and obj != obj:
+            return self._side.nans.token(obj, self._own_nans)
+        return None if self._place_of is None else self._place_of(obj)
 
     def _keep_out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
         try:
@@ -231,6 +262,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
                 # warn of being looked at.
                 return self._dynamic_function_reduce(obj)
             return super().reducer_override(obj)
+        if is_nan(obj) and (number := self._side.nans.number(obj)) is not None:
+            return _nan, (number, *obj.__reduce_ex__(4)[:2])
         if type(obj) is REFERENCE:
             return _reduce_reference(obj, self._side.namespace)
         return reduce_named(obj)
@@ -260,21 +293,25 @@ def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None)
     find
         Gives the object that stands at a place which the other side sent instead of it.
     """
-    if find is None:
-        with _on(side):
-            return pickle.loads(packed.data, buffers=packed.buffers)
     with _on(side):
-        return _Decoder(packed, find).load()
+        if packed.refers:
+            return _Decoder(packed, side.nans, find).load()
+        return pickle.loads(packed.data, buffers=packed.buffers)
 
 
 class _Decoder(pickle.Unpickler):
-    def __init__(self, packed: Packed, find: Callable[[Any], Any]) -> None:
+    def __init__(self, packed: Packed, nans: Nans, find: Callable[[Any], Any] | None) -> None:
         super().__init__(io.BytesIO(packed.data), buffers=packed.buffers)
+        self._nans, self._own_nans = nans, dict[int, float]()
         self._find = find
 
-    def persistent_load(self, place: Any) -> Any:
-        """What this side has at a place."""
-        return self._find(place)
+    def persistent_load(self, sent: Any) -> Any:
+        """The NaN, or what this side has at a place."""
+        if sent[0] == NAN:
+            return self._nans.found(sent, self._own_nans)
+        if self._find is None:
+            raise pickle.UnpicklingError(f"nobody knows what stands at {sent}")
+        return self._find(sent)
 
 
 def digest(packed: Packed) -> bytes:
@@ -302,6 +339,15 @@ def _here() -> Side:
     if _current.side is None:
         raise pickle.UnpicklingError("a notebook's value can only be read by mpmagic itself")
     return _current.side
+
+
+def _nan(number: int, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    nans = _here().nans
+    value = nans.known(number)
+    if value is None:
+        value = make(*arguments)
+        nans.keep(number, value)
+    return value
 
 
 def _fetch_captured(name: str) -> Any:

@@ -20,7 +20,7 @@ from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
-from mpmagic.run.identity import find
+from mpmagic.run.identity import Finder
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
 from mpmagic.run.observer import Span, Standing, Unit
@@ -148,7 +148,9 @@ def pack_program(
         residents=cell.lacking(admitted.captured.names),
         version=cell.version,
     )
-    packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
+    packed = Encoder(Side(cell.namespace, nans=admitted.captured.nans), by_reference=False).encode(
+        source
+    )
     return Parcel(digest(packed), packed)
 
 
@@ -256,7 +258,7 @@ class Dispatch:
             raise
         try:
             roots = _Roots(self._source.side.captured, flight.batch.items)
-            log: Log = decode(packed, self._source.side, lambda place: find(place, roots))
+            log: Log = decode(packed, self._source.side, Finder(roots))
         except Exception as error:
             raise UnsendableValue(
                 f"a result of iteration {flight.first} and those after it can't be unpickled "

@@ -18,7 +18,7 @@ from mpmagic.run.codec import Encoder, Side, decode, digest
 from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
-from mpmagic.run.identity import find
+from mpmagic.run.identity import Finder
 from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.origins import Origin
 from mpmagic.run.program import ProgramSource
@@ -120,7 +120,7 @@ class CallFlight:
         values = self.captured.values
         assert log.value is not None
         try:
-            self.value = decode(log.value, self.side, lambda place: find(place, values))
+            self.value = decode(log.value, self.side, Finder(values))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             self.error = self._unsendable(f"which came back, can't be unpickled ({reason})")
@@ -236,11 +236,11 @@ def send(
         residents=cell.lacking(captured.names),
         version=cell.version,
     )
-    packed = Encoder(Side(cell.namespace), by_reference=False).encode(source)
+    packed = Encoder(Side(cell.namespace, nans=captured.nans), by_reference=False).encode(source)
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
     label = f"line {task.node.lineno}"
     future = cell.engine().submit(run_call, program, values, index, label=label)
     cell.inbox.watch(future)
-    side = Side(cell.namespace, captured.values, set(captured.class_ids))
+    side = Side(cell.namespace, captured.values, set(captured.class_ids), captured.nans)
     return CallFlight(task, captured, future, side, Trip(future))

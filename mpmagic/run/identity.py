@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.framememory import holds_cells, object_cells
+from mpmagic.run.keys import is_found_by_identity
 from mpmagic.run.reachable import Reachable, is_array
 from mpmagic.run.watch import cached_names, is_inert
 
-__all__ = ["Place", "Places", "Sharing", "View", "find"]
+__all__ = ["Finder", "Place", "Places", "Sharing", "View"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _BUFFERS: Final = (bytearray, array.array)
@@ -37,26 +38,12 @@ class Place(NamedTuple):
     root
         What it is reached from: a captured name, or an item by its number in the chunk.
     steps
-        The way from there: items, attributes, places in arrays of objects, cells of frames.
+        The way from there: items, keys by their position, attributes, places in arrays of objects,
+        cells of frames.
     """
 
     root: str | int
     steps: tuple[_Step, ...] = ()
-
-    def find(self, roots: Mapping[Any, Any]) -> Any:
-        """The object that stands there on this side."""
-        value = roots[self.root]
-        for kind, key in self.steps:
-            match kind:
-                case "attribute":
-                    value = _attribute(value, key)
-                case "cell":
-                    value = value.iat[key]
-                case "flat":
-                    value = value.flat[key]
-                case _:
-                    value = value[key]
-        return value
 
 
 class View(NamedTuple):
@@ -79,41 +66,68 @@ class View(NamedTuple):
     dtype: Any
     writeable: bool
 
-    def find(self, roots: Mapping[Any, Any]) -> Any:
-        """The same view of this side's array."""
-        import numpy as np
 
-        base = self.place.find(roots)
-        buffer = base if base.flags.c_contiguous else base.T
-        view = np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
-        view.flags.writeable = self.writeable and view.flags.writeable
-        return view
-
-
-def find(sent: tuple[Any, ...], roots: Mapping[Any, Any]) -> Any:
-    """What stands at a place on this side.
+class Finder:
+    """Finds on this side what stands at places.
 
     Parameters
     ----------
-    sent
-        The fields of a `Place` or a `View`: plain tuples, since there may be many.
     roots
         This side's captured values by name, and its items by number.
-
-    Raises
-    ------
-    UnsendableValue
-        If this side has nothing there.
     """
-    try:
-        if len(sent) == 2:
-            return Place(*sent).find(roots)
-        return View(Place(*sent[0]), *sent[1:]).find(roots)
-    except (LookupError, AttributeError, TypeError, ValueError) as error:
-        root = sent[0] if len(sent) == 2 else sent[0][0]
-        raise UnsendableValue(
-            f"a result holds a part of {_called(root)} that the notebook's own hasn't got"
-        ) from error
+
+    def __init__(self, roots: Mapping[Any, Any]) -> None:
+        self._roots = roots
+        self._keys: dict[int, list[Any]] = {}
+
+    def __call__(self, sent: tuple[Any, ...]) -> Any:
+        """What stands at a place on this side.
+
+        Parameters
+        ----------
+        sent
+            The fields of a `Place` or a `View`: plain tuples, since there may be many.
+
+        Raises
+        ------
+        UnsendableValue
+            If this side has nothing there.
+        """
+        try:
+            if len(sent) == 2:
+                return self._at(Place(*sent))
+            return self._shown(View(Place(*sent[0]), *sent[1:]))
+        except (LookupError, AttributeError, TypeError, ValueError) as error:
+            root = sent[0] if len(sent) == 2 else sent[0][0]
+            raise UnsendableValue(
+                f"a result holds a part of {_called(root)} that the notebook's own hasn't got"
+            ) from error
+
+    def _at(self, place: Place) -> Any:
+        value = self._roots[place.root]
+        for kind, key in place.steps:
+            match kind:
+                case "attribute":
+                    value = _attribute(value, key)
+                case "cell":
+                    value = value.iat[key]
+                case "flat":
+                    value = value.flat[key]
+                case "key":
+                    value = self._keys.setdefault(id(value), list(value))[key]
+                case _:
+                    value = value[key]
+        return value
+
+    def _shown(self, view: View) -> Any:
+        """The same view of this side's array."""
+        import numpy as np
+
+        base = self._at(view.place)
+        buffer = base if base.flags.c_contiguous else base.T
+        shown = np.ndarray(view.shape, view.dtype, buffer, view.offset, view.strides)
+        shown.flags.writeable = view.writeable and shown.flags.writeable
+        return shown
 
 
 def _called(root: str | int) -> str:
@@ -194,10 +208,20 @@ class Places:
         return arrays, buffers
 
     def _walk_all(self) -> None:
-        if not self._is_walked:
-            self._is_walked = True
-            for root, value in self._roots.items():
-                self._walk(_Root(root), value)
+        if self._is_walked:
+            return
+        self._is_walked = True
+        # The roots first, and what has no place last, which may be reached by another way as well.
+        open_: list[tuple[Any, Any, _Step]] = []
+        hidden: list[tuple[Any, Any, _Step]] = []
+        for root, value in self._roots.items():
+            self._note(value, _Root(root), ("item", None), open_)
+        while open_ or hidden:
+            item, parent, step = (open_ or hidden).pop()
+            found: list[tuple[Any, Any, _Step]] = []
+            self._note(item, parent, step, found)
+            for part in found:
+                (hidden if part[1] is None else open_).append(part)
 
     def of(self, obj: Any) -> Place:
         """The place of an object that is here."""
@@ -210,34 +234,51 @@ class Places:
             steps.append(step)
         if at is None:
             kind = type(obj).__name__
-            raise UnsendableValue(f"it holds the notebook's own {kind} from inside a set or a key")
+            raise UnsendableValue(f"it holds the notebook's own {kind} from inside a set")
         return Place(at.root, tuple(reversed(steps[:-1])))
 
-    def _walk(self, root: _Root, value: Any) -> None:
-        open_: list[tuple[Any, Any, _Step]] = [(value, root, ("item", None))]
-        while open_:
-            item, parent, step = open_.pop()
-            if id(item) in self._reached or is_inert(item):
-                continue
-            self._reached[id(item)] = (parent, step, item)
-            if is_array(item):
-                self._arrays.append(item)
-            elif isinstance(item, _BUFFERS) and len(item):
-                self._buffers.append(item)
-            if self._deep:
-                open_ += _parts(item)
+    def sent(self, obj: Any) -> tuple[Any, ...] | None:
+        """The place of an object as it travels; None for one that isn't here.
+
+        Of one that is part of a set alone, where it has no place, a copy does, if copies are equal.
+
+        Raises
+        ------
+        UnsendableValue
+            If they aren't.
+        """
+        if obj not in self:
+            return None
+        try:
+            return tuple(self.of(obj))
+        except UnsendableValue:
+            if is_found_by_identity(obj):
+                raise
+            return None
+
+    def _note(self, item: Any, parent: Any, step: _Step, found: list[Any]) -> None:
+        """Note how an object is reached, and find what it holds."""
+        if id(item) in self._reached or is_inert(item):
+            return
+        self._reached[id(item)] = (parent, step, item)
+        if is_array(item):
+            self._arrays.append(item)
+        elif isinstance(item, _BUFFERS) and len(item):
+            self._buffers.append(item)
+        if self._deep:
+            found += _parts(item)
 
 
 def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
     """What an object holds: the part, the object that it's reached from, and the step there."""
     kind, own = type(item), id(item)
     if isinstance(item, dict):
-        for key, value in item.items():
+        for index, (key, value) in enumerate(item.items()):
             plain = type(key) in _ATOMS and key == key
             if type(value) not in _ATOMS:
                 yield value, own if plain else None, ("item", key if plain else None)
             if not plain:
-                yield key, None, ("item", None)
+                yield key, own, ("key", index)
     elif isinstance(item, list | tuple | collections.deque):
         for index, value in enumerate(item):
             if type(value) not in _ATOMS:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mpmagic.errors import UnsendableValue
 
-__all__ = ["hashed", "slotted", "summed"]
+__all__ = ["hashed", "is_found_by_identity", "slotted", "summed"]
 
 _LARGEST_INT: Final = 1 << 1000
 
@@ -38,6 +38,13 @@ def summed(value: Any) -> Any:
     return value
 
 
+def is_found_by_identity(key: Any) -> bool:
+    """Whether no copy of a key is equal to it; of classes and functions none is made."""
+    kind: Any = type(key)
+    by_identity = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
+    return by_identity and not isinstance(key, type | types.FunctionType)
+
+
 def slotted(key: Any) -> Any:
     """Give a key back if a copy of it finds the same slot.
 
@@ -46,16 +53,9 @@ def slotted(key: Any) -> Any:
     UnsendableValue
         If it is found by its identity only.
     """
-    kind: Any = type(key)
-    by_identity = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
-    if by_identity and not isinstance(key, type | types.FunctionType):
+    if is_found_by_identity(key):
         raise UnsendableValue(
-            f"a commit uses {kind.__name__} as a key, which is found by its identity; the kernel "
-            f"would get a copy. Use a key that is found by its value"
-        )
-    if kind is float and key != key:
-        raise UnsendableValue(
-            "a commit uses NaN as a key, which is found by its identity only; the kernel would "
-            "get a copy. Use another key for it"
+            f"a commit uses {type(key).__name__} as a key, which is found by its identity; the "
+            f"kernel would get a copy. Use a key that is found by its value"
         )
     return key

@@ -14,10 +14,11 @@ from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, Packed, Side, decode
-from mpmagic.run.identity import Places
+from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
+from mpmagic.run.nans import Nans
 from mpmagic.run.resident import resident_values
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.state import ProcessState
@@ -147,7 +148,7 @@ class Program:
     ) -> None:
         if namespace is None:
             namespace = {"__name__": "__main__", "__builtins__": builtins}
-        self.side = Side(namespace)
+        self.side = Side(namespace, nans=Nans(numbering=False))
         self.source: ProgramSource = decode(source, self.side)
         self._state = self.source.state
         if self._state is not None and tenancy() is Tenancy.GUEST:
@@ -166,7 +167,12 @@ class Program:
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared | set(self.source.residents)
         apart = self.source.local | self.side.captured.keys()
-        self.watch = Watch(self.side, values, lambda: decode(_own(captured), Side({})), apart=apart)
+        self.watch = Watch(
+            self.side,
+            values,
+            lambda: decode(_own(captured), Side({}, nans=self.side.nans)),
+            apart=apart,
+        )
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh
@@ -257,7 +263,7 @@ def opened(packed: Packed, side: Side, what: str) -> Any:
         If its own code fails to make it again: the cell would never have run that.
     """
     try:
-        return decode(_own(packed), side)
+        return decode(_own(packed), side, Finder(side.captured))
     except MemoryError:
         raise
     except Exception as error:

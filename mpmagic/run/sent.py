@@ -40,7 +40,8 @@ class Sent:
         return not self._seen or seen_digest(self._values(), Side(self._namespace)) != self._seen
 
     def _digest_now(self) -> bytes:
-        return digest(Encoder(Side(self._namespace), by_reference=False).encode(self._values()))
+        side = Side(self._namespace, nans=self._admitted.captured.nans)
+        return digest(Encoder(side, by_reference=False).encode(self._values()))
 
     def _values(self) -> dict[str, Any]:
         """What was sent, sliced state apart."""

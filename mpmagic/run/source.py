@@ -7,11 +7,13 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
 from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.identity import Places
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.ranges import FileRanges
@@ -100,6 +102,7 @@ class ItemSource:
         self.side = Side({})
         self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
+        self._roots: dict[str, Any] = {}
 
     @property
     def exhausted(self) -> bool:
@@ -186,7 +189,7 @@ class ItemSource:
         mutable = not all(map(is_inert, sent))
         packed: Any = [alone for _, _, alone in taken]
         if self.inert or not mutable:
-            encoder = Encoder(self.side, by_reference=True)
+            encoder = self._encoder(sent)
             try:
                 packed = encoder.encode(sent)
                 self._check_globals(encoder)
@@ -203,6 +206,26 @@ class ItemSource:
 
     def _sent(self, item: Any) -> Any:
         return masked(self._target, item, self.staying) if self.staying else item
+
+    def refer_to(self, roots: dict[str, Any]) -> None:
+        """Send parts of these captured values as references to what the workers have.
+
+        An item that is found in one of them is found there by a worker too.
+        """
+        self._roots = roots
+        for index, (item, prelude, alone) in enumerate(self._waiting):
+            if alone is not None:  # nothing has been pulled since
+                sent = [self._sent(item)]
+                self._waiting[index] = item, prelude, self._encoder(sent).encode(sent)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._roots)
+
+    def _encoder(self, sent: list[Any]) -> Encoder:
+        if self._roots and not all(map(is_inert, sent)) and self._places.may_be_in(sent):
+            return Encoder(self.side, by_reference=True, place_of=self._places.sent)
+        return Encoder(self.side, by_reference=True)
 
     def look(self) -> None:
         """Pull the first item, and see which names of the target stay in the kernel."""
@@ -222,7 +245,7 @@ class ItemSource:
         """Look at the first items: whether they can be packed shows before the loop begins."""
         if self._range is None:
             for item in self._sample():
-                Encoder(self.side, by_reference=True).encode(item)
+                self._encoder([item]).encode(item)
 
     def _sample(self) -> list[Any]:
         """Some of the first items, and parts of them.
@@ -314,8 +337,8 @@ class ItemSource:
                     f"place when it is read ahead"
                 )
         # The iterable may change it when it goes on, one buffer that it yields again.
-        encoder = Encoder(self.side, by_reference=True)
         sent = self._sent(item)
+        encoder = self._encoder([sent])
         packed = encoder.encode([sent])
         self._check_modules(encoder)
         self._waiting[-1] = item, prelude, packed

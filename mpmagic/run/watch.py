@@ -42,6 +42,8 @@ def is_inert(value: Any) -> bool:
         return is_inert(value.__self__)
     if kind in (tuple, frozenset):
         return len(value) <= 16 and all(is_inert(v) for v in value)
+    if kind.__module__ == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
+        return issubclass(kind, numpy.generic) and not issubclass(kind, numpy.void)
     if isinstance(value, type | types.FunctionType):
         return getattr(value, "__module__", "__main__") != "__main__"
     return False

@@ -1,0 +1,96 @@
+"""NaNs, which are found by their identity: ``np.nan in values`` is true of the very object alone.
+
+A copy of one would be another value to ``in``, ``index``, ``is`` and the equality of lists. So
+those of `math` and `numpy` stay what they are on both sides, and the kernel gives a number to each
+other one that it sends, under which both sides know it.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from typing import Any, Final
+
+__all__ = ["NAN", "Nans", "are_in", "is_nan"]
+
+NAN: Final = ".nan"
+"""What the token of one begins with: no name does."""
+
+_PICKLED: Final = (b"G" + struct.pack(">d", math.nan), b"G" + struct.pack(">d", -math.nan))
+_MOST: Final = 100_000
+"""NaNs that get a number: it costs a few hundred bytes while the loop runs."""
+
+Token = tuple[str, Any, bytes]
+
+
+def are_in(pickled: bytes) -> bool:
+    """Whether a pickle may hold a float that is NaN: no pickler asks anybody about floats."""
+    return any(code in pickled for code in _PICKLED)
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a value is a NaN, or a NaT, of numpy's or a complex one."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return type(value) is complex and value != value
+    kinds = (complex, numpy.inexact, numpy.datetime64, numpy.timedelta64)
+    return isinstance(value, kinds) and bool(value != value)
+
+
+class Nans:
+    """The NaNs that two sides know.
+
+    Parameters
+    ----------
+    numbering
+        Whether those that are met get numbers: the kernel's side gives them.
+    """
+
+    def __init__(self, *, numbering: bool = True) -> None:
+        self._numbering = numbering
+        self._numbers: dict[int, int] = {}
+        self._known: dict[int, Any] = {}
+
+    def number(self, value: Any) -> int | None:
+        """The number of a NaN; None for one of this side alone."""
+        number = self._numbers.get(id(value))
+        if number is None and self._numbering and len(self._known) < _MOST:
+            number = len(self._known)
+            self.keep(number, value)
+        return number
+
+    def known(self, number: int) -> Any:
+        """This side's own NaN of a number; None if it hasn't got one."""
+        return self._known.get(number)
+
+    def keep(self, number: int, value: Any) -> None:
+        """Know a NaN by a number from now on."""
+        self._known[number] = value
+        self._numbers[id(value)] = number
+
+    def token(self, value: float, own: dict[int, tuple[int, float]]) -> Token:
+        """What travels for a float; `own` are those that this pickle holds and no other knows."""
+        bits = struct.pack(">d", value)
+        for name in ("math", "numpy"):
+            if value is getattr(sys.modules.get(name), "nan", None):
+                return NAN, name, bits
+        number = self.number(value)
+        if number is None:
+            number = own.setdefault(id(value), (~len(own), value))[0]
+        return NAN, number, bits
+
+    def found(self, token: Token, own: dict[int, float]) -> float:
+        """The float of a token; `own` are those of this pickle."""
+        _, number, bits = token
+        if isinstance(number, str):
+            return getattr(sys.modules.get(number), "nan", math.nan)
+        kept: float | None = own.get(number) if number < 0 else self.known(number)
+        if kept is not None:
+            return kept
+        (value,) = struct.unpack(">d", bits)
+        if number < 0:
+            own[number] = value
+        else:
+            self.keep(number, value)
+        return float(value)
