@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import decimal
 import pickle
+import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cloudpickle
@@ -35,7 +37,7 @@ class _Inline(Executor):
         future: Future[Any] = Future()
         task = cloudpickle.dumps((fn, args, kwargs))
         try:
-            with self._own_classes(), decimal.localcontext():
+            with self._own_classes(), _own_filters(), decimal.localcontext():
                 function, arguments, named = pickle.loads(task)
                 result = pickle.dumps(function(*arguments, **named), protocol=5)
             future.set_result(pickle.loads(result))
@@ -57,6 +59,32 @@ class _Inline(Executor):
         finally:
             for name, table in zip(names, before, strict=True):
                 setattr(internals, name, table)
+
+
+@contextmanager
+def _own_filters() -> Iterator[None]:
+    """What a worker forgets to have warned of, where its filters change, the notebook doesn't."""
+    before = _version_of_filters()
+    try:
+        yield
+    finally:
+        now = _version_of_filters()
+        for module in list(sys.modules.values()) if now != before else ():
+            registry = getattr(module, "__dict__", {}).get("__warningregistry__", {})
+            if registry.get("version") == before:
+                registry["version"] = now
+
+
+def _version_of_filters() -> Any:
+    """By which registries tell whether filters have changed; Python has no name for it."""
+    registry: dict[Any, Any] = {}
+    shown, warnings.showwarning = warnings.showwarning, lambda *_, **__: None
+    try:
+        with suppress(Warning):  # filters may make an exception of it
+            warnings.warn_explicit("", Warning, "", 0, registry=registry)
+    finally:
+        warnings.showwarning = shown
+    return registry.get("version")
 
 
 class InlineEngine(Engine):

@@ -80,6 +80,8 @@ np.random.seed(6)
 rng, old = np.random.default_rng(7), np.random.RandomState(8)
 mean, sums = np.zeros(3), {i: np.zeros(3) for i in range(3)}
 push, poke = operator.methodcaller("append", 3), operator.methodcaller("add", 2)
+nans = [1.0, np.nan, float("nan"), 3, np.float64("nan")]
+held, ranks = {"all": boxes[:2]}, {b: i for i, b in enumerate(boxes)}
 ids, few, of_slots = iter(range(300)), iter([5, 2, 8, 1]), iter(slots)
 """
 
@@ -109,6 +111,8 @@ ALIASES = (
 COMMITS = (
     "out.append({e})",
     "out.append({e})",
+    "out.append(nans[{e} % 5])",
+    "out.append(boxes[{e} % 3])",
     "out.append(({e}, {e}))",
     "out.append({{'n': {e}, 'l': [{e}]}})",
     "out.extend([{e}, {e}])",
@@ -228,6 +232,11 @@ SHARED_READS = (
     "len(text)",
     "names.get('a', 0)",
     "factor",
+    "int({e} in nans)",
+    "int(np.nan in nans)",
+    "nans.count(nans[{e} % 5])",
+    "ranks.get(boxes[{e} % 3], 7)",
+    "held['all'].count(boxes[{e} % 3])",
 )
 
 PREPARED = (
@@ -420,6 +429,8 @@ ITERABLES = (
     ("x", "iter(iter(xs).__next__, 5)"),
     ("x", "itertools.chain(xs, out[:2])"),
     ("x", "itertools.accumulate(ys)"),
+    ("x", "nans"),
+    ("x", "(v for v in nans)"),
 )
 
 OBJECT_ITEMS = (
@@ -429,7 +440,12 @@ OBJECT_ITEMS = (
         ("r['n']", "len(r['l'])"),
         ("r['n'] = {e}", "r['l'].append({e})", "r['m'] = {e}"),
     ),
-    ("r", "boxes", ("r.v", "r.get({e})"), ("r.v = {e}", "r.add({e})", "r.v += {e}")),
+    (
+        "r",
+        "boxes",
+        ("r.v", "r.get({e})", "ranks.get(r, 8)", "held['all'].count(r)"),
+        ("r.v = {e}", "r.add({e})", "r.v += {e}"),
+    ),
     (
         "r",
         "rows[:]",
