@@ -9,6 +9,7 @@ from typing import Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
+from mpmagic.cell.files import is_file
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
 
@@ -19,6 +20,10 @@ AHEAD: Final = "`--ahead` lets work run that the serial cell might have skipped"
 _DRAWN: Final = (
     "what is drawn, computed in a line of its own, goes to the workers, and so does a figure that "
     "the iteration closes"
+)
+_WRITTEN: Final = (
+    "what is written into one file, computed in a line of its own before that is opened, goes to "
+    "the workers"
 )
 _CONTAINERS: Final = (list, dict, set, bytearray, deque, Counter, defaultdict)
 _STORING: Final = frozenset({"append", "extend", "insert", "add", "update", "setdefault"})
@@ -38,8 +43,11 @@ def advice_for(unit: Unit, dependence: Dependence) -> str:
         return _past_guard(unit, dependence)
     if "may raise under" in unit.why:
         return "work in a line of its own, before the statement that may raise, goes to the workers"
-    for name in sorted(unit.whole().mutates):
-        shared = name in dependence.kernel and name not in {*dependence.whole.binds, FIGURE}
+    changed = sorted(unit.whole().mutates)
+    if any(is_file(name) for name in changed):
+        return _WRITTEN
+    for name in changed:
+        shared = name in dependence.kernel and name not in dependence.whole.binds
         if shared and not dependence.alias_roots(name) & dependence.targets:
             if _changed_by_call(name, unit, dependence):
                 return _own_copies(name, dependence)

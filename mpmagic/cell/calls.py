@@ -18,6 +18,7 @@ from mpmagic.cell.collector import Collector
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary, Mutation
 from mpmagic.cell.escapes import is_escape
 from mpmagic.cell.figures import Touch, draws_into_axes, plots, touch_of
+from mpmagic.cell.files import file_uses
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of, roots_of
 from mpmagic.cell.syntax import brief
@@ -35,7 +36,7 @@ _PROCESS_STATE: Final = frozenset(
      "warnings.filterwarnings", "warnings.resetwarnings", "locale.setlocale",
      "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
      "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext", "gc.set_threshold",
-     "gc.freeze"}
+     "gc.freeze", "gc.enable", "gc.disable"}
 )  # fmt: skip
 # The context managers that take such a change back when they are left.
 _TAKEN_BACK_BY: Final = {
@@ -88,10 +89,20 @@ class Calls:
 
     def note(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
         """Note what a call does; `statement` where nothing uses what it gives."""
+        for file in file_uses(callee, node, resolve=self._knowledge.resolve, fixed=self._is_fixed):
+            self._collector.effects.reads.setdefault(file.name, node.lineno)
+            if file.writes:
+                self._collector.mutate(file.name, node)
         if callee is not UNKNOWN:
             self._called(callee, node, statement=statement)
         elif isinstance(node.func, ast.Attribute):
             self._method_called(node.func, node, statement=statement)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether a name is bound to the same in all iterations."""
+        knowledge = self._knowledge
+        bound_here = self._collector.owns(name) or name in knowledge.varying
+        return knowledge.defined(name) and not bound_here
 
     def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
         if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):

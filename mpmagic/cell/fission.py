@@ -10,7 +10,6 @@ import ast
 from collections.abc import Iterable
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.half import Half
 from mpmagic.cell.prepared import looking_at
 from mpmagic.cell.replay import COMMIT, replay
@@ -91,7 +90,7 @@ class Fission:
             private=frozenset(private),
             certain=frozenset((private & end if end is not None else set()) | dependence.fresh),
             targets=frozenset(dependence.targets),
-            shared=frozenset(dependence.kernel.keys() - {FIGURE}),
+            shared=frozenset(filter(str.isidentifier, dependence.kernel)),
             kernel_reads=frozenset(self._kernel_reads()),
             operands=tuple(self._sending.operands),
             sites=tuple(self._sending.described),
@@ -115,16 +114,17 @@ class Fission:
                 reads |= unit.header.reads.keys()
         reads -= dependence.prepared.generators  # nothing else touches these
         own = (dependence.private | dependence.prepared.names) - dependence.allowances.local
-        return (reads - own | dependence.fresh) - dependence.targets - {FIGURE}
+        captured = (reads - own | dependence.fresh) - dependence.targets
+        return set(filter(str.isidentifier, captured))
 
     def _kernel_reads(self) -> set[str]:
         commits = [u for u in self.dependence.every_unit() if u.stage is Stage.COMMIT]
-        return {n for u in commits for n in u.header.touched()} - {FIGURE}
+        return {n for u in commits for n in u.header.touched() if n.isidentifier()}
 
     def _half(
         self, parameters: tuple[str, ...], body: ast.stmt, bound: Iterable[str], loop: ast.For
     ) -> Half:
-        names = sorted(n for n in bound if n != FIGURE)
+        names = sorted(filter(str.isidentifier, bound))
         at_loop = ast.copy_location(body, loop)
         return Half(parameters, tuple(names), at_loop, self._filename)
 

@@ -11,9 +11,9 @@ import ast
 import builtins
 import collections
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.formats import formats_in
@@ -61,6 +61,21 @@ _RESULT_TYPES: Final[Mapping[Any, type]] = {
 }
 
 
+class Bound(NamedTuple):
+    """The names that a loop binds.
+
+    Attributes
+    ----------
+    names
+        All.
+    first
+        Those that it binds before it reads them, and of which something else is known.
+    """
+
+    names: Set[str]
+    first: Set[str]
+
+
 class Knowledge:
     """What names and expressions are known to be.
 
@@ -100,6 +115,8 @@ class Knowledge:
         self.shows_figures = formats is not None and bool(formats.backend)
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
+        # Names that the loop binds which is looked at.
+        self.varying: Set[str] = frozenset()
 
     def note_statement(self, statement: ast.stmt) -> None:
         """Take into account that the cell runs `statement` before the loop is reached."""
@@ -185,16 +202,18 @@ class Knowledge:
         self._hidden[name] = kind
 
     @contextmanager
-    def without(self, names: Iterable[str]) -> Iterator[None]:
-        """While code is looked at that binds these names before it reads them."""
+    def inside(self, bound: Bound) -> Iterator[None]:
+        """While the body of a loop is looked at."""
         before = self._hidden, self.definitions, self.classes
+        varying, self.varying = self.varying, bound.names
         self._hidden, self.definitions = dict(self._hidden), dict(self.definitions)
         self.classes = dict(self.classes)
-        for name in names:
+        for name in bound.first:
             self.hide(name)
         try:
             yield
         finally:
+            self.varying = varying
             self._hidden, self.definitions, self.classes = before
 
     def _note_import(self, name: str) -> None:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from mpmagic.cell.files import may_write
 from mpmagic.cell.functions import global_names, source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.modules import kept_global
@@ -87,7 +88,7 @@ def _effect(node: ast.Call, knowledge: Knowledge) -> str:
         text = name in _OR_TEXT and not node.args and not node.keywords
         if not text and not _is_own(node.func, knowledge):
             return "writes outside Python"
-    if name in _OPENING and _may_write(node):
+    if name in _OPENING and may_write(node):
         return "opens a file for writing"
     return ""
 
@@ -99,28 +100,6 @@ def _is_own(func: ast.expr, knowledge: Knowledge) -> bool:
     value = unwrapped(knowledge.value(func.id))
     own = isinstance(value, types.FunctionType) and value.__globals__ is knowledge.namespace
     return own or func.id in knowledge.definitions
-
-
-def _may_write(node: ast.Call) -> bool:
-    """Whether a call of `open` opens for more than reading."""
-    place = 0 if isinstance(node.func, ast.Attribute) and _is_method(node) else 1
-    modes = [k.value for k in node.keywords if k.arg in ("mode", None)]
-    modes += node.args[place : place + 1]
-    if any(isinstance(a, ast.Starred) for a in node.args):
-        return True
-    return any(
-        not isinstance(m, ast.Constant)
-        or not isinstance(m.value, str)
-        or set(m.value) & set("wax+")
-        for m in modes
-    )
-
-
-def _is_method(node: ast.Call) -> bool:
-    """Whether ``x.open("w")`` is a path's method rather than a module's function."""
-    first = node.args[0] if node.args else None
-    text = first.value if isinstance(first, ast.Constant) else None
-    return first is None or (isinstance(text, str) and set(text) <= set("rwaxbt+"))
 
 
 # -- what a call reaches -----------------------------------------------------------------------

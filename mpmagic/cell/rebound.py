@@ -9,25 +9,25 @@ import ast
 from collections.abc import Iterable
 
 from mpmagic.cell.flow import Flow
-from mpmagic.cell.knowledge import Knowledge, bound_names
+from mpmagic.cell.knowledge import Bound, Knowledge, bound_names
 from mpmagic.cell.managers import Managers
 from mpmagic.cell.syntax import walk
 
-__all__ = ["rebound_first"]
+__all__ = ["bound_in"]
 
 
-def rebound_first(loop: ast.For, knowledge: Knowledge) -> set[str]:
-    """The names of which something is known that doesn't hold in the loop's body."""
+def bound_in(loop: ast.For, knowledge: Knowledge) -> Bound:
+    """The names that a loop binds, and those of which other things are known."""
     targets = bound_names(loop.target)
     iterated = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)}
-    bound = targets.union(*map(bound_names, loop.body)) - iterated
-    known = {name for name in bound if knowledge.defined(name)}
-    known -= _only_added_to(loop.body) if known - targets else set()
-    if known <= targets:
-        return known
+    bound = targets.union(*map(bound_names, loop.body))
+    first = {name for name in bound - iterated if knowledge.defined(name)}
+    first -= _only_added_to(loop.body) if first - targets else set()
+    if first <= targets:
+        return Bound(bound, first)
     flow = Flow(_nothing, _nothing, Managers(knowledge, loop.body, targets).may_suppress)
     flow.iteration(loop.body, targets)
-    return known - flow.exposed.keys()
+    return Bound(bound, first - flow.exposed.keys())
 
 
 def _only_added_to(body: list[ast.stmt]) -> set[str]:

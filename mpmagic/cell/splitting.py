@@ -19,7 +19,7 @@ from mpmagic.cell.functions import Summaries
 from mpmagic.cell.iterable import check_read_ahead
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.preparing import NotAhead
-from mpmagic.cell.rebound import rebound_first
+from mpmagic.cell.rebound import bound_in
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.stages import staged, staged_with_locks
@@ -48,7 +48,7 @@ def split_loop(
     drawn = _iterable_effects(loop.iter, knowledge)
     tries = _Tries(loop, knowledge, allowances, filename, element, drawn)
     try:
-        with knowledge.without(rebound_first(loop, knowledge)):
+        with knowledge.inside(bound_in(loop, knowledge)):
             return tries.with_counters_or_without()
     except Unsplittable as reason:
         advice = reason.advice or advice_for(knowledge.value(reason.refusal.name))

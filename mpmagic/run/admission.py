@@ -196,7 +196,7 @@ def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[s
     # Read where nothing can have bound them yet, as the target of `total += f(x)` is.
     read_first = {n for n in exposed.keys() & binds.keys() if exposed[n] <= binds[n]}
     for name in dependence.kernel.keys() - (binds.keys() - read_first) - dependence.targets:
-        if name == FIGURE:
+        if not name.isidentifier():  # a figure, a file
             continue
         if name not in namespace and not hasattr(builtins, name):
             raise StaysInKernel(f"`{name}` isn't defined")
