@@ -38,7 +38,7 @@ from mpmagic.run.annotated import (
 )
 from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
-from mpmagic.run.nans import NAN, Nans, are_in, is_nan
+from mpmagic.run.nans import NAN, Nans, are_in, is_number
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
@@ -219,6 +219,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """The rules of this module; cloudpickle's for everything else."""
+        if is_number(obj):  # there may be many, and the other questions take longer than the rest
+            return self._number(obj)
         if (token := token_of(obj)) is not None:
             return fetch_lent, (token,)
         name = self._references.get(id(obj))
@@ -262,11 +264,15 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
                 # warn of being looked at.
                 return self._dynamic_function_reduce(obj)
             return super().reducer_override(obj)
-        if is_nan(obj) and (number := self._side.nans.number(obj)) is not None:
-            return _nan, (number, *obj.__reduce_ex__(4)[:2])
         if type(obj) is REFERENCE:
             return _reduce_reference(obj, self._side.namespace)
         return reduce_named(obj)
+
+    def _number(self, value: Any) -> tuple[Any, ...]:
+        make, arguments = value.__reduce_ex__(4)[:2]
+        if value != value and (number := self._side.nans.number(value)) is not None:
+            return _nan, (number, make, arguments)
+        return make, arguments
 
     def _note_class(self, kind: type) -> None:
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)

@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import Any, Final
 
-__all__ = ["NAN", "Nans", "are_in", "is_nan"]
+__all__ = ["NAN", "Nans", "are_in", "is_number"]
 
 NAN: Final = ".nan"
 """What the token of one begins with: no name does."""
@@ -29,13 +29,13 @@ def are_in(pickled: bytes) -> bool:
     return any(code in pickled for code in _PICKLED)
 
 
-def is_nan(value: Any) -> bool:
-    """Whether a value is a NaN, or a NaT, of numpy's or a complex one."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return type(value) is complex and value != value
-    kinds = (complex, numpy.inexact, numpy.datetime64, numpy.timedelta64)
-    return isinstance(value, kinds) and bool(value != value)
+def is_number(value: Any) -> bool:
+    """Whether a value is a number or a time of numpy's, or a complex one: those may be NaN too."""
+    kind = type(value)
+    if kind.__module__ != "numpy":
+        return kind is complex
+    numpy = sys.modules["numpy"]
+    return issubclass(kind, numpy.number | numpy.datetime64 | numpy.bool_)
 
 
 class Nans:
