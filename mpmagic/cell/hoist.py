@@ -11,9 +11,20 @@ import ast
 import copy
 
 from mpmagic.cell.operands import Operands, When
+from mpmagic.cell.replay import is_given
+from mpmagic.cell.rethrow import rethrown
+from mpmagic.cell.split import EVENTS
+from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit, blocks_of
 
 __all__ = ["Hoister"]
+
+
+def _as_it_was_raised(node: ast.stmt) -> ast.stmt:
+    """A statement of a ``try``, whose handlers are to see an exception as the work raised it."""
+    if not any(is_given(part) for part in walk(node)):
+        return node
+    return ast.copy_location(rethrown(node, ast.Name(id=EVENTS, ctx=ast.Load())), node)
 
 
 class Hoister(Operands):
@@ -48,6 +59,8 @@ class Hoister(Operands):
         inside = When.NEVER if isinstance(node, ast.For | ast.While) else max(when, When.MAYBE)
         for block, units in zip(blocks_of(node), unit.blocks, strict=True):
             block[:] = self._block(block, units, inside)
+        if isinstance(node, ast.Try | ast.TryStar) and self.ahead is not None:
+            node.body[:] = map(_as_it_was_raised, node.body)
         return node
 
     def _block(self, statements: list[ast.stmt], units: list[Unit], when: When) -> list[ast.stmt]:

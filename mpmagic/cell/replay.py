@@ -14,9 +14,10 @@ from mpmagic.cell.split import EVENT, EVENTS, FAILURE, REPLAY, START
 from mpmagic.cell.syntax import copied, loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["COMMIT", "drawn_again", "given", "operand", "replay"]
+__all__ = ["COMMIT", "drawn_again", "given", "is_given", "operand", "replay"]
 
 _SITE: Final = ".site"
+_GIVE: Final = "give"
 
 COMMIT: Final = (EVENTS, REPLAY, FAILURE)
 """The parameters of the kernel's function."""
@@ -58,7 +59,14 @@ def operand(index: int) -> ast.expr:
 
 def given(index: int) -> ast.expr:
     """In the kernel: takes the outcome that is an operand of the event."""
-    return _asked("give", ast.Constant(index))
+    return _asked(_GIVE, ast.Constant(index))
+
+
+def is_given(node: ast.AST) -> bool:
+    """Whether a node asks for such an outcome."""
+    if not isinstance(node, ast.Attribute) or node.attr != _GIVE:
+        return False
+    return isinstance(node.value, ast.Name) and node.value.id == EVENTS
 
 
 def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
