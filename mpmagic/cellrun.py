@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.options import check_names
-from mpmagic.refusals import check_each_cell, check_residents, check_tries
+from mpmagic.refusals import check_background, check_each_cell, check_residents, check_tries
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
@@ -123,9 +124,82 @@ class CellRunner:
         shown = self._shows_last(cell.text) and any(value is not None for value in run.values)
         return run.values if shown else None
 
+    def background(self, cell: ParsedCell) -> None:
+        """Start a cell whose commits will be asked for, and have the notebook know it by its name.
+
+        Raises
+        ------
+        NotParallel
+            If it can't be in the background.
+        """
+        from mpmagic.background import BackgroundCell
+        from mpmagic.run.background import BackgroundRun
+
+        check_background(self._engine_for(cell.given))
+        with self._judged(cell) as judged:
+            if judged is None:
+                return
+            plan, context = judged
+            name, namespace = cell.given.bg, self._shell.user_ns
+            run = BackgroundRun(plan, context)
+            if isinstance(former := namespace.get(name), BackgroundCell):
+                former.cancel()
+            run.start(cell.warned)
+            shown = partial(self._committing, cell, context)
+            namespace[name] = BackgroundCell(name, run, context.inbox, shown)
+
+    def commit(self, name: str, *, anyway: bool) -> None:
+        """Run the commits of a cell in the background.
+
+        Raises
+        ------
+        UsageError
+            If the name is that of something else.
+        """
+        from IPython.core.error import UsageError
+
+        from mpmagic.background import BackgroundCell
+
+        cell = self._shell.user_ns.get(name)
+        if not isinstance(cell, BackgroundCell):
+            what = f"a {type(cell).__name__}" if name in self._shell.user_ns else "not there"
+            if not name:
+                raise UsageError("%mpcommit: a name is missing, that of a cell in the background")
+            raise UsageError(
+                f"%mpcommit: `{name}` is {what}, and no cell in the background; those are begun "
+                f"with `%%parallel --bg NAME`"
+            )
+        cell.commit(anyway=anyway)
+
+    @contextlib.contextmanager
+    def _committing(self, cell: ParsedCell, context: CellContext) -> Iterator[bool]:
+        """Around the commits of a cell in the background; whether its last value is shown."""
+        from mpmagic.cell.compiled import features_on
+        from mpmagic.show.cellview import CellView
+
+        self.last_run = context.report
+        with (
+            self._errors().shown(),
+            features_on(cell.features),
+            CellView(self._shell, context, cell.given).shown(),
+        ):
+            yield self._shows_last(cell.text)
+
     @contextlib.contextmanager
     def _ready(self, cell: ParsedCell) -> Iterator[tuple[CellPlan, CellContext] | None]:
-        """Around a cell's plan and run; the plan, unless nothing is to run.
+        """Around a cell's plan and run; the plan, unless nothing is to run."""
+        from mpmagic.show.cellview import CellView
+
+        with self._judged(cell) as judged:
+            if judged is None:
+                yield None
+                return
+            with CellView(self._shell, judged[1], cell.given).shown():
+                yield judged
+
+    @contextlib.contextmanager
+    def _judged(self, cell: ParsedCell) -> Iterator[tuple[CellPlan, CellContext] | None]:
+        """Around what is done with a cell's plan, unless nothing is to run.
 
         Errors are shown as a user is to see them.
 
@@ -135,7 +209,6 @@ class CellRunner:
             If it's not to run.
         """
         from mpmagic.cell.compiled import features_on
-        from mpmagic.show.cellview import CellView
         from mpmagic.show.explain import refusals_shown
 
         with self._errors().shown(), refusals_shown(self._shell), features_on(cell.features):
@@ -152,8 +225,7 @@ class CellRunner:
                 plan, serial = self._checked(plan, cell, options)
                 context = self._context(cell, options, engine)
                 self._tell(plan, context, serial)
-                with CellView(self._shell, context, cell.given).shown():
-                    yield plan, context
+                yield plan, context
 
     def _lacking(self, tree: ast.Module) -> frozenset[str]:
         """Names that cells of ``--each`` have left in the workers, and the notebook hasn't.

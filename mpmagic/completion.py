@@ -18,9 +18,10 @@ from IPython.core.completer import (
     context_matcher,
 )
 
+from mpmagic.background import BackgroundCell
 from mpmagic.count.options import new_parser
 from mpmagic.linesource import split_options
-from mpmagic.options import expression_parser, parallel_parser, pool_parser
+from mpmagic.options import commit_parser, expression_parser, parallel_parser, pool_parser
 
 __all__ = ["Completion", "register"]
 
@@ -29,8 +30,9 @@ _PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "%parallel": expression_parser,
     "%mpcount": partial(new_parser, "%mpcount"),
     "%mppool": pool_parser,
+    "%mpcommit": commit_parser,
 }
-_CALL: Final = re.compile(r"(?:^|=)\s*(%%?parallel|%mpcount|%mppool)\s(.*)")
+_CALL: Final = re.compile(r"(?:^|=)\s*(%%?parallel|%mpcount|%mppool|%mpcommit)\s(.*)")
 _NAME: Final = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _IDENTIFIER: Final = "mpmagic"
 _OF_NAMES: Final = frozenset({"local", "private"})
@@ -79,11 +81,18 @@ class Completion:
             flag, _, word = word.partition("=")
             taking = _taking(parser, flag)
         if taking is None:
+            if parser.prog == "%mpcommit" and not word.startswith("-"):
+                return word, [(name, "instance") for name in self._background()]
             return word, _options(parser, before, begun=word)
         if taking.dest not in _OF_NAMES:
             return word, [(str(choice), "value") for choice in taking.choices or ()]
         *given, begun = word.split(",")
         return begun, [(n, "instance") for n in self._names(cell) if n not in given]
+
+    def _background(self) -> list[str]:
+        """The names of cells in the background."""
+        notebook = dict(self._shell.user_ns)
+        return [n for n, v in notebook.items() if isinstance(v, BackgroundCell) and n[0] != "_"]
 
     def _names(self, cell: str) -> Iterable[str]:
         """The names that a cell spells, in its order, but for Python's own; else the notebook's."""

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mpmagic.cell.listing import Explanation
 
 __all__ = [
+    "ChangedMeanwhile",
     "EachFailed",
+    "EndedBefore",
     "EngineError",
     "FileChanged",
     "IterationTimeout",
@@ -86,6 +88,25 @@ class LostWrite(MpmagicError):
 
 class FileChanged(MpmagicError, OSError):
     """A file that a loop reads is another one, or another text, than when the loop began."""
+
+
+class ChangedMeanwhile(MpmagicError):
+    """What a cell in the background has to do with was changed before its commits."""
+
+    @classmethod
+    def of(cls, changed: list[str], name: str) -> ChangedMeanwhile:
+        """Say what was changed since the work of `name` began."""
+        names = ", ".join(f"`{n}`" for n in changed)
+        verb = "isn't what it was" if len(changed) == 1 else "aren't what they were"
+        return cls(
+            f"{names} {verb} when the work of `{name}` began; nothing of it is committed. "
+            f"`{name}.commit(anyway=True)` commits what was computed with the former values, and "
+            f"running the cell again computes it anew"
+        )
+
+
+class EndedBefore(MpmagicError, RuntimeError):
+    """A cell in the background was committed or cancelled before."""
 
 
 class UnsendableValue(MpmagicError):

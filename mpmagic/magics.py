@@ -23,7 +23,9 @@ from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
 from mpmagic.linesource import placed_line, split_options, tree_of
 from mpmagic.options import (
+    check_background,
     check_each,
+    commit_parser,
     expression_parser,
     parallel_parser,
     parse,
@@ -84,6 +86,10 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         if given.each:
             check_each(given)
             return self._runner.each(whole)
+        if given.bg and not given.explain:
+            check_background(given, line_of_await)
+            self._runner.background(whole)
+            return _nothing() if is_awaited else None
         if is_awaited:
             return self._runner.run_awaiting(whole)
         if line_of_await and not given.explain:
@@ -137,6 +143,14 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return None
         self._workforce.change(given)
         return self._workforce.table()
+
+    @no_var_expand  # type: ignore[untyped-decorator]
+    @line_magic  # type: ignore[untyped-decorator]
+    @documented_by(commit_parser())
+    def mpcommit(self, line: str) -> None:
+        given = parse(commit_parser(), line)
+        if given is not None:
+            self._runner.commit(given.name, anyway=given.anyway)
 
     def close(self) -> None:
         """Stop the workers."""

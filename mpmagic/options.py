@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import keyword
 import math
 import shlex
 from collections.abc import Callable, Container, Iterable
@@ -15,8 +16,10 @@ from IPython.core.error import UsageError
 from mpmagic.helppage import HelpPage
 
 __all__ = [
+    "check_background",
     "check_each",
     "check_names",
+    "commit_parser",
     "expression_parser",
     "parallel_parser",
     "parse",
@@ -74,6 +77,11 @@ Examples:
 %%parallel on top of a cell runs its statements so; its help says more.
 """
 
+_COMMIT: Final = """
+Run the commits of a cell that was begun with %%parallel --bg NAME, and the rest of that cell.
+The same as NAME.commit().
+"""
+
 _POOL: Final = """
 Show the workers of %%parallel and what they do. They start with the first parallel cell, are
 kept between cells, and end with the notebook's kernel.
@@ -119,6 +127,12 @@ def parallel_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run the cell once in every worker, where its names stay; only -n and -q go with it",
     )
+    parser.add_argument(
+        "--bg",
+        type=_name,
+        metavar="NAME",
+        help="start the work of the first loop and go on; NAME.commit() does the rest of the cell",
+    )
     return parser
 
 
@@ -127,6 +141,21 @@ def expression_parser() -> argparse.ArgumentParser:
     parser = _Parser("%parallel", description=_EXPRESSION, epilog=_EXPRESSION_EXAMPLES)
     _add_options(parser.add_argument, "expression")
     parser.add_argument("expression", nargs="?", help="in one line")
+    return parser
+
+
+def commit_parser() -> argparse.ArgumentParser:
+    """The options of ``%mpcommit``."""
+    parser = _Parser("%mpcommit", description=_COMMIT, epilog="")
+    parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="also if names of the loop aren't what they were when its work began",
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this text")
+    parser.add_argument(
+        "name", nargs="?", default="", help="which was given with %%%%parallel --bg"
+    )
     return parser
 
 
@@ -260,6 +289,20 @@ def check_each(given: argparse.Namespace) -> None:
             )
 
 
+def check_background(given: argparse.Namespace, line_of_await: int) -> None:
+    """Refuse what a cell in the background can't have.
+
+    Raises
+    ------
+    UsageError
+        If there is such.
+    """
+    if line_of_await:
+        raise UsageError(f"%%parallel: line {line_of_await}: --bg takes no cell that awaits")
+    if given.or_serial:
+        raise UsageError("%%parallel: --or-serial doesn't go with --bg")
+
+
 def check_names(
     option: str, names: Iterable[str], tree: ast.Module, notebook: Container[str]
 ) -> None:
@@ -284,6 +327,12 @@ def check_names(
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
+
+
+def _name(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a name")
+    return text
 
 
 def _bytes(text: str) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options
 
-__all__ = ["check_each_cell", "check_residents", "check_tries"]
+__all__ = ["check_background", "check_each_cell", "check_residents", "check_tries"]
 
 _NOTHING = "Nothing of the cell ran."
 
@@ -46,6 +46,21 @@ def check_each_cell(tree: ast.Module, engine: str) -> None:
         raise NotParallel(
             f"line {line}: magics and shell commands are the kernel's; a worker can't run them. "
             f"Put them into a cell of their own. {_NOTHING}"
+        )
+
+
+def check_background(engine: Engine | None) -> None:
+    """Refuse ``--bg`` where work ends with its cell.
+
+    Raises
+    ------
+    NotParallel
+        If it does.
+    """
+    if engine is not None and not engine.outlasts_cells:
+        raise NotParallel(
+            f"`--bg` has work go on when the cell has ended, which processes of mpmagic's own pool "
+            f"can. Use `--on processes`. {_NOTHING}"
         )
 
 

@@ -28,6 +28,9 @@ from traitlets.config import Config
 
 from tests.deep import Drained, is_iterator
 
+BACKGROUND = "the_cell_in_the_background"
+"""A cell that is begun under this name with ``--bg`` is committed at once."""
+
 HISTORY = re.compile(
     r"_i+|_i\d+|_ih|In|_oh|_dh|Out|__warningregistry__"
     r"|__annotations__|__annotate__|__conditional_annotations__"
@@ -151,10 +154,22 @@ class Notebook:
         self._events.clear()
         with self._recorded():
             result = self.shell.run_cell(cell, store_history=True)
-        outcome.error = result.error_before_exec or result.error_in_exec
+            outcome.error = result.error_before_exec or result.error_in_exec
+            if BACKGROUND in self.shell.user_ns:
+                outcome.error = self._committed(self.shell.user_ns.pop(BACKGROUND))
         if outcome.error is not None:
             vars(outcome.error).pop("_render_traceback_", None)  # showing it does that
         return self._filled(outcome)
+
+    def _committed(self, background: Any) -> BaseException | None:
+        """Run the commits of a cell in the background as if they were its own."""
+        try:
+            with self.shell.display_trap:
+                background.commit()
+        except BaseException as error:
+            self._events.append(Event("traceback", type(error).__name__))
+            return error
+        return None
 
     def _filled(self, outcome: Outcome) -> Outcome:
         outcome.events = list(self._events)

@@ -9,6 +9,7 @@ from typing import Any
 from mpmagic.pool import Pool, WorkerStatus
 from mpmagic.run.eachwork import Cells, settled
 from mpmagic.run.engine import Engine, Trial
+from mpmagic.run.feed import is_fed
 
 __all__ = ["PoolEngine"]
 
@@ -26,13 +27,18 @@ class PoolEngine(Engine):
         Gives the cells that each worker runs before anything else.
     """
 
-    asks_each = True
     can_limit = True
+    outlasts_cells = True
 
     def __init__(self, pool: Pool, workers: int, cells: Callable[[], Cells] = tuple) -> None:
         super().__init__(pool, workers)
         self._pool = pool
         self._cells = cells
+
+    @property
+    def asks_each(self) -> bool:
+        """Not while there is work in the background: who asks would have to wait for that."""
+        return not is_fed(self.executor)
 
     @property
     def most_under_way(self) -> int:

@@ -37,7 +37,12 @@ Asked = tuple[dict[str, Any], Options]
 
 
 def run_cell(
-    plan: CellPlan, cell: CellContext, *, show_last: bool, warned: Warned | None = None
+    plan: CellPlan,
+    cell: CellContext,
+    *,
+    show_last: bool,
+    warned: Warned | None = None,
+    begun: LoopRun | None = None,
 ) -> None:
     """Run a planned cell in the user's namespace.
 
@@ -51,13 +56,15 @@ def run_cell(
         Whether the value of a last expression is displayed.
     warned
         What the compiler warns of, in order.
+    begun
+        A loop of it that has begun already.
 
     Raises
     ------
     BaseException
         Whatever the cell raises, with the traceback that the serial cell would have.
     """
-    runs = _embedded(plan, cell)
+    runs = _embedded(plan, cell, begun)
     try:
         for code in _codes(plan, cell, runs, show_last=show_last, warned=warned):
             exec(code, cell.namespace)
@@ -87,11 +94,17 @@ async def run_awaiting(
         _let_go(runs)
 
 
-def value_of(plan: CellPlan, cell: CellContext, *, warned: Warned | None = None) -> Any:
-    """The value of a planned cell that is one expression."""
+def value_of(
+    plan: CellPlan,
+    cell: CellContext,
+    *,
+    warned: Warned | None = None,
+    begun: LoopRun | None = None,
+) -> Any:
+    """The value of a planned cell that is one expression; takes what `run_cell` takes."""
     (statement,) = plan.tree.body
     assert isinstance(statement, ast.Expr)
-    runs = _embedded(plan, cell)
+    runs = _embedded(plan, cell, begun)
     try:
         for warning in warned or ():
             warnings.showwarning(*warning)
@@ -121,9 +134,13 @@ def _end(error: BaseException, cell: CellContext) -> None:
     cell.origins.tell(error)
 
 
-def _embedded(plan: CellPlan, cell: CellContext) -> dict[str, Embedded]:
+def _embedded(
+    plan: CellPlan, cell: CellContext, begun: LoopRun | None = None
+) -> dict[str, Embedded]:
     """The runs of a cell's loops and calls, for its code."""
     runs = {placeholder(p.number): Embedded(LoopRun(p, cell)) for p in plan.loops}
+    if begun is not None:
+        runs[placeholder(begun.planned.number)] = Embedded(begun)
     return runs | {placeholder(g.number): Embedded(TaskRun(g, cell)) for g in plan.groups}
 
 

@@ -280,6 +280,15 @@ class Dispatch:
         waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
         return drawn + waiting
 
+    def send_all(self) -> None:
+        """Send all there is, to an engine that takes it."""
+        self._refill()
+
+    def progress(self) -> tuple[int, int]:
+        """Iterations whose work is done, and those that were sent."""
+        done = sum(flight.count for flight in list(self._flights) if flight.future.done())
+        return done, self._next
+
     def send_no_more(self) -> None:
         """Let what is under way be the last that is sent."""
         self._sends = False

@@ -54,25 +54,30 @@ class Engine:
     ----------
     is_apart
         Whether its workers have processes of their own.
-    asks_each
-        Whether `ask_each` reaches every worker.
     chunk_cost
         Seconds that the kernel spends on sending a chunk and taking its log.
     can_limit
         Whether it can end a task that takes too long.
+    outlasts_cells
+        Whether work can go on when the cell has ended that sent it.
     grace
         Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
     """
 
     is_apart: bool = True
-    asks_each: bool = False
     can_limit: bool = False
+    outlasts_cells: bool = False
     chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
     grace: float | None = None
 
     def __init__(self, executor: Executor, workers: int) -> None:
         self.executor = executor
         self.workers = workers
+
+    @property
+    def asks_each(self) -> bool:
+        """Whether `ask_each` reaches every worker, and that soon."""
+        return False
 
     @property
     def most_under_way(self) -> int:

@@ -91,6 +91,7 @@ class InlineEngine(Engine):
     """Runs the work in this process and thread, on copies."""
 
     asks_each = True
+    outlasts_cells = True
 
     def __init__(self, workers: int = 2) -> None:
         super().__init__(_Inline(), workers)

@@ -75,13 +75,13 @@ class LoopRun:
     Parameters
     ----------
     planned
-        The loop.
+        The loop; an attribute too.
     cell
         The cell that it is part of.
     """
 
     def __init__(self, planned: PlannedLoop, cell: CellContext) -> None:
-        self._planned = planned
+        self.planned = planned
         self._cell = cell
 
     # -- what the cell's code calls ------------------------------------------------------------
@@ -94,16 +94,17 @@ class LoopRun:
         except MpmagicError as error:
             raise self._fenced(error) from None
 
-    def _begin(self, iterable: Any) -> bool:
-        line = self._planned.loop.lineno
+    def _admits(self, iterable: Any) -> bool:
+        """Whether the loop can be split, now that its names stand for something."""
+        line = self.planned.loop.lineno
         self._cell.look_again()
-        self._brevity = None
+        self._brevity: Brevity | None = None
         self._ranges = ranges_of(iterable)
-        self._source = ItemSource(iterable, self._planned.loop.target)
+        self._source = ItemSource(iterable, self.planned.loop.target)
         try:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
-            self._admitted = admit(self._planned, iterable, self._source, self._cell)
+            self._admitted = admit(self.planned, iterable, self._source, self._cell)
             check_passing(self._admitted, self._cell.options)
         except StaysInKernel as reason:
             self._check_residents(reason)
@@ -112,7 +113,12 @@ class LoopRun:
         self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         self._ended: bool | None = None
-        self._brevity = Brevity.of(self._planned, self._admitted, self._source, self._cell)
+        return True
+
+    def _begin(self, iterable: Any) -> bool:
+        if not self._admits(iterable):
+            return False
+        self._brevity = Brevity.of(self.planned, self._admitted, self._source, self._cell)
         if self._brevity is None:
             return True
         # At once, for this is the place from which a loop can go on in the kernel.
@@ -120,8 +126,8 @@ class LoopRun:
         return not self._brevity.found
 
     def _check_residents(self, reason: StaysInKernel) -> None:
-        if found := first_read(self._planned.loop, self._cell.lacking(self._cell.residents)):
-            raise left_in_workers(self._planned.loop.lineno, found[1], reason)
+        if found := first_read(self.planned.loop, self._cell.lacking(self._cell.residents)):
+            raise left_in_workers(self.planned.loop.lineno, found[1], reason)
 
     def items(self) -> Iterator[Any]:
         """What the loop iterates over when it stays in the kernel, or goes on there."""
@@ -246,7 +252,7 @@ class LoopRun:
     # -- the run -------------------------------------------------------------------------------
 
     def _begin_telling(self) -> None:
-        self._telling = Telling(self._planned.loop, self._cell.observer, self._report)
+        self._telling = Telling(self.planned.loop, self._cell.observer, self._report)
 
     def _tick(self) -> None:
         self._telling.tick(self._dispatch.standing)
@@ -258,7 +264,7 @@ class LoopRun:
             return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
-        form = tallied(self._planned.loop, split, cell.filename) if split.commit else None
+        form = tallied(self.planned.loop, split, cell.filename) if split.commit else None
         captured = self._admitted.captured
         if form is None or not can_combine(form, captured.values, cell):
             self._source.read_by(ranges)
@@ -288,7 +294,7 @@ class LoopRun:
         names = tuple(sorted(split.private))
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
-        self._failures = Failures(self._planned.loop, self._dispatch.tries, self._cell)
+        self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
@@ -389,7 +395,7 @@ class LoopRun:
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused
-        line = self._planned.loop.lineno
+        line = self.planned.loop.lineno
         where = Span(flight.first, flight.count).named(Unit.ITERATION)
         if refused:
             raise refused_chunk(line, where, refused)
@@ -454,12 +460,12 @@ class LoopRun:
             return
         where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
         item = self._flight.batch.items[self._index]
-        number, target = self._flight.first + self._index, self._planned.loop.target
+        number, target = self._flight.first + self._index, self.planned.loop.target
         origin = Origin.of_iteration(number, target, item, where, tries=self._flight.tries)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
-        line, changed = self._planned.loop.lineno, self._dispatch.changed_in_workers()
+        line, changed = self.planned.loop.lineno, self._dispatch.changed_in_workers()
         if changed:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
         if self._sent.changed():

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 from mpmagic.show.row import Row
 from mpmagic.show.style import CLASS, wrapped
 
-__all__ = ["Bars", "NotebookBars", "Picture", "TerminalBar", "bars_for"]
+__all__ = ["TRACK_RULES", "Bars", "NotebookBars", "Picture", "TerminalBar", "bars_for", "track"]
 
 
 class Bars:
@@ -53,7 +53,7 @@ class Picture:
         return "\n".join(f"%%parallel: {row}" for row in self._rows)
 
     def _repr_html_(self) -> str:
-        return wrapped("".join(map(_row_html, self._rows)), rules=_RULES)
+        return wrapped("".join(map(_row_html, self._rows)), rules=TRACK_RULES)
 
 
 class NotebookBars(Bars):
@@ -154,12 +154,13 @@ def _meter(row: Row, is_one_of_several: bool, stream: TextIO) -> str:
 
 def _row_html(row: Row) -> str:
     label = f'<span class="faint">{escape(row.label)}</span>'
-    bar = "" if row.share is None or row.is_over else _track_html(row.share)
+    bar = "" if row.share is None or row.is_over else track(row.share)
     parts = "".join(f"<span>{escape(part)}</span>" for part in row.parts)
     return f'<div class="bar">{label}{bar}{parts}</div>'
 
 
-def _track_html(share: float) -> str:
+def track(share: float) -> str:
+    """The HTML of a bar; `TRACK_RULES` says what it looks like."""
     percent = f"{100 * share:.1f}"
     return (
         f'<span class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
@@ -167,7 +168,7 @@ def _track_html(share: float) -> str:
     )
 
 
-_RULES: Final = (
+TRACK_RULES: Final = (
     f".{CLASS} .bar{{display:flex;align-items:center;gap:14px;white-space:nowrap;"
     "font-variant-numeric:tabular-nums}"
     f".{CLASS} .track{{flex:0 1 260px;min-width:90px;height:8px;border-radius:4px;overflow:hidden;"
