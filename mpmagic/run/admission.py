@@ -32,6 +32,7 @@ from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
+from mpmagic.run.overlap import may_overlap
 from mpmagic.run.shadow import CannotRunAhead, Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
@@ -142,7 +143,7 @@ def _admit(
     except Exception as error:
         raise _item_stays(error) from error
     _check_slices(dependence, split, iterable, captured)
-    verify = _check_aliases(dependence, split, captured, (planned.loop, iterable), cell)
+    verify = _check_aliases(dependence, split, captured, (planned.loop, iterable, source), cell)
     verify = verify or planned.lazy
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
@@ -274,12 +275,12 @@ def _check_aliases(
     dependence: Dependence,
     split: SplitLoop,
     captured: Captured,
-    items: tuple[ast.For, Any],
+    items: tuple[ast.For, Any, ItemSource],
     cell: CellContext,
 ) -> bool:
-    loop, iterable = items
+    loop, iterable, source = items
     sliced = {s.name for s in split.slices}
-    _check_items(dependence, captured, iterable, cell)
+    _check_items(dependence, captured, iterable, source, cell)
     mutated = {n: cell.namespace[n] for n in split.shared & cell.namespace.keys()}
     mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
     if not mutated:
@@ -303,10 +304,23 @@ def _check_aliases(
 
 
 def _check_items(
-    dependence: Dependence, captured: Captured, iterable: Any, cell: CellContext
+    dependence: Dependence,
+    captured: Captured,
+    iterable: Any,
+    source: ItemSource,
+    cell: CellContext,
 ) -> None:
     """Commits that change the loop's items mustn't change what the work was sent."""
     changed = dependence.targets & dependence.kernel.keys() & dependence.whole.mutates.keys()
+    if apart := changed - source.staying.keys():
+        target, name = dependence.target, min(apart)
+        if may_overlap(
+            target, iterable, source.first, dependence.targets & dependence.kernel.keys()
+        ):
+            reason = (
+                f"the work reads of the items what `{name}`, which the commits change, may hold"
+            )
+            raise StaysInKernel(reason)
     sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
     if changed and (other := Aliases(sent, ()).shared_with(iterable, deep=True)):
         name = min(changed)

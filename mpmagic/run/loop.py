@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -337,11 +337,11 @@ class LoopRun:
 
     def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
         items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
-        probes, following = self._admitted.split.probes, iter(log.events[1:])
-        for event in log.events:
-            code, after = event[0], next(following, event)
+        idle = _idle_probes(log.events, self._admitted.split.probes)
+        for number, event in enumerate(log.events):
+            code = event[0]
             if code >= 0:
-                if not self._skipping and (code not in probes or after[0] < 0):
+                if not self._skipping and number not in idle:
                     ended, self._event = self._event if self._broken else None, event
                     yield event
                     self._event = ended or event
@@ -470,3 +470,16 @@ class LoopRun:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
         if self._sent.changed():
             raise inputs_changed(line)
+
+
+def _idle_probes(events: Sequence[tuple[Any, ...]], probes: Collection[int]) -> set[int]:
+    """Positions of probes that needn't run: what comes after them neither raises nor writes."""
+    if not probes:
+        return set()
+    idle, calm = set(), True
+    for number in range(len(events) - 1, -1, -1):
+        if events[number][0] not in probes:
+            calm = events[number][0] >= 0
+        elif calm:
+            idle.add(number)
+    return idle

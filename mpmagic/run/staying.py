@@ -16,7 +16,7 @@ from mpmagic.run.codec import Encoder, Side
 from mpmagic.run.log import LOST
 from mpmagic.run.watch import is_inert
 
-__all__ = ["masked", "staying_names"]
+__all__ = ["masked", "parts_of", "staying_names"]
 
 
 def staying_names(target: ast.expr, item: Any, side: Side) -> dict[str, str]:
@@ -31,7 +31,7 @@ def staying_names(target: ast.expr, item: Any, side: Side) -> dict[str, str]:
     side
         The kernel's side.
     """
-    parts = [(name, part) for name, part in _parts(target, item) if not is_inert(part)]
+    parts = [(name, part) for name, part in parts_of(target, item) if not is_inert(part)]
     stuck = {name: part for name, part in parts if _is_the_kernels(part)}
     if len(stuck) < len(parts) and not _can_be_packed(
         [p for n, p in parts if n not in stuck], side
@@ -50,13 +50,13 @@ def masked(target: ast.expr, item: Any, names: dict[str, str]) -> Any:
     return tuple(masked(inner, part, names) for inner, part in elements)
 
 
-def _parts(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:
+def parts_of(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:
     """The names of a target with what an item binds them to."""
     if isinstance(target, ast.Name):
         yield target.id, item
         return
     for inner, part in _elements(target, item) or ():
-        yield from _parts(inner, part)
+        yield from parts_of(inner, part)
 
 
 def _elements(target: ast.expr, item: Any) -> list[tuple[ast.expr, Any]] | None:
