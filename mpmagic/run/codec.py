@@ -39,6 +39,7 @@ from mpmagic.run.annotated import (
 from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
 from mpmagic.run.nans import NAN, Nans, are_in, is_number
+from mpmagic.run.raised import fill_raised, reduce_raised
 
 __all__ = ["Encoder", "Packed", "Side", "decode", "digest"]
 
@@ -155,6 +156,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
     """
 
     dispatch_table = DISPATCH_TABLE
+    keeps_traces = True
+    """Whether exceptions keep what they get by being raised."""
 
     def __init__(
         self, side: Side, *, by_reference: bool, place_of: Callable[[Any], Any] | None = None
@@ -264,6 +267,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
                 # warn of being looked at.
                 return self._dynamic_function_reduce(obj)
             return super().reducer_override(obj)
+        if isinstance(obj, BaseException):
+            reduced = reduce_raised(obj, _fill_raised if self.keeps_traces else None)
+            return reduce_named(obj) if reduced is NotImplemented else reduced
         if type(obj) is REFERENCE:
             return _reduce_reference(obj, self._side.namespace)
         return reduce_named(obj)
@@ -354,6 +360,10 @@ def _nan(number: int, make: Callable[..., Any], arguments: tuple[Any, ...]) -> A
         value = make(*arguments)
         nans.keep(number, value)
     return value
+
+
+def _fill_raised(error: BaseException, filling: Any) -> None:
+    fill_raised(error, filling, _here().namespace)
 
 
 def _fetch_captured(name: str) -> Any:

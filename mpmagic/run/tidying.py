@@ -13,6 +13,7 @@ Both stand for the frame of the cell that the loop is part of:
 
 from __future__ import annotations
 
+import inspect
 from types import FrameType, TracebackType
 from typing import Final
 
@@ -103,7 +104,10 @@ def _stands_for(inner: TracebackType, outer: TracebackType, *, within: bool) -> 
     codes = [inner.tb_frame.f_code, outer.tb_frame.f_code]
     if codes[0].co_name != "<module>" or codes[0].co_filename != codes[1].co_filename:
         return False
-    return codes[1].co_name == "<module>" or (within and codes[1].co_name in _COMPREHENSIONS)
+    if codes[1].co_name == "<module>":
+        # Else the cell itself raises an exception again that was raised in it before.
+        return within or bool(codes[1].co_flags & inspect.CO_OPTIMIZED)
+    return within and codes[1].co_name in _COMPREHENSIONS
 
 
 def _moved(outer: TracebackType, inner: TracebackType) -> TracebackType:

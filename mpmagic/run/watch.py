@@ -149,6 +149,7 @@ def changed_values(
 def _encoded(value: Any, side: Side, kind: type[Encoder]) -> tuple[Encoder, Packed]:
     # Classes by reference: what pickling a class gives differs from one time to the next.
     encoder = kind(Side(side.namespace, class_ids=side.class_ids), by_reference=True)
+    encoder.keeps_traces = False  # to raise an exception, or to handle it, isn't to change it
     return encoder, encoder.encode(_visible(value))
 
 
