@@ -95,6 +95,7 @@ Examples:
     %mppool restart       import changed modules anew
     %mppool -n 8
     %mppool --memory 2G   an iteration that wants more raises MemoryError (Linux)
+    %mppool --threads kernel    sums of BLAS to the last bit as in the kernel
 """
 
 _WHAT: Final = "end the workers; start new ones; have these forget the cells of --each"
@@ -218,6 +219,12 @@ def pool_parser() -> argparse.ArgumentParser:
     add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")
     add("--on", metavar="ENGINE", help="where cells run that don't say it, as of %%%%parallel")
     add("--start", choices=("forkserver", "spawn"), help="how workers start")
+    add(
+        "--threads",
+        type=_threads,
+        metavar="N",
+        help="threads of BLAS and the like in each; `kernel` for as many as here",
+    )
     add("--memory", type=_bytes, metavar="SIZE", help="bytes that each may have, such as 2G")
     add("-h", "--help", action="store_true", help="show this text")
     return parser
@@ -340,6 +347,10 @@ def _bytes(text: str) -> int:
     if unit not in _UNITS:
         number, unit = text, ""
     return _positive(number) * _UNITS[unit]
+
+
+def _threads(text: str) -> int:
+    return 0 if text == "kernel" else _positive(text)
 
 
 def _seconds(text: str) -> float:

@@ -33,6 +33,7 @@ class Workforce:
         self._on = ""
         self._method: str | None = None
         self._memory: int | None = None
+        self._threads: int | None = None
         self._table: LiveTable | None = None
         self._each: EachCells | None = None
 
@@ -41,10 +42,11 @@ class Workforce:
         if given.on is not None:
             self.engine_on(given.on, given.workers)  # to say at once what is wrong with it
             self._on = given.on
-        if given.what == "stop" or given.start is not None or given.memory is not None:
+        if given.what == "stop" or _differ(given):
             self.close()
             self._method = given.start or self._method
             self._memory = given.memory or self._memory
+            self._threads = self._threads if given.threads is None else given.threads
         elif given.what == "forget":
             self.each().forget()
             self.renew()
@@ -128,8 +130,17 @@ class Workforce:
 
         if self._pool is None:
             self._pool = Pool(
-                workers, mp_context=self._method, memory_limit=self._memory, daemon=True
+                workers,
+                mp_context=self._method,
+                memory_limit=self._memory,
+                threads=self._threads,
+                daemon=True,
             )
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool
+
+
+def _differ(given: argparse.Namespace) -> bool:
+    """Whether workers are to be what those that there are can't become."""
+    return any(asked is not None for asked in (given.start, given.memory, given.threads))

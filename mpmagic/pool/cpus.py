@@ -46,12 +46,15 @@ def cpu_used(pid: int) -> float:
     return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def thread_caps(workers: int, environ: Mapping[str, str]) -> dict[str, str]:
+def thread_caps(
+    workers: int, environ: Mapping[str, str], *, threads: int | None = None
+) -> dict[str, str]:
     """Give the variables that keep `workers` processes from starting more threads than cores.
 
-    What `environ` already sets is the user's decision and isn't in the answer.
+    What `environ` already sets is the user's decision and isn't in the answer. With `threads`
+    each gets so many.
     """
-    share = str(max(1, cpu_count() // max(1, workers)))
+    share = str(threads or max(1, cpu_count() // max(1, workers)))
     return {name: share for name in THREAD_VARIABLES if name not in environ}
 
 

@@ -8,7 +8,7 @@ import multiprocessing.process
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -41,6 +41,9 @@ class Orders:
         Pickled (function, args, kwargs) to call in each.
     memory_limit : int or None
         Bytes.
+    threads : int or None
+        Of BLAS and the like in each; 0 for as many as these take in this process, None for a fair
+        share of the cores.
     budget : int
         Bytes of shared data that each may hold.
     most_held : callable
@@ -56,6 +59,7 @@ class Orders:
     hash_seed: str
     initializer: Pack | None
     memory_limit: int | None
+    threads: int | None
     budget: int
     most_held: Callable[[int], int]
     start_limit: float | None = None
@@ -64,17 +68,22 @@ class Orders:
     def environ(self) -> dict[str, str]:
         """Give the environment in which an interpreter starts."""
         here = dict(os.environ)
-        return {**thread_caps(self.workers, here), **here, "PYTHONHASHSEED": self.hash_seed}
+        return {**self._caps(here), **here, "PYTHONHASHSEED": self.hash_seed}
 
     def setup(self) -> Setup:
         """Give a new worker's first message: the surroundings are the kernel's of this moment."""
         here = Surroundings.here()
         return Setup(
-            surroundings=here.with_caps(thread_caps(self.workers, here.environ)),
+            surroundings=here.with_caps(self._caps(here.environ)),
             initializer=self.initializer,
             memory_limit=self.memory_limit,
             authkey=bytes(multiprocessing.process.current_process().authkey),
         )
+
+    def _caps(self, environ: Mapping[str, str]) -> dict[str, str]:
+        if self.threads == 0:
+            return {}
+        return thread_caps(self.workers, environ, threads=self.threads)
 
 
 class Overseer(Protocol):

@@ -58,6 +58,10 @@ class Pool(Executor):
         where there is one.
     memory_limit : int, optional
         Bytes that each worker may have to itself; beyond that a task gets a MemoryError. Linux.
+    threads : int, optional
+        Threads of BLAS, OpenMP and the like in each worker; 0 for as many as these take in this
+        process. By default they share the cores. Sums over large arrays depend on the number in
+        their last bits.
     task_timeout : float, optional
         Seconds that a task may run unless `dispatch` says otherwise; then its future raises
         `TaskTimeout`, and its worker is interrupted and, if that doesn't help, replaced. The
@@ -87,6 +91,7 @@ class Pool(Executor):
         initargs: tuple[Any, ...] = (),
         mp_context: Any = None,
         memory_limit: int | None = None,
+        threads: int | None = None,
         task_timeout: float | None = None,
         retries: int = 0,
         max_tasks_per_child: int | None = None,
@@ -107,6 +112,7 @@ class Pool(Executor):
             hash_seed=hash_seed(),
             initializer=_pack_initializer(self._depot, initializer, initargs),
             memory_limit=positive("memory_limit", memory_limit),
+            threads=None if threads is None else not_negative("threads", threads),
             budget=budget(),
             most_held=self._depot.most_held,
             most_tasks=positive("max_tasks_per_child", max_tasks_per_child),

@@ -140,3 +140,35 @@ def test_fewer_workers_than_there_are(session: KernelSession) -> None:
     ends = session.value("[end for _, end, _ in spans]")
     begins = session.value("[begun for begun, _, _ in spans]")
     assert all(end <= begin for end, begin in zip(ends, begins[1:], strict=False))
+
+
+PRODUCTS = """
+import numpy as np
+rng = np.random.default_rng(0)
+v, m = rng.normal(size=1_000_003), rng.normal(size=(700, 900))
+def products(k):
+    return [float(np.dot(v, v[::-1]) * k).hex(), (m @ m.T[:, :k]).tobytes(), (m @ m[k]).tobytes()]
+"""
+SUMS = "found = []\nfor k in range(300, 304):\n    found.append(products(k))"
+
+
+def test_threads_as_in_the_kernel_give_equal_bits() -> None:
+    with kernel() as session:
+        assert session.execute(PRODUCTS).status == "ok"
+        assert session.execute(f"{SUMS}\nserial = found").status == "ok"
+        assert session.execute("%mppool --threads kernel").status == "ok"
+        assert session.execute(f"%%parallel -q\n{SUMS}").status == "ok"
+        assert session.value("(len(found), found == serial)") == (4, True)
+
+
+def test_threads_of_the_workers() -> None:
+    with kernel() as session:
+        session.execute("import os\ndef caps(x):\n    return os.environ.get('OMP_NUM_THREADS')")
+        cell = "%%parallel -q\nseen = {caps(x) for x in range(4)}"
+        session.execute("%mppool --threads 3")
+        assert session.execute(cell).status == "ok"
+        assert session.value("seen") == {"3"}
+        session.execute("%mppool --threads kernel")
+        assert session.execute(cell).status == "ok"
+        assert session.value("seen == {os.environ.get('OMP_NUM_THREADS')}") is True
+        assert "none is not" in session.execute("%mppool --threads none").shown
