@@ -16,7 +16,7 @@ from mpmagic.cell.syntax import walk
 
 __all__ = ["FileUse", "file_uses", "is_file", "may_write"]
 
-_OPENING: Final = frozenset({"io.open", "gzip.open", "bz2.open", "lzma.open"})
+_OPENING: Final = frozenset({"io.open", "_io.open", "gzip.open", "bz2.open", "lzma.open"})
 _WRITING: Final[dict[str, tuple[int, ...]]] = {
     "posix.remove": (0,), "posix.unlink": (0,), "posix.rmdir": (0,), "posix.truncate": (0,),
     "posix.rename": (0, 1), "posix.replace": (0, 1), "posix.symlink": (1,), "posix.link": (1,),
@@ -46,7 +46,10 @@ _READING_FROM: Final = frozenset(
      "read_table", "fromfile"}
 )  # fmt: skip
 _PATHS: Final = frozenset({"path_or_buf", "path", "file", "fname", "filename", "excel_writer"})
-_JOINING: Final = frozenset({"posixpath.join", "pathlib.Path", "pathlib.PosixPath", "builtins.str"})
+_JOINING: Final = frozenset(
+    {"posixpath.join", "pathlib.Path", "pathlib.PosixPath", "pathlib._local.Path",
+     "pathlib._local.PosixPath", "builtins.str"}
+)  # fmt: skip
 
 
 _CALLED: Final = "the file "

@@ -16,6 +16,8 @@ folder = pathlib.Path({folder!r})
 stored = [0] * 4
 def size(i):
     return len(stored) + stored[i]
+def touch(name):
+    (folder / name).touch()
 def look_until(name):
     if os.getpid() == kernel:
         return
@@ -30,7 +32,7 @@ for i in range(2):
     if i == 0:
         look_until("changed")
         1 / 0
-    (folder / "changed").touch()
+    touch("changed")
     look_until("never")
 """
 
