@@ -26,8 +26,9 @@ class Gate:
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self._end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        self.pass_it = f"open({str(path)!r}, 'w').write('x')"
-        self.wait_for_it = f"open({str(path)!r}, 'rb', buffering=0).read(1)"
+        # A file that `open` opens would be the kernel's: it has one name in all iterations.
+        self.pass_it = f"os.write(os.open({str(path)!r}, os.O_WRONLY), b'x')"
+        self.wait_for_it = f"os.read(os.open({str(path)!r}, os.O_RDONLY), 1)"
 
     def wait(self) -> None:
         """Until work has passed."""
@@ -93,7 +94,7 @@ def test_interrupt_of_work_that_holds_on(tmp_path: Path) -> None:
     """Work that catches the interrupt is killed after the grace time."""
     with Gate(tmp_path / "started") as gate, kernel() as session:
         stubborn = (
-            f"%%parallel -n 2 -q\nimport time\nfor x in range(4):\n    {gate.pass_it}\n"
+            f"%%parallel -n 2 -q\nimport os, time\nfor x in range(4):\n    {gate.pass_it}\n"
             "    end = time.monotonic() + 50\n    while time.monotonic() < end:\n"
             "        try:\n            time.sleep(50)\n"
             "        except BaseException:\n            pass"
@@ -110,7 +111,7 @@ def test_output_of_the_iteration_at_the_head_is_live(tmp_path: Path) -> None:
     """What the first iteration prints is seen before that iteration ends."""
     with Gate(tmp_path / "go") as gate, kernel() as session:
         cell = (
-            "%%parallel -n 2 -q\nfor x in range(2):\n    print('start', x, flush=True)\n"
+            "%%parallel -n 2 -q\nimport os\nfor x in range(2):\n    print('start', x, flush=True)\n"
             f"    {gate.wait_for_it}\n    y = abs(x)"
         )
         ident = session.start(cell)
@@ -124,7 +125,7 @@ def test_live_output_is_in_order_and_never_twice(tmp_path: Path) -> None:
     """Shown early or with the log: it's the text of the serial cell."""
     with Gate(tmp_path / "go") as gate, kernel() as session:
         cell = (
-            "%%parallel -n 2 -q --chunk 2\nimport sys\n"
+            "%%parallel -n 2 -q --chunk 2\nimport os, sys\n"
             "def pulled():\n    for x in range(4):\n        print('pull', x)\n        yield x\n"
             "out = []\nfor x in pulled():\n    print('start', end=' ')\n    print(x)\n"
             f"    {gate.wait_for_it}\n    print('read', x)\n    out.append(abs(x))\n"

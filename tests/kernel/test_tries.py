@@ -25,8 +25,9 @@ def waiting(path: Path, options: str) -> str:
     return (
         f"%%parallel -n 2 {options}\nout = []\nfor x in range(6):\n    print('at', x)\n"
         f"    if x == 2 and os.path.exists({str(path)!r}):\n"
-        f"        with open({str(path)!r}, 'w') as pipe:\n"
-        "            pipe.write(str(os.getpid()))\n"
+        f"        pipe = os.open({str(path)!r}, os.O_WRONLY)\n"
+        "        os.write(pipe, str(os.getpid()).encode())\n"
+        "        os.close(pipe)\n"
         "        time.sleep(600)\n    out.append(x * x)\nout"
     )
 
