@@ -106,6 +106,7 @@ class BackgroundRun:
         self._at, self._begin, self._planned = _place(plan)
         self._engine, self._options = cell.engine, cell.options
         self._before: dict[str, Any] = {}
+        self._warned: Warned = []
 
     def start(self, warned: Warned) -> None:
         """Run what stands before the loop, and send its work.
@@ -122,7 +123,10 @@ class BackgroundRun:
         """
         cell, body = self._cell, self._plan.tree.body
         before = CellPlan(ast.Module(body=body[: self._at], type_ignores=[]))
-        run_cell(before, cell, show_last=False, warned=warned)
+        line = self._planned.loop.lineno
+        self._warned = [warning for warning in warned if warning[3] >= line]
+        early = [warning for warning in warned if warning[3] < line]
+        run_cell(before, cell, show_last=False, warned=early)
         self._loop = _Begun(self._planned, cell)
         begin = ast.Module(body=[ast.Expr(self._begin)], type_ignores=[])
         if not value_of(CellPlan(begin), cell, begun=self._loop):
@@ -174,7 +178,8 @@ class BackgroundRun:
         self._begin.args = [ast.copy_location(ast.Constant(_SENT), self._begin)]
         rest = CellPlan(ast.Module(body=plan.tree.body[self._at :], type_ignores=[]), plan.loops)
         cell.engine, cell.options = self._engine, self._options
-        run_cell(rest, cell, show_last=show_last, begun=self._loop)
+        warned = self._warned
+        run_cell(rest, cell, show_last=show_last, warned=warned, begun=self._loop)
 
     def _fingerprints(self) -> Iterator[tuple[str, Any]]:
         namespace = self._cell.namespace

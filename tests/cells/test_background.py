@@ -57,6 +57,13 @@ def test_on_the_pool(pool_notebook: Notebook, options: str) -> None:
     assert loop.iterations == 20
 
 
+def test_what_the_compiler_warns_of(pool_notebook: Notebook) -> None:
+    """What it says of the loop is said with the commits, of what stands before it before that."""
+    loop = "for x in xs:\n    y = slow(x)\n    out.append((y, 1 is x))"
+    assert_equal(pool_notebook, loop, setup=SETUP, options=OPTION)
+    assert_equal(pool_notebook, f"1 is factor\n{loop}\n2 is y", setup=SETUP, options=OPTION)
+
+
 def test_what_stands_before_and_after(pool_notebook: Notebook) -> None:
     cell = f"out = []\nprint('before', factor)\n{LOOP}\nmore = [slow(y) for y in out]\nmore[-1]"
     judgement = assert_equal(pool_notebook, cell, setup=SETUP, options=OPTION)
