@@ -311,16 +311,14 @@ def _check_items(
     cell: CellContext,
 ) -> None:
     """Commits that change the loop's items mustn't change what the work was sent."""
-    changed = dependence.targets & dependence.kernel.keys() & dependence.whole.mutates.keys()
-    if apart := changed - source.staying.keys():
-        target, name = dependence.target, min(apart)
-        if may_overlap(
-            target, iterable, source.first, dependence.targets & dependence.kernel.keys()
-        ):
-            reason = (
-                f"the work reads of the items what `{name}`, which the commits change, may hold"
-            )
-            raise StaysInKernel(reason)
+    kept = dependence.targets & dependence.kernel.keys()
+    changed = kept & dependence.whole.mutates.keys()
+    apart = changed - source.staying.keys()
+    if apart and may_overlap(dependence.target, iterable, source.first, kept):
+        name = min(apart)
+        raise StaysInKernel(
+            f"the work reads of the items what `{name}`, which the commits change, may hold"
+        )
     sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
     if changed and (other := Aliases(sent, ()).shared_with(iterable, deep=True)):
         name = min(changed)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -232,15 +232,16 @@ class LoopRun:
 
     def leapt(self, number: int) -> Any:
         """A commit moves it on; what was drawn."""
-        try:
-            return self._drawn.leapt(self._index, number)
-        except LostWrite as error:
-            raise self._fenced(error) from None
+        return self._drawn_again(self._drawn.leapt, number)
 
     def drew(self, number: int, value: Any) -> Any:
         """A commit has made a draw from the generator itself: it must be what was made ahead."""
+        return self._drawn_again(self._drawn.again, number, value)
+
+    def _drawn_again(self, draw: Callable[..., Any], *arguments: Any) -> Any:
+        """What a draw gives that was made ahead; no handler gets it if that was another."""
         try:
-            return self._drawn.again(self._index, number, value)
+            return draw(self._index, *arguments)
         except LostWrite as error:
             raise self._fenced(error) from None
 

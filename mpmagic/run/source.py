@@ -7,7 +7,6 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
@@ -103,6 +102,7 @@ class ItemSource:
         self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
         self._roots: dict[str, Any] = {}
+        self._places: Places | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -212,19 +212,18 @@ class ItemSource:
 
         An item that is found in one of them is found there by a worker too.
         """
-        self._roots = roots
+        self._roots, self._places = roots, None  # once more, if the loop is split in another way
         for index, (item, prelude, alone) in enumerate(self._waiting):
             if alone is not None:  # nothing has been pulled since
                 sent = [self._sent(item)]
                 self._waiting[index] = item, prelude, self._encoder(sent).encode(sent)
 
-    @cached_property
-    def _places(self) -> Places:
-        return Places(self._roots)
-
     def _encoder(self, sent: list[Any]) -> Encoder:
-        if self._roots and not all(map(is_inert, sent)) and self._places.may_be_in(sent):
-            return Encoder(self.side, by_reference=True, place_of=self._places.sent)
+        if self._roots and not all(map(is_inert, sent)):
+            if self._places is None:
+                self._places = Places(self._roots)
+            if self._places.may_be_in(sent):
+                return Encoder(self.side, by_reference=True, place_of=self._places.sent)
         return Encoder(self.side, by_reference=True)
 
     def look(self) -> None:

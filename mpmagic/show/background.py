@@ -12,7 +12,7 @@ from weakref import ref
 
 from mpmagic.background import BackgroundCell, BackgroundState
 from mpmagic.show.bars import TRACK_RULES, track
-from mpmagic.show.pooltable import LiveTable
+from mpmagic.show.pooltable import LiveTable, publish_again
 from mpmagic.show.quantities import counted, duration
 from mpmagic.show.style import wrapped
 
@@ -90,8 +90,7 @@ def _follow(cell: ref[BackgroundCell], shown: BackgroundLine, ident: str, publis
         if line is None:
             return
         if line != shown:
-            content = {"text/plain": repr(line), "text/html": line._repr_html_()}
-            publisher.publish(content, transient={"display_id": ident}, update=True)
+            publish_again(publisher, line, ident)
         shown = line
 
 

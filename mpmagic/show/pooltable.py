@@ -14,7 +14,7 @@ from mpmagic.show.columns import Columns
 from mpmagic.show.quantities import duration
 from mpmagic.show.style import CLASS, wrapped
 
-__all__ = ["LiveTable", "WorkerTable"]
+__all__ = ["LiveTable", "WorkerTable", "publish_again"]
 
 _PAUSE_SECONDS: Final = 0.5
 _THREAD: Final = "mpmagic-pooltable"
@@ -117,15 +117,14 @@ class LiveTable:
                 return
             table = WorkerTable(workers, before, _PAUSE_SECONDS)
             if table != shown:
-                self._update(table, ident)
+                publish_again(self._publisher, table, ident)
             shown, before = table, workers
 
-    def _update(self, table: WorkerTable, ident: str) -> None:
-        self._publisher.publish(
-            {"text/plain": repr(table), "text/html": table._repr_html_()},
-            transient={"display_id": ident},
-            update=True,
-        )
+
+def publish_again(publisher: Any, shown: Any, ident: str) -> None:
+    """Bring a display up to date, of what has a text and an HTML; from any thread."""
+    content = {"text/plain": repr(shown), "text/html": shown._repr_html_()}
+    publisher.publish(content, transient={"display_id": ident}, update=True)
 
 
 def _workers_of(pool: Pool | None) -> list[WorkerStatus] | None:
