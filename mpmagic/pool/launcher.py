@@ -45,6 +45,10 @@ class Exit:
             return None
         return os.WTERMSIG(self.status)
 
+    @property
+    def is_orderly(self) -> bool:
+        return self.status == 0
+
     def __str__(self) -> str:
         if self.status is None:
             return self.reason

@@ -322,7 +322,10 @@ class Supervisor(Loop):
         if task.number not in self._tasks:  # settled already, by its time limit
             return
         is_wanted = member.state is not WorkerState.INTERRUPTED
-        if is_wanted and not member.has_begun and task.reroutes > 0:
+        if not is_wanted and not member.has_begun and how.is_orderly:
+            # It left after an interrupted import, and this task had come too late to be read.
+            self._settle(task, Outcome.of_error(KeyboardInterrupt()))
+        elif is_wanted and not member.has_begun and task.reroutes > 0:
             task.reroutes -= 1  # it never began, so to run it elsewhere repeats nothing
             self._pending.appendleft(task)
         elif is_wanted and task.retries > 0:

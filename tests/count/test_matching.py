@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -29,7 +30,8 @@ from mpmagic.count.progress import Progress
 from mpmagic.count.splitting import Parts
 from mpmagic.errors import WorkerDied
 
-NO_PCRE2 = "the system has no libpcre2-8"
+compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+with_pcre2 = pytest.mark.skipif(_system_pcre2() is None, reason="the system has no libpcre2-8")
 PIECES = [
     "a",
     "B",
@@ -105,7 +107,7 @@ def compiles(pattern: str) -> bool:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("native", marks=pytest.mark.skipif(_system_pcre2() is None, reason=NO_PCRE2)),
+        pytest.param("native", marks=[compiled, with_pcre2]),
         "pcre2",
         "re",
     ],
@@ -236,6 +238,7 @@ def test_what_each_matching_line_holds() -> None:
     assert required(Pattern("abc|abd")) == required(Pattern("(abc)?d")) is None
 
 
+@compiled
 @pytest.mark.parametrize("dense", [False, True])
 def test_lines_are_sifted_as_long_as_that_helps(dense: bool) -> None:
     lines = [f"{'needle' if dense or i % 50 == 0 else 'other'} {i}\n" for i in range(20_000)]
@@ -249,7 +252,8 @@ def test_lines_are_sifted_as_long_as_that_helps(dense: bool) -> None:
         assert (matcher._sieve is None) == dense
 
 
-@pytest.mark.skipif(_system_pcre2() is None, reason=NO_PCRE2)
+@compiled
+@with_pcre2
 def test_a_search_that_takes_too_much_is_done_by_re() -> None:
     block = memoryview(bytearray(b"a" * 40 + b"cb\naab\n"))
     native = native_regex(b"(?:(?:a{1,30}){1,30}){1,9}b")
