@@ -138,27 +138,58 @@ def _nested(generator: ast.comprehension, body: ast.stmt) -> ast.stmt:
     return ast.copy_location(loop, generator.target)
 
 
-def collected(node: Comprehension, element: ast.stmt, rows: ast.expr) -> Comprehension:
+def collected(node: Comprehension, sites: list[ast.stmt], rows: ast.expr) -> Comprehension:
     """The kernel's half: a comprehension of the same kind over the rows that come back.
 
     Parameters
     ----------
     node
         The comprehension as it was written.
-    element
-        Its element with operands hoisted.
+    sites
+        Its element with operands hoisted, and what is probed before these.
     rows
         What yields pairs of an item and an event.
     """
-    assert isinstance(element, ast.Expr) and isinstance(element.value, ast.Tuple)
+    element, *probes = map(_elements, sites)
     target = ast.Tuple(
         elts=[copied(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
         ctx=ast.Store(),
     )
     kernel = copy.copy(node)
-    kernel.generators = [ast.comprehension(target=target, iter=rows, ifs=[], is_async=0)]
+    kernel.generators = [
+        ast.comprehension(target=target, iter=rows, ifs=_filter(probes), is_async=0)
+    ]
     if isinstance(kernel, ast.DictComp):
-        kernel.key, kernel.value = element.value.elts
+        kernel.key, kernel.value = element
     else:
-        (kernel.elt,) = element.value.elts
+        (kernel.elt,) = element
     return kernel
+
+
+def _elements(site: ast.stmt) -> list[ast.expr]:
+    assert isinstance(site, ast.Expr) and isinstance(site.value, ast.Tuple)
+    return site.value.elts
+
+
+def _filter(probes: list[list[ast.expr]]) -> list[ast.expr]:
+    """Evaluate what is probed, and let only the element's events through.
+
+    ``.event[0] == 0 or .event[0] == 1 and (table[x], False)[-1]``
+    """
+    if not probes:
+        return []
+    false = ast.Constant(False)
+    tried = [
+        ast.BoolOp(ast.And(), [_is_of(number), _last([*probe, false])])
+        for number, probe in enumerate(probes, 1)
+    ]
+    return [ast.BoolOp(ast.Or(), [_is_of(0), *tried])]
+
+
+def _is_of(site: int) -> ast.expr:
+    number = ast.Subscript(ast.Name(EVENT, ast.Load()), ast.Constant(0), ast.Load())
+    return ast.Compare(number, [ast.Eq()], [ast.Constant(site)])
+
+
+def _last(parts: list[ast.expr]) -> ast.expr:
+    return ast.Subscript(ast.Tuple(parts, ast.Load()), ast.Constant(-1), ast.Load())

@@ -57,8 +57,8 @@ class Fission:
         commit = self._half(COMMIT, replay(loop, self._sending.sites), bound, loop)
         return self._described(loop, work, commit)
 
-    def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, ast.stmt]:
-        """The worker's half of a comprehension, and its element's form in the kernel.
+    def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, list[ast.stmt]]:
+        """The worker's half of a comprehension, and the kernel's forms of its element and probes.
 
         `loop` is the comprehension written as a loop whose only commit is its element.
         """
@@ -67,8 +67,7 @@ class Fission:
         # Its names are its own: locals, which the functions that it calls don't see. What a
         # walrus binds is the cell's.
         work = self._half(WORK, body, self._surviving(), loop)
-        (element,) = self._sending.sites
-        return self._described(loop, work, None), element
+        return self._described(loop, work, None), self._sending.sites
 
     def _surviving(self) -> set[str]:
         """Private names of which the notebook keeps the last values."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import types
 from collections.abc import Iterable
 from typing import Final
 
@@ -95,14 +96,16 @@ def hash_checked(node: ast.stmt, knowledge: Knowledge) -> list[ast.expr]:
             return []
 
 
-def slot_keys(nodes: Iterable[ast.AST]) -> list[ast.expr]:
+def slot_keys(nodes: Iterable[ast.AST], knowledge: Knowledge) -> list[ast.expr]:
     """Expressions under which a commit's nodes look something up or keep it, by their value."""
     found: list[ast.expr] = []
     for node in nodes:
         match node:
             case ast.Subscript(slice=key):
                 found.append(key)
-            case ast.Call(func=ast.Attribute(attr="add" | "setdefault" | "get"), args=[key, *_]):
+            case ast.Call(
+                func=ast.Attribute(value=owner, attr="add" | "setdefault" | "get"), args=[key, *_]
+            ) if not isinstance(knowledge.resolve(owner), types.ModuleType):
                 found.append(key)
             case _:
                 pass
@@ -119,7 +122,7 @@ def bound_to_keys(nodes: Iterable[ast.AST], names: set[str]) -> list[ast.expr]:
     ]
 
 
-def looked_up(units: Iterable[Unit]) -> set[str]:
+def looked_up(units: Iterable[Unit], knowledge: Knowledge) -> set[str]:
     """Names under whose values units look something up, or keep it."""
-    keys = (key for unit in units for key in slot_keys(unit.nodes))
+    keys = (key for unit in units for key in slot_keys(unit.nodes, knowledge))
     return {key.id for key in keys if isinstance(key, ast.Name)}

@@ -272,7 +272,7 @@ class _Planner:
         try:
             if any(generator.is_async for generator in node.generators):
                 raise Unsplittable(Refusal(node.lineno, "async", "`async for` can't be split"))
-            _, split, kernel_element = split_loop(
+            _, split, sites = split_loop(
                 loop, self._knowledge, self._allowances, self._filename, element=element
             )
         except Unsplittable as reason:
@@ -282,10 +282,9 @@ class _Planner:
         planned = PlannedLoop(self._numbers, loop, element, split, [], lazy)
         self._numbers += 1
         self.plan.loops.append(planned)
-        assert kernel_element is not None
         number = planned.number
         first = node.generators[0]
-        kernel = collected(node, kernel_element, method_call(number, "rows"))
+        kernel = collected(node, sites, method_call(number, "rows"))
         serial = copied(node, {id(first.iter): method_call(number, "items")})
         begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         choice = ast.IfExp(test=begin, body=kernel, orelse=serial)

@@ -84,7 +84,7 @@ class Sites:
     def __init__(self, dependence: Dependence) -> None:
         self._dependence = dependence
         self._fresh_only = mutates_deeply(dependence)
-        self._looked_up = looked_up(dependence.units)
+        self._looked_up = looked_up(dependence.units, dependence.knowledge)
         self._handover = Handover(dependence)
         self.sites: list[ast.stmt] = []
         self.described: list[Site] = []
@@ -237,7 +237,10 @@ class Sites:
         summand = self._number_of(unit)
         if summand is not None and [ast.dump(o) for o in operands] == [ast.dump(summand)]:
             return [self._checked(o, by=NUMBER) for o in operands]
-        slotted = [*slot_keys(unit.nodes), *bound_to_keys(unit.nodes, self._looked_up)]
+        slotted = [
+            *slot_keys(unit.nodes, self._dependence.knowledge),
+            *bound_to_keys(unit.nodes, self._looked_up),
+        ]
         if not operands or not (checked or slotted or any(holds)):
             return operands
         keys = [ast.dump(key) for key in checked]
@@ -262,7 +265,7 @@ class Sites:
         belong to that part are computed once, and `operands` changed so that it takes them over.
         """
         made: list[ast.stmt] = []
-        for probe in probes if self._dependence.element is None else ():
+        for probe in probes:
             made += _computed(number, operands, probe.count)
             made.append(self._probe_event(unit, number, probe))
         return [ast.copy_location(s, unit.node) for s in made]

@@ -91,7 +91,7 @@ class Speculation:
         self._dependence = dependence
         self._site = site
         self._fresh_only = fresh_only
-        self._keys = {ast.dump(key) for key in slot_keys(unit.nodes)}
+        self._keys = {ast.dump(key) for key in slot_keys(unit.nodes, dependence.knowledge)}
         self._count = 0
         self._shadows: dict[str, str] = {}
         # The outcome of the last piece of statements that the kernel has passed by here.
@@ -170,7 +170,10 @@ class Speculation:
         self._shadows = {n: s for n, s in held.items() if n in definite or n not in own}
         self._passed = outcome
         self.nodes += [unit.node for unit in run]
-        piece = Piece(tuple(names), frozenset(looked_up(self._dependence.units) & set(names)))
+        piece = Piece(
+            tuple(names),
+            frozenset(looked_up(self._dependence.units, self._dependence.knowledge) & set(names)),
+        )
         return Sent(_name(outcome), _heaviest(run), piece)
 
     def _fits(self, unit: Unit, definite: set[str], named: set[str]) -> set[str] | None:

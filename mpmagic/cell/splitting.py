@@ -27,7 +27,7 @@ from mpmagic.cell.syntax import walk
 
 __all__ = ["split_loop"]
 
-_Split = tuple[Dependence, SplitLoop, ast.stmt | None]
+_Split = tuple[Dependence, SplitLoop, list[ast.stmt]]
 
 
 def split_loop(
@@ -38,7 +38,7 @@ def split_loop(
     *,
     element: ast.stmt | None = None,
 ) -> _Split:
-    """Split one loop; for a comprehension, with the kernel's form of its element.
+    """Split one loop; for a comprehension, with the kernel's forms of its element and probes.
 
     Raises
     ------
@@ -115,9 +115,8 @@ class _Tries:
             dependence = self._staged(dependence)
             fission = Fission(dependence, self.filename)
             if element is None:
-                return dependence, fission.split(loop), None
-            split, kernel_element = fission.split_comprehension(loop)
-            return dependence, split, kernel_element
+                return dependence, fission.split(loop), []
+            return dependence, *fission.split_comprehension(loop)
         except Unsplittable:
             if apart.draws or dependence.prepared.body:  # then its reasons are others
                 raise NotAhead from None

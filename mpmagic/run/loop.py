@@ -218,7 +218,10 @@ class LoopRun:
         assert event is not None
         outcome: Outcome = event[position + 1]
         piece = self._admitted.split.sites[event[0]].pieces[position]
-        stuck = take(outcome, piece, self._cell.namespace)
+        try:
+            stuck = take(outcome, piece, self._cell.namespace)
+        except UnsendableValue as error:
+            raise self._fenced(error) from None
         if outcome.failure is not None:
             raise_as_here(self._remote(outcome.failure))
         if stuck is not None:
