@@ -20,6 +20,7 @@ __all__ = ["BackgroundLine", "follow"]
 
 _PAUSE_SECONDS: Final = 0.3
 _THREAD: Final = "mpmagic-background"
+_UNSETTLED: Final = (BackgroundState.WORKING, BackgroundState.READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class BackgroundLine:
 
 
 def follow(cell: BackgroundCell, shown: BackgroundLine, ident: str, shell: Any) -> None:
-    """Keep a line that is displayed up to date as long as work goes on, where that can be done."""
+    """Keep a line that is displayed up to date until the cell is settled, where that can be."""
     if not LiveTable.can_live(shell):
         return
     # It refers to no cell that nobody else does.
@@ -84,12 +85,12 @@ def follow(cell: BackgroundCell, shown: BackgroundLine, ident: str, shell: Any) 
 
 
 def _follow(cell: ref[BackgroundCell], shown: BackgroundLine, ident: str, publisher: Any) -> None:
-    while shown.state is BackgroundState.WORKING:
+    while shown.state in _UNSETTLED:
         time.sleep(_PAUSE_SECONDS)
         line = _line_of(cell())
         if line is None:
             return
-        if line != shown:
+        if repr(line) != repr(shown):  # what is ready shows no seconds
             publish_again(publisher, line, ident)
         shown = line
 

@@ -42,6 +42,12 @@ for x in range(400):
     time.sleep(0.02)
     pauses.append(x)"""
 
+BEHIND = """%%parallel --bg job
+pauses = []
+for x in range(200):
+    time.sleep(0.02)
+    pauses.append(x)"""
+
 ENDLESS = """%%parallel
 for x in range(100_000):
     time.sleep(0.02)
@@ -132,6 +138,29 @@ def test_the_bar_moves_and_becomes_the_summary(lab: Lab, opened: Opener, screens
     notebook.ended(1)
     assert bar.count() == 0
     assert "400 iterations in" in notebook.text(1)
+
+
+def test_a_cell_in_the_background(lab: Lab, opened: Opener, screenshots: Path) -> None:
+    """Its line moves below a cell that has ended, while others run."""
+    cells = SETUP, BEHIND, "job", "1 + 1", "job.commit()\nlen(pauses)"
+    write_notebook(lab.folder / "behind.ipynb", *cells)
+    notebook = opened("behind.ipynb")
+    for index in range(4):
+        notebook.run(index)
+    bar = notebook.cell(2).get_by_role("progressbar")
+    bar.wait_for()
+    first = float(bar.get_attribute("aria-valuenow") or "nan")
+    assert 0 <= first < 100
+    notebook.page.wait_for_function(
+        "first => Number(document.querySelector('[role=progressbar]')?.ariaValueNow) > first",
+        arg=first,
+    )
+    notebook.picture(screenshots / "behind.png", 1, 3)
+    notebook.wait_for_text(2, "job.commit() does the rest")
+    notebook.run(4)
+    notebook.wait_for_text(2, "committed")
+    assert bar.count() == 0
+    assert "200" in notebook.text(4).splitlines()
 
 
 def test_output_is_in_the_order_of_the_serial_cell(lab: Lab, opened: Opener) -> None:
