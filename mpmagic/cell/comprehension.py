@@ -1,7 +1,7 @@
 """Comprehensions and generator expressions as loops.
 
 ``[f(x) for x in xs if x]`` is the loop ``for x in xs: if x: collect(f(x))``; what collects is the
-kernel's half, a comprehension over the operands that come back.
+kernel's half, see `collected`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from mpmagic.cell.split import EVENT
-from mpmagic.cell.syntax import children, copied, walk
+from mpmagic.cell.syntax import children, walk
 from mpmagic.cell.tables import qualified_name
 
-__all__ = ["Comprehension", "as_loop", "collected", "ending_early", "exhausts",
-           "outermost"]  # fmt: skip
+__all__ = ["Comprehension", "as_loop", "ending_early", "exhausts", "outermost"]
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -136,60 +133,3 @@ def _nested(generator: ast.comprehension, body: ast.stmt) -> ast.stmt:
         orelse=[],
     )
     return ast.copy_location(loop, generator.target)
-
-
-def collected(node: Comprehension, sites: list[ast.stmt], rows: ast.expr) -> Comprehension:
-    """The kernel's half: a comprehension of the same kind over the rows that come back.
-
-    Parameters
-    ----------
-    node
-        The comprehension as it was written.
-    sites
-        Its element with operands hoisted, and what is probed before these.
-    rows
-        What yields pairs of an item and an event.
-    """
-    element, *probes = map(_elements, sites)
-    target = ast.Tuple(
-        elts=[copied(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
-        ctx=ast.Store(),
-    )
-    kernel = copy.copy(node)
-    kernel.generators = [
-        ast.comprehension(target=target, iter=rows, ifs=_filter(probes), is_async=0)
-    ]
-    if isinstance(kernel, ast.DictComp):
-        kernel.key, kernel.value = element
-    else:
-        (kernel.elt,) = element
-    return kernel
-
-
-def _elements(site: ast.stmt) -> list[ast.expr]:
-    assert isinstance(site, ast.Expr) and isinstance(site.value, ast.Tuple)
-    return site.value.elts
-
-
-def _filter(probes: list[list[ast.expr]]) -> list[ast.expr]:
-    """Evaluate what is probed, and let only the element's events through.
-
-    ``.event[0] == 0 or .event[0] == 1 and (table[x], False)[-1]``
-    """
-    if not probes:
-        return []
-    false = ast.Constant(False)
-    tried = [
-        ast.BoolOp(ast.And(), [_is_of(number), _last([*probe, false])])
-        for number, probe in enumerate(probes, 1)
-    ]
-    return [ast.BoolOp(ast.Or(), [_is_of(0), *tried])]
-
-
-def _is_of(site: int) -> ast.expr:
-    number = ast.Subscript(ast.Name(EVENT, ast.Load()), ast.Constant(0), ast.Load())
-    return ast.Compare(number, [ast.Eq()], [ast.Constant(site)])
-
-
-def _last(parts: list[ast.expr]) -> ast.expr:
-    return ast.Subscript(ast.Tuple(parts, ast.Load()), ast.Constant(-1), ast.Load())

@@ -91,30 +91,35 @@ class DrawsApart:
         The statements.
     draws
         The draws, by the identity of the statements that make them, in the order of the source.
+    element
+        The statement that stands for a comprehension's element, as it is now.
     """
 
     body: list[ast.stmt]
     draws: Mapping[int, Draw]
+    element: ast.stmt | None = None
 
 
-def draws_apart(loop: ast.For, knowledge: Knowledge) -> DrawsApart:
+def draws_apart(loop: ast.For, knowledge: Knowledge, element: ast.stmt | None) -> DrawsApart:
     """Set the draws of a loop's body apart; as it is, if that can't be done for all of them."""
-    apart = _Apart(knowledge, bound_names(loop.target))
+    apart = _Apart(knowledge, bound_names(loop.target), element)
+    as_it_is = DrawsApart(loop.body, {}, element)
     if not any(map(apart.draws_at_all, walk(*loop.body))):
-        return DrawsApart(loop.body, {})
+        return as_it_is
     changed = apart.block(loop.body)
     made = {id(draw.call) for draw in apart.draws.values()}
     nodes = walk(*changed) if made else []
     if not made or any(id(node) not in made and apart.draws_at_all(node) for node in nodes):
-        return DrawsApart(loop.body, {})
-    return DrawsApart(changed, apart.draws)
+        return as_it_is
+    return DrawsApart(changed, apart.draws, apart.element)
 
 
 class _Apart:
-    """Rewrites statements; `draws` collects what was set apart."""
+    """Rewrites statements; `draws` collects what was set apart, `element` stays what it was."""
 
-    def __init__(self, knowledge: Knowledge, bound: set[str]) -> None:
+    def __init__(self, knowledge: Knowledge, bound: set[str], element: ast.stmt | None) -> None:
         self.draws: dict[int, Draw] = {}
+        self.element = element
         self._knowledge = knowledge
         self._bound = set(bound)
 
@@ -154,6 +159,8 @@ class _Apart:
         drawn = [ast.Name(id=name, ctx=ast.Load()) for name in self._names(made)]
         located = map(ast.copy_location, drawn, found)
         changed = copied(node, dict(zip(map(id, found), located, strict=True)))
+        if node is self.element:
+            self.element = changed
         if isinstance(node, ast.If):
             set_blocks(changed, [self.block(block) for block in blocks_of(node)])
         return [*made, changed]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.listing import Explanation, Line
-from mpmagic.cell.plan import CellPlan
+from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.cell.split import DRAIN
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
@@ -55,7 +55,7 @@ def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
     for loop in plan.loops:
         if loop.element is not None:
             marks[loop.loop.lineno] = "work"
-            reasons[loop.loop.lineno] = "the elements are computed by the workers"
+            reasons[loop.loop.lineno] = _of_elements(loop)
         _mark(loop.units, marks, reasons)
     for refused in plan.refused:
         marks[refused.line] = "kernel"
@@ -66,6 +66,12 @@ def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
         Line(number, line, marks.get(number, _unplanned(line)), reasons.get(number, ""))
         for number, line in enumerate(lines, 1)
     )
+
+
+def _of_elements(loop: PlannedLoop) -> str:
+    taken = [f"`{ast.unparse(draw.call)}`" for draw in loop.split.prepared.draws]
+    ahead = f", {' and '.join(taken)} ahead of them, in order" if taken else ""
+    return f"the elements are computed by the workers{ahead}"
 
 
 def _unplanned(line: str) -> str:

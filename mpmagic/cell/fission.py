@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from mpmagic.cell.collected import Collected
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.half import Half
 from mpmagic.cell.prepared import looking_at
@@ -57,8 +58,8 @@ class Fission:
         commit = self._half(COMMIT, replay(loop, self._sending.sites), bound, loop)
         return self._described(loop, work, commit)
 
-    def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, list[ast.stmt]]:
-        """The worker's half of a comprehension, and the kernel's forms of its element and probes.
+    def split_comprehension(self, loop: ast.For) -> tuple[SplitLoop, Collected]:
+        """The worker's half of a comprehension, and what the kernel makes of its events.
 
         `loop` is the comprehension written as a loop whose only commit is its element.
         """
@@ -67,7 +68,9 @@ class Fission:
         # Its names are its own: locals, which the functions that it calls don't see. What a
         # walrus binds is the cell's.
         work = self._half(WORK, body, self._surviving(), loop)
-        return self._described(loop, work, None), self._sending.sites
+        sending = self._sending
+        (element,) = set(range(len(sending.sites))) - sending.probes - sending.prepared
+        return self._described(loop, work, None), Collected(sending.sites, element)
 
     def _surviving(self) -> set[str]:
         """Private names of which the notebook keeps the last values."""

@@ -134,7 +134,7 @@ class Operands:
         if isinstance(node, ast.Constant):
             return node
         if isinstance(node, ast.Name):
-            return self._send(node) if self._is_private(node.id) else node
+            return self._send(node) if self._is_workers(node.id) else node
         if isinstance(node, self._taken_apart) or self._is_own_path(node):
             return self._descend(node, when)
         if isinstance(node, ast.Call) and (self._is_shallow(node) or self._stays(node)):
@@ -158,6 +158,12 @@ class Operands:
         self.shown.append(sent.shown)
         self.pieces[index] = sent.piece
         return ast.copy_location(given(index), at)
+
+    def _is_workers(self, name: str) -> bool:
+        """Whether a value has to come from the worker, with what a comprehension draws."""
+        dependence = self._dependence
+        drawn = dependence.element is not None and name in dependence.prepared.drawn
+        return drawn or self._is_private(name)
 
     def _is_private(self, name: str) -> bool:
         return name in self._private and not any(name in scope for scope in self._shadowed)

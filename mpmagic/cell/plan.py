@@ -17,7 +17,6 @@ from mpmagic.cell.advice import AHEAD
 from mpmagic.cell.comprehension import (
     Comprehension,
     as_loop,
-    collected,
     ending_early,
     outermost,
 )
@@ -272,7 +271,7 @@ class _Planner:
         try:
             if any(generator.is_async for generator in node.generators):
                 raise Unsplittable(Refusal(node.lineno, "async", "`async for` can't be split"))
-            _, split, sites = split_loop(
+            _, split, collected = split_loop(
                 loop, self._knowledge, self._allowances, self._filename, element=element
             )
         except Unsplittable as reason:
@@ -284,7 +283,8 @@ class _Planner:
         self.plan.loops.append(planned)
         number = planned.number
         first = node.generators[0]
-        kernel = collected(node, sites, method_call(number, "rows"))
+        assert collected is not None
+        kernel = collected.comprehension(node, ast.Constant(placeholder(number)))
         serial = copied(node, {id(first.iter): method_call(number, "items")})
         begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         choice = ast.IfExp(test=begin, body=kernel, orelse=serial)

@@ -33,7 +33,9 @@ class NotAhead(Exception):
 
 def seed_prepared(dependence: Dependence) -> None:
     """Find the state that can run ahead, if any work reads it, and the draws."""
-    if dependence.element is not None or not dependence.knowledge.preparing:
+    if not dependence.knowledge.preparing:
+        return
+    if dependence.element is not None and not dependence.draws:
         return
     if dependence.whole.enters:  # what is done under a lock isn't torn apart
         return

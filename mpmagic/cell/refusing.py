@@ -49,8 +49,8 @@ def refuse_draws(dependence: Dependence) -> None:
     if draw is not None and not dependence.allowances.seeded:
         reason = "it draws from a stream of random numbers that iterations share"
         advice = (
-            "in a `for` loop, let every iteration draw in a statement of its own "
-            "(`value = rng.normal()`); or give each iteration a generator of its own, such as "
+            "let every iteration draw before anything else is called, best in a statement of its "
+            "own (`value = rng.normal()`); or give each iteration a generator of its own, such as "
             "`np.random.default_rng([seed, i])`, or use `--seed N`"
         )
         raise dependence.unsplittable(Refusal(draw.line, draw.text, reason), advice)

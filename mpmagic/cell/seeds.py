@@ -142,6 +142,8 @@ def _changes_its_own(dependence: Dependence, name: str, unit: Unit) -> bool:
 def seed_element(dependence: Dependence) -> None:
     """Nothing but its element may touch the kernel in a comprehension."""
     for name, why in dependence.kernel.items():
+        if name in dependence.prepared.generators:
+            continue
         mutation = dependence.whole.mutates.get(name)
         line = mutation.line if mutation is not None else dependence.target.lineno
         raise dependence.unsplittable(Refusal(line, name, why))

@@ -10,6 +10,7 @@ import ast
 from dataclasses import dataclass, replace
 
 from mpmagic.cell.ahead import unguarded
+from mpmagic.cell.collected import Collected
 from mpmagic.cell.counters import Uncountable, advice_for
 from mpmagic.cell.dependence import Allowances, Dependence, Unsplittable
 from mpmagic.cell.draws import DrawsApart, draws_apart
@@ -27,7 +28,7 @@ from mpmagic.cell.syntax import walk
 
 __all__ = ["split_loop"]
 
-_Split = tuple[Dependence, SplitLoop, list[ast.stmt]]
+_Split = tuple[Dependence, SplitLoop, Collected | None]
 
 
 def split_loop(
@@ -38,7 +39,7 @@ def split_loop(
     *,
     element: ast.stmt | None = None,
 ) -> _Split:
-    """Split one loop; for a comprehension, with the kernel's forms of its element and probes.
+    """Split one loop; for a comprehension, with what the kernel makes of its events.
 
     Raises
     ------
@@ -105,17 +106,18 @@ class _Tries:
             If it can't be split where something runs ahead.
         """
         loop, knowledge, element = self.loop, self.knowledge, self.element
-        apart = DrawsApart(loop.body, {})
-        if knowledge.preparing and element is None and not self.allowances.seeded:
-            apart = draws_apart(loop, knowledge)
+        apart = DrawsApart(loop.body, {}, element)
+        if knowledge.preparing and not self.allowances.seeded:
+            apart = draws_apart(loop, knowledge, element)
+        allowances, element = self.allowances, apart.element
         dependence = Dependence(
-            loop.target, apart.body, knowledge, self.allowances, element, self.drawn, apart.draws
+            loop.target, apart.body, knowledge, allowances, element, self.drawn, apart.draws
         )
         try:
             dependence = self._staged(dependence)
             fission = Fission(dependence, self.filename)
             if element is None:
-                return dependence, fission.split(loop), []
+                return dependence, fission.split(loop), None
             return dependence, *fission.split_comprehension(loop)
         except Unsplittable:
             if apart.draws or dependence.prepared.body:  # then its reasons are others

@@ -160,8 +160,7 @@ class LoopRun:
                 commit(self, self._replayed, self._failed)
             if self._failure is not None:
                 raise self._failure
-            if self._through and self._admitted.shadow is not None:
-                self._admitted.shadow.check_end(self._cell.namespace)
+            self._check_shadow()
             self._failures.raise_all(self._report.iterations)
         return not self._broken
 
@@ -184,12 +183,17 @@ class LoopRun:
                         item = event[1]
                     else:
                         yield item, event
+            self._check_shadow()
             stopped = isinstance(self._failure, StopIteration)
             if self._failure is not None and not stopped:
                 raise self._failure
         if self._failure is not None:
             self._note_origin(self._failure)
             yield item, _Raising(self._failure)
+
+    def _check_shadow(self) -> None:
+        if self._through and self._admitted.shadow is not None:
+            self._admitted.shadow.check_end(self._cell.namespace)
 
     def tidy(self) -> None:
         """Take our frames out of the exception that leaves the loop, as handlers are to see it."""

@@ -111,7 +111,7 @@ def test_inside_a_cell_with_the_magic(pool_notebook: Notebook) -> None:
         ("pass\n%parallel f(1)", "line 2: the expression has no comprehension"),
         ("%parallel [f(await x) for x in xs]", "awaits"),
         ("%parallel [s := f(s) for x in xs]", "line 1"),
-        ("import random\n%parallel [f(random.random()) for x in xs]", "line 2"),
+        ("import random\n%parallel [f(x) + random.random() for x in xs]", "line 2"),
         ("def g():\n    %parallel [f(x) for x in xs]\ng()", "line 2: `%parallel` stands in `g`"),
     ],
 )
