@@ -305,6 +305,20 @@ DRAWS = (
 )
 """Draws of random numbers; most can be made ahead of the work."""
 
+DRAWN_ELEMENTS = (
+    "f(random.randint(0, 8))",
+    "two(int(rng.integers(9))) + x",
+    "f(random.randint(0, x + 3)) + next(it)",
+    "h(random.randrange(7))",
+    "(random.random(), f(x)) > (0.5, 3)",
+    "f(int(old.randint(1, 4)) + len(other))",
+    "int(rng.integers(x % 4)) + f(x)",
+    "loud(random.choice(slots)) + lookup[random.randrange(5)]",
+    "f(x) + random.randint(0, 3)",
+    "f(next(it)) if x % 2 else 0",
+)
+"""Of comprehensions."""
+
 PREPARED_READS = ("num", "num", "last", "len(tag)", "int(lr * 8)")
 
 GUARDS = (
@@ -554,8 +568,11 @@ class _Writer:
     def _comprehension(self) -> str:
         scope = Scope(["x"])
         target, iterable = "x", self._pick(("xs", "ys", "range(6)", "gen(4)", "slots"))
+        draws = self._chance(self._draws)
+        element = self._pick(DRAWN_ELEMENTS) if draws else self._expression(scope)
         test = f" if {self._expression(scope)} % 3" if self._chance(0.3) else ""
-        inside = f"{self._expression(scope)} for {target} in {iterable}{test}"
+        test = " if random.random() < 0.7" if draws and self._chance(0.2) else test
+        inside = f"{element} for {target} in {iterable}{test}"
         forms = ("v = [{}]", "v = sum({})", "v = {{{}}}", "out.extend({})", "acc += sum([{}])")
         more = ("v = max({})", "v = sorted({})", "print([{}])", "v = tuple({})", "v = any({})")
         if self._chance(0.2):
