@@ -37,6 +37,8 @@ _INTO: Final = frozenset({"random", "standard_normal", "standard_exponential", "
 """Those with a third parameter into which they draw."""
 
 
+_JUMPS: Final = (ast.Break, ast.Continue, ast.Raise)
+
 STEPPING: Final = frozenset(
     type(iterator)
     for iterator in (iter([]), iter(()), iter(range(0)), iter(range(1 << 70)), iter(""), iter("ä"),
@@ -102,7 +104,7 @@ class DrawsApart:
 
 def draws_apart(loop: ast.For, knowledge: Knowledge, element: ast.stmt | None) -> DrawsApart:
     """Set the draws of a loop's body apart; as it is, if that can't be done for all of them."""
-    apart = _Apart(knowledge, bound_names(loop.target), element)
+    apart = _Apart(knowledge, loop, element)
     as_it_is = DrawsApart(loop.body, {}, element)
     if not any(map(apart.draws_at_all, walk(*loop.body))):
         return as_it_is
@@ -117,18 +119,20 @@ def draws_apart(loop: ast.For, knowledge: Knowledge, element: ast.stmt | None) -
 class _Apart:
     """Rewrites statements; `draws` collects what was set apart, `element` stays what it was."""
 
-    def __init__(self, knowledge: Knowledge, bound: set[str], element: ast.stmt | None) -> None:
+    def __init__(self, knowledge: Knowledge, loop: ast.For, element: ast.stmt | None) -> None:
         self.draws: dict[int, Draw] = {}
         self.element = element
         self._knowledge = knowledge
-        self._bound = set(bound)
+        # Names that surely stand for something, here, whichever way has led here.
+        self._bound = bound_names(loop.target)
+        self._deleted = set().union(*map(_deleted, loop.body))
 
     def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         """Statements with their draws before them."""
         changed: list[ast.stmt] = []
         for node in statements:
             changed += self._statement(node)
-            self._bound |= bound_names(node)
+            self._bound = (self._bound | _surely_bound(node)) - _deleted(node)
         return changed
 
     def draws_at_all(self, node: ast.AST) -> bool:
@@ -144,7 +148,7 @@ class _Apart:
 
     def _statement(self, node: ast.stmt) -> list[ast.stmt]:
         match node:
-            case ast.AugAssign() if not isinstance(node.target, ast.Name):
+            case ast.AugAssign() if not self._stands(node.target):
                 return [node]  # what it stores into is evaluated first
             case ast.Assign() | ast.AugAssign() | ast.Expr() | ast.AnnAssign(value=ast.expr()):
                 value = node.value
@@ -162,8 +166,21 @@ class _Apart:
         if node is self.element:
             self.element = changed
         if isinstance(node, ast.If):
-            set_blocks(changed, [self.block(block) for block in blocks_of(node)])
+            before = self._bound
+            blocks = []
+            for block in blocks_of(node):
+                self._bound = set(before)
+                blocks.append(self.block(block))
+            self._bound = before
+            set_blocks(changed, blocks)
         return [*made, changed]
+
+    def _stands(self, node: ast.expr) -> bool:
+        """Whether it's a name that surely stands for something."""
+        if not isinstance(node, ast.Name):
+            return False
+        deleted = node.id in self._deleted and node.id not in self._bound
+        return node.id in self._bound or (self._knowledge.defined(node.id) and not deleted)
 
     def _made(self, call: ast.Call) -> ast.stmt:
         """A draw as a statement of its own."""
@@ -185,7 +202,7 @@ class _Apart:
             case ast.Constant():
                 return True
             case ast.Name():
-                return node.id in self._bound or self._knowledge.defined(node.id)
+                return self._stands(node)
             case ast.Call() if self._draws(node):
                 found.append(node)
                 return True
@@ -229,6 +246,34 @@ class _Apart:
                 return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
             case _:
                 return False
+
+
+def _surely_bound(node: ast.stmt) -> set[str]:
+    """Names that a statement binds, if what follows it runs."""
+    match node:
+        case ast.Assign(targets=targets):
+            return set().union(*map(bound_names, targets))
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target, value=ast.expr()):
+            return bound_names(target)
+        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.ClassDef():
+            return bound_names(node)
+        case ast.If(body=body, orelse=orelse):
+            ways = [way for way in (body, orelse) if not (way and isinstance(way[-1], _JUMPS))]
+            bound = [set().union(*map(_surely_bound, way)) for way in ways]
+            return set.intersection(*bound) if bound else set()
+        case _:
+            return set()
+
+
+def _deleted(node: ast.stmt) -> set[str]:
+    """Names that a statement may delete, at the end of a handler too."""
+    found: set[str] = set()
+    for part in walk(node):
+        if isinstance(part, ast.Delete):
+            found |= {t.id for t in part.targets if isinstance(t, ast.Name)}
+        elif isinstance(part, ast.ExceptHandler) and part.name:
+            found.add(part.name)
+    return found
 
 
 def _is_method_of_name(node: ast.expr) -> bool:

@@ -22,6 +22,7 @@ from mpmagic.cell.comprehension import (
 )
 from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.dependence import Allowances, Unsplittable
+from mpmagic.cell.disguise import ITEM, disguises, mapped, may_be_disguised
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.rethrow import rethrown
@@ -127,7 +128,7 @@ def plan_cell(
         tasks = plan_tasks(tree.body, knowledge, allowances)
         body, plan.groups, plan.kept = tasks.body, tasks.groups, tasks.kept
     if not plan.loops and not plan.groups:
-        plan.refused += planner.ending_early
+        plan.refused += planner.ending_early + planner.in_disguise
     plan.tree = ast.Module(body=body, type_ignores=tree.type_ignores)
     return plan
 
@@ -145,6 +146,8 @@ class _Planner:
         self._watching = 0
         # Generators that only `--ahead` would make loops of.
         self.ending_early: list[RefusedLoop] = []
+        # Calls that are loops, and can't be split.
+        self.in_disguise: list[RefusedLoop] = []
 
     def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
         """The kernel's form of statements that run one after the other."""
@@ -252,7 +255,7 @@ class _Planner:
     def _expression(self, node: ast.expr) -> ast.expr:
         nodes = walk(node)
         if not any(isinstance(n, Comprehension) for n in nodes):
-            return node
+            return self._undisguised(node, nodes, {})
         shadowed = {
             n.id
             for n in nodes
@@ -263,8 +266,30 @@ class _Planner:
         found = list(outermost(node, ahead=ahead, shadowed=shadowed, resolve=resolve))
         if not self._allowances.ahead:
             self._refuse_early_ends(node, shadowed)
-        replaced = {id(c): new for c in found if (new := self._comprehension(c)) is not None}
-        return replaced.get(id(node)) or copied(node, replaced) if replaced else node
+        replaced: dict[int, ast.AST] = {}
+        replaced |= {id(c): new for c in found if (new := self._comprehension(c)) is not None}
+        return self._undisguised(node, nodes, replaced)
+
+    def _undisguised(
+        self, node: ast.expr, nodes: list[ast.AST], replaced: dict[int, ast.AST]
+    ) -> ast.expr:
+        """The expression with what was replaced in it, and with calls that are loops split."""
+        if not any(map(may_be_disguised, nodes)):
+            return _with(node, replaced) if replaced else node
+        refused = len(self.plan.refused)
+        for call, generator in mapped(node, self._knowledge):
+            if (new := self._comprehension(generator)) is not None:
+                replaced[id(call)] = new
+        for found in disguises(node, self._knowledge):
+            number = self._numbers
+            if (results := self._comprehension(found.generator(number))) is not None:
+                receiver = _with(found.receiver, replaced)
+                new = found.replayed(number, receiver, results)
+                replaced[id(found.call)] = _located(new, found.call)
+        # Nobody asked for them: they are told where there is nothing else.
+        self.in_disguise += map(_in_plain_words, self.plan.refused[refused:])
+        del self.plan.refused[refused:]
+        return _with(node, replaced) if replaced else node
 
     def _comprehension(self, node: Comprehension) -> ast.expr | None:
         loop, element = as_loop(node)
@@ -289,6 +314,20 @@ class _Planner:
         begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         choice = ast.IfExp(test=begin, body=kernel, orelse=serial)
         return _located(choice, node)
+
+
+def _in_plain_words(refused: RefusedLoop) -> RefusedLoop:
+    """Without the name that a loop's variable has where the cell shows no loop."""
+    if not refused.refusal.name.startswith(ITEM):
+        return refused
+    refusal = Refusal(refused.line, "", "the function changes what it is called with")
+    return RefusedLoop(refused.line, refusal, "let it change a copy, and return that")
+
+
+def _with(node: ast.expr, replaced: dict[int, ast.AST]) -> ast.expr:
+    new = replaced.get(id(node)) or copied(node, replaced)
+    assert isinstance(new, ast.expr)
+    return new
 
 
 def _located(node: _Node, at: ast.AST) -> _Node:

@@ -36,6 +36,7 @@ from mpmagic.run.annotated import (
     function_state,
     reference_state,
 )
+from mpmagic.run.frameattributes import reduce_frame
 from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
 from mpmagic.run.nans import NAN, Nans, are_in, is_number
@@ -272,7 +273,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             return reduce_named(obj) if reduced is NotImplemented else reduced
         if type(obj) is REFERENCE:
             return _reduce_reference(obj, self._side.namespace)
-        return reduce_named(obj)
+        reduced = reduce_frame(obj)
+        return reduce_named(obj) if reduced is NotImplemented else reduced
 
     def _number(self, value: Any) -> tuple[Any, ...]:
         make, arguments = value.__reduce_ex__(4)[:2]

@@ -36,6 +36,7 @@ from mpmagic.run.complaints import (
     unsendable_value,
 )
 from mpmagic.run.context import CellContext
+from mpmagic.run.disguised import Disguised
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
@@ -83,6 +84,7 @@ class LoopRun:
     def __init__(self, planned: PlannedLoop, cell: CellContext) -> None:
         self.planned = planned
         self._cell = cell
+        self.disguised = Disguised(self._stays)
 
     # -- what the cell's code calls ------------------------------------------------------------
 
@@ -108,12 +110,15 @@ class LoopRun:
             check_passing(self._admitted, self._cell.options)
         except StaysInKernel as reason:
             self._check_residents(reason)
-            self._cell.report.stayed.append((line, str(reason)))
+            self._stays(str(reason))
             return False
         self._report = LoopReport(line, total=self._source.remaining)
         self._cell.report.loops.append(self._report)
         self._ended: bool | None = None
         return True
+
+    def _stays(self, reason: str) -> None:
+        self._cell.report.stayed.append((self.planned.loop.lineno, reason))
 
     def _begin(self, iterable: Any) -> bool:
         if not self._admits(iterable):

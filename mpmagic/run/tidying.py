@@ -17,6 +17,7 @@ import inspect
 from types import FrameType, TracebackType
 from typing import Final
 
+from mpmagic.cell.disguise import ITEM
 from mpmagic.pool.traces import Shape, restored, spot_of
 from mpmagic.run.origins import chained
 
@@ -41,10 +42,14 @@ def tidy(error: BaseException) -> None:
 def tidied(tb: TracebackType | None) -> TracebackType | None:
     """A traceback without our frames, of which those of the cell that are apart are joined."""
     kept: list[TracebackType] = []
-    within = False
+    within, in_disguise = False, False
     for entry in _entries(tb):
         if _is_between(entry, within=within):
             within = True
+            in_disguise |= _is_in_disguise(entry.tb_frame)
+            continue
+        if in_disguise and entry.tb_frame.f_code.co_name == "<module>":
+            in_disguise = False  # the worker's place in a loop that the cell doesn't show
             continue
         if kept and _stands_for(entry, kept[-1], within=within):
             entry = _moved(kept.pop(), entry)
@@ -93,10 +98,16 @@ def _linked(entries: list[TracebackType]) -> TracebackType | None:
 def _is_between(entry: TracebackType, *, within: bool) -> bool:
     """Whether a frame is ours, or leads to ours, or was called by us on the way to a worker."""
     frame, inner = entry.tb_frame, entry.tb_next
-    if is_ours(frame) or (within and _package(frame) in _ON_THE_WAY):
+    if is_ours(frame) or _is_in_disguise(frame) or (within and _package(frame) in _ON_THE_WAY):
         return True
     is_magic = frame.f_code.co_name in _CALLING and _package(frame) == "IPython"
     return is_magic and inner is not None and is_ours(inner.tb_frame)
+
+
+def _is_in_disguise(frame: FrameType) -> bool:
+    """Whether it's a loop that the cell doesn't show."""
+    code = frame.f_code
+    return code.co_name == "<genexpr>" and any(n.startswith(ITEM) for n in code.co_varnames)
 
 
 def _stands_for(inner: TracebackType, outer: TracebackType, *, within: bool) -> bool:

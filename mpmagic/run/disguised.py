@@ -1,0 +1,183 @@
+"""Methods of pandas that call a function, as loops: run twice, around the loop.
+
+The first run tells what pandas gives to the function, the second one hands it the results in that
+order. So the index, the types and the order of what comes out are pandas' own.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from mpmagic.errors import LostWrite
+from mpmagic.run.frameattributes import extra_attributes
+from mpmagic.run.framememory import holds_cells
+from mpmagic.run.reachable import Reachable
+from mpmagic.run.warned import warnings_aside
+from mpmagic.run.watch import ATOMS
+
+__all__ = ["Disguised"]
+
+_TAKEN: Final = {
+    "Series": ("map", "apply"),
+    "DataFrame": ("apply",),
+    "SeriesGroupBy": ("apply",),
+    "DataFrameGroupBy": ("apply",),
+}
+_ROWS_AT_ONCE: Final = 256
+"""Of a large frame the rows, each an object of a kilobyte, aren't all there at once."""
+_OVER: Final = object()
+
+
+class Disguised:
+    """A call of such a method, while its loop runs.
+
+    Parameters
+    ----------
+    stays
+        Is told why the call isn't split.
+    """
+
+    def __init__(self, stays: Callable[[str], None]) -> None:
+        self._stays = stays
+
+    def takes(self, receiver: Any, method: str, function: Any, **options: Any) -> bool:
+        """Whether it's a call of pandas' with a function in Python."""
+        self._receiver, self._method = receiver, method
+        self._function: Callable[..., Any] = function
+        self._options = options
+        why = self._why_not()
+        if why:
+            self._stays(why)
+        return not why
+
+    def arguments(self) -> Iterable[Any]:
+        """What pandas calls the function with, in order."""
+        self._rows = deque[Any]()
+        if self._calls_by_row():
+            return _Rows(self._receiver, self._given_by, self._rows)
+        return self._given_by(self._receiver)
+
+    def method(self) -> Callable[..., Any]:
+        """The method, for the cell to call."""
+        method: Callable[..., Any] = getattr(self._receiver, self._method)
+        return method
+
+    def function(self) -> Callable[..., Any]:
+        """What the cell gives to it, where the call isn't split."""
+        return self._function
+
+    def returning(self, results: Iterator[Any]) -> Callable[..., Any]:
+        """A function that has been called already: gives the results, one after the other."""
+        self._returned = _Returned(results, self._function, self._rows)
+        return self._returned.next
+
+    def over(self, value: Any) -> Any:
+        """What the method has returned.
+
+        Raises
+        ------
+        LostWrite
+            If it hasn't asked for all results.
+        """
+        self._returned.check_over(self._method)
+        return value
+
+    def _why_not(self) -> str:
+        kind = type(self._receiver)
+        methods = _TAKEN.get(kind.__name__, ())
+        if kind.__module__.partition(".")[0] != "pandas" or self._method not in methods:
+            return f"`{self._method}` of an object of type {kind.__name__} isn't split"
+        if not len(self._receiver):
+            return f"`{self._method}` of an empty {kind.__name__} isn't split"
+        if not isinstance(self._function, types.FunctionType):
+            return f"`{self._method}` was given a {type(self._function).__name__}"
+        return ""
+
+    def _calls_by_row(self) -> bool:
+        by_row = self._options.get("axis") in (1, "columns")
+        return by_row and type(self._receiver).__name__ == "DataFrame"
+
+    def _given_by(self, receiver: Any) -> list[Any]:
+        given: list[Any] = []
+        with warnings_aside():  # pandas warns again where the cell can show it
+            getattr(receiver, self._method)(lambda part: given.append(_own(part)), **self._options)
+        return given
+
+
+def _own(argument: Any) -> Any:
+    """A copy of a row or group: pandas may show the next row in the same object."""
+    if not holds_cells(argument):
+        return argument
+    copy = argument.copy()
+    for name, value in extra_attributes(argument).items():
+        object.__setattr__(copy, name, value)
+    return copy
+
+
+class _Rows:
+    """The rows of a frame as `apply` gives them, some at a time; kept in `rows` too."""
+
+    def __init__(self, frame: Any, given_by: Callable[[Any], list[Any]], rows: deque[Any]) -> None:
+        self._frame = frame
+        self._given_by = given_by
+        self._kept = rows
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self._frame), _ROWS_AT_ONCE):
+            for row in self._given_by(self._frame.iloc[start : start + _ROWS_AT_ONCE]):
+                self._kept.append(row)
+                yield row
+
+
+class _Returned:
+    """The results of a loop, as a function's."""
+
+    def __init__(
+        self, results: Iterator[Any], function: Callable[..., Any], rows: deque[Any]
+    ) -> None:
+        self._results = results
+        self._function = function
+        self._rows = rows
+        self._has_ended = False
+
+    def next(self, *args: Any) -> Any:
+        """The next result, or the exception in its place."""
+        if self._has_ended:  # pandas tries again in another way what has failed
+            return self._function(*args)
+        try:
+            return self._for_row(next(self._results), *args)
+        except RuntimeError as error:
+            self._has_ended = True
+            if isinstance(error.__cause__, StopIteration):  # as the function itself raised it
+                raise error.__cause__ from None
+            raise
+        except BaseException:
+            self._has_ended = True
+            raise
+
+    def _for_row(self, result: Any, *args: Any) -> Any:
+        """The result, if it's the row itself pandas' own."""
+        if not self._rows:
+            return result
+        row = self._rows.popleft()
+        if result is row:
+            return args[0]
+        if type(result) not in ATOMS and id(row) in Reachable([result], deep=True).ids:
+            raise LostWrite(
+                "pandas shows all rows in one object, and the function keeps it in what it gives "
+                "back. Let it keep a copy of the row, or run the cell without %%parallel"
+            )
+        return result
+
+    def check_over(self, method: str) -> None:
+        if not self._has_ended and next(self._results, _OVER) is not _OVER:
+            raise LostWrite(
+                f"pandas' `{method}` called the function less often than it had told, so that "
+                f"results may differ from the serial call's. Run the cell without %%parallel"
+            )
