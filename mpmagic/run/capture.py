@@ -93,7 +93,8 @@ def capture(
         _lend(own, namespace)
         encoder = Encoder(side, by_reference=False)
         try:
-            packed = encoder.encode({n: v for n, v in values.items() if n not in local})
+            with known.of_program():
+                packed = encoder.encode({n: v for n, v in values.items() if n not in local})
             Encoder(Side(namespace), by_reference=False).encode(own)  # sent by the loop itself
         except Exception as error:
             raise _named(values, namespace, error) from error

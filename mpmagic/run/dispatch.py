@@ -148,9 +148,9 @@ def pack_program(
         residents=cell.lacking(admitted.captured.names),
         version=cell.version,
     )
-    packed = Encoder(Side(cell.namespace, nans=admitted.captured.nans), by_reference=False).encode(
-        source
-    )
+    nans = admitted.captured.nans
+    with nans.of_program():
+        packed = Encoder(Side(cell.namespace, nans=nans), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
 
 

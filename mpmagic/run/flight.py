@@ -236,7 +236,10 @@ def send(
         residents=cell.lacking(captured.names),
         version=cell.version,
     )
-    packed = Encoder(Side(cell.namespace, nans=captured.nans), by_reference=False).encode(source)
+    with captured.nans.of_program():
+        packed = Encoder(Side(cell.namespace, nans=captured.nans), by_reference=False).encode(
+            source
+        )
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
     label = f"line {task.node.lineno}"

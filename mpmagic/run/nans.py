@@ -8,8 +8,11 @@ other one that it sends, under which both sides know it.
 from __future__ import annotations
 
 import math
+import secrets
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 __all__ = ["NAN", "Nans", "are_in", "is_number"]
@@ -20,6 +23,12 @@ NAN: Final = ".nan"
 _PICKLED: Final = (b"G" + struct.pack(">d", math.nan), b"G" + struct.pack(">d", -math.nan))
 _MOST: Final = 100_000
 """NaNs that get a number: it costs a few hundred bytes while the loop runs."""
+
+_BITS: Final = 17
+"""Of a number those that count the NaNs; the others say which run of a loop gave it."""
+
+_RUNS: Final = 4
+"""Runs whose NaNs a worker keeps: a program stays there, and may run for several at once."""
 
 Token = tuple[str, Any, bytes]
 
@@ -51,12 +60,30 @@ class Nans:
         self._numbering = numbering
         self._numbers: dict[int, int] = {}
         self._known: dict[int, Any] = {}
+        self._run = 0
+        self._runs: list[int] = []
+
+    @classmethod
+    def of_run(cls) -> Nans:
+        """Those of one run of a loop: they get other numbers than another run's."""
+        made = cls()
+        made._run = secrets.randbits(60)
+        return made
+
+    @contextmanager
+    def of_program(self) -> Iterator[None]:
+        """While open, numbers are those that any run of the same program would give."""
+        run, self._run = self._run, 0
+        try:
+            yield
+        finally:
+            self._run = run
 
     def number(self, value: Any) -> int | None:
         """The number of a NaN; None for one of this side alone."""
         number = self._numbers.get(id(value))
         if number is None and self._numbering and len(self._known) < _MOST:
-            number = len(self._known)
+            number = self._run << _BITS | len(self._known)
             self.keep(number, value)
         return number
 
@@ -66,8 +93,17 @@ class Nans:
 
     def keep(self, number: int, value: Any) -> None:
         """Know a NaN by a number from now on."""
+        run = number >> _BITS
+        if run and run not in self._runs:
+            self._runs.append(run)
+            if len(self._runs) > _RUNS and not self._numbering:
+                self._forget(self._runs.pop(0))
         self._known[number] = value
         self._numbers[id(value)] = number
+
+    def _forget(self, run: int) -> None:
+        for number in [number for number in self._known if number >> _BITS == run]:
+            self._numbers.pop(id(self._known.pop(number)), None)
 
     def token(self, value: float, own: dict[int, tuple[int, float]]) -> Token:
         """What travels for a float; `own` are those that this pickle holds and no other knows."""

@@ -15,6 +15,7 @@ from mpmagic.run.codec import Encoder, Packed, Side
 from mpmagic.run.identity import Places
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
+from mpmagic.run.nans import Nans
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.shown import Screen
 from mpmagic.run.staying import masked, staying_names
@@ -98,7 +99,7 @@ class ItemSource:
         self.staying: dict[str, str] = {}
         self._recent: dict[int, Callable[[], Any]] = {}
         self._ranges: FileRanges | None = None
-        self.side = Side({})
+        self.side = Side({}, nans=Nans.of_run())
         self.modules = modules_of(iterable)
         self.known: frozenset[str] | None = None
         self._roots: dict[str, Any] = {}
