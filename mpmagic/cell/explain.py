@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Iterable
 
+from mpmagic.cell.disguise import ITEM
 from mpmagic.cell.effects import Refusal
+from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.listing import Explanation, Line
 from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.cell.split import DRAIN
@@ -71,7 +73,9 @@ def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
 def _of_elements(loop: PlannedLoop) -> str:
     taken = [f"`{ast.unparse(draw.call)}`" for draw in loop.split.prepared.draws]
     ahead = f", {' and '.join(taken)} ahead of them, in order" if taken else ""
-    return f"the elements are computed by the workers{ahead}"
+    disguised = any(name.startswith(ITEM) for name in bound_names(loop.loop.target))
+    what = "the function is called" if disguised else "the elements are computed"
+    return f"{what} by the workers{ahead}"
 
 
 def _unplanned(line: str) -> str:

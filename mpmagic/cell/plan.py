@@ -278,6 +278,8 @@ class _Planner:
             return _with(node, replaced) if replaced else node
         refused = len(self.plan.refused)
         for call, generator in mapped(node, self._knowledge):
+            if any(id(part) in replaced for part in walk(call)):
+                continue  # what it goes over is split itself
             if (new := self._comprehension(generator)) is not None:
                 replaced[id(call)] = new
         for found in disguises(node, self._knowledge):

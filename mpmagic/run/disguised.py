@@ -90,7 +90,7 @@ class Disguised:
         methods = _TAKEN.get(kind.__name__, ())
         if kind.__module__.partition(".")[0] != "pandas" or self._method not in methods:
             return f"`{self._method}` of an object of type {kind.__name__} isn't split"
-        if not len(self._receiver):
+        if not len(self._receiver) or (kind.__name__ == "DataFrame" and self._receiver.empty):
             return f"`{self._method}` of an empty {kind.__name__} isn't split"
         if not isinstance(self._function, types.FunctionType):
             return f"`{self._method}` was given a {type(self._function).__name__}"
