@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpmagic.run.framememory import holds_cells
+from mpmagic.run.smallseries import reduce_small
 
 __all__ = ["extra_attributes", "reduce_frame"]
 
@@ -18,9 +19,11 @@ def extra_attributes(value: Any) -> dict[str, Any]:
 
 
 def reduce_frame(obj: Any) -> Any:
-    """How a frame or series with such attributes is pickled; `NotImplemented` for others."""
-    if not holds_cells(obj) or not (extra := extra_attributes(obj)):
+    """How one with such attributes, or a small one, is pickled; `NotImplemented` for others."""
+    if not holds_cells(obj):
         return NotImplemented
+    if not (extra := extra_attributes(obj)):
+        return reduce_small(obj)
     function, arguments, state = obj.__reduce_ex__(5)[:3]
     return function, arguments, (state, extra), None, None, _set_state
 

@@ -17,6 +17,7 @@ import types
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from cloudpickle import cloudpickle as internals
 
@@ -185,6 +186,17 @@ def _plain_state(function: types.FunctionType) -> dict[str, Any]:
 
 def cached_names(kind: type) -> set[str]:
     """Names of a class's `functools.cached_property`: what they keep is no change."""
+    if kind.__module__ == "__main__":
+        return _cached_names(kind)
+    if (known := _of_libraries.get(kind)) is None:
+        known = _of_libraries[kind] = _cached_names(kind)
+    return known
+
+
+_of_libraries: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()
+
+
+def _cached_names(kind: type) -> set[str]:
     return {
         name
         for base in kind.__mro__
