@@ -16,6 +16,7 @@ import traceback
 
 from tests.compare import Verdict
 from tests.notebook import Notebook
+from tests.property.drawing import make_drawing
 from tests.property.grammar import Cell, make_cell
 from tests.property.limit import OutOfTime, limited
 from tests.property.trial import Trial, smallest, try_cell
@@ -56,9 +57,10 @@ def main() -> int:
         notebook.on_pool()
     else:
         notebook.inline()
+    make = make_drawing if options.drawing else make_cell
     tally, began = Tally(), time.monotonic()
     for number in range(options.cells):
-        _one(notebook, make_cell(random.Random(f"{options.seed}-{number}")), number, tally)
+        _one(notebook, make(random.Random(f"{options.seed}-{number}")), number, tally)
         if (number + 1) % 200 == 0:
             print(f"[{time.monotonic() - began:.0f} s] {tally}", flush=True)
         if tally.different + tally.crashed >= options.stop_after:
@@ -95,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
     parser.add_argument("--stop-after", type=int, default=20, help="counterexamples (20)")
     parser.add_argument("--reasons", type=int, default=0, help="show the N commonest refusals")
+    parser.add_argument("--drawing", action="store_true", help="cells that draw figures")
     parser.add_argument("--pool", action="store_true", help="on the real pool, slower")
     return parser.parse_args()
 
