@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell.comprehension import Comprehension, exhausts
-from mpmagic.cell.constants import placeholder
+from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.syntax import children, copied
 
-__all__ = ["ITEM", "Disguise", "disguises", "mapped", "may_be_disguised"]
+__all__ = [
+    "ITEM",
+    "Disguise",
+    "Mapping",
+    "SplitGenerator",
+    "disguises",
+    "mappings",
+    "may_be_disguised",
+]
 
 _METHODS: Final = frozenset({"map", "apply"})
 _OPTIONS: Final = frozenset({"axis", "include_groups", "na_action"})
@@ -50,8 +58,8 @@ class Disguise:
         arguments = _asked(number, "arguments")
         return _results(self.function, [ast.Name(ITEM, ast.Store())], arguments, self.call)
 
-    def replayed(self, number: int, receiver: ast.expr, results: ast.expr) -> ast.expr:
-        """The call: with the results of the loop, if it's pandas', or else as it is.
+    def split(self, number: int, receiver: ast.expr, loop: SplitGenerator) -> ast.expr:
+        """The call: with the results of the loop, if that is split, or else as it is.
 
         It is the cell that calls the method: pandas tells warnings where it's called from.
         """
@@ -60,12 +68,55 @@ class Disguise:
             number, "takes", receiver, ast.Constant(self.call.func.attr), copied(self.function)
         )
         takes.keywords = [copied(keyword) for keyword in self.call.keywords]
-        given = [_asked(number, "returning", results), _asked(number, "function")]
+        given = [_asked(number, "returning", loop.results), _asked(number, "function")]
         again, as_it_is = (
             ast.Call(_asked(number, "method"), [function], copied(self.call).keywords)
             for function in given
         )
-        return ast.IfExp(takes, body=_asked(number, "over", again), orelse=as_it_is)
+        test = ast.BoolOp(ast.And(), [takes, loop.begins])
+        return ast.IfExp(test, body=_asked(number, "over", again), orelse=as_it_is)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A call of `map` that is exhausted where it is made.
+
+    Attributes
+    ----------
+    call
+        The call.
+    generator
+        The loop that it stands for.
+    """
+
+    call: ast.Call
+    generator: ast.GeneratorExp
+
+    def split(self, number: int, loop: SplitGenerator) -> ast.expr:
+        """An iterator over the results, of the loop if that is split."""
+        function = copied(self.call.args[0])
+        method = "mapped" if len(self.call.args) == 2 else "starmapped"
+        return ast.IfExp(
+            test=loop.begins,
+            body=_asked(number, "iterator", loop.results),
+            orelse=_asked(number, method, function, method_call(number, "items")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SplitGenerator:
+    """A generator that the plan has split.
+
+    Attributes
+    ----------
+    begins
+        Whether it is split when it's reached.
+    results
+        The kernel's half.
+    """
+
+    begins: ast.expr
+    results: ast.expr
 
 
 def may_be_disguised(node: ast.AST) -> bool:
@@ -93,8 +144,8 @@ def disguises(node: ast.AST, knowledge: Knowledge) -> Iterator[Disguise]:
             yield Disguise(node, receiver, function)
 
 
-def mapped(node: ast.AST, knowledge: Knowledge) -> Iterator[tuple[ast.Call, ast.GeneratorExp]]:
-    """Calls of `map` that are exhausted where they are made, with the generators they stand for."""
+def mappings(node: ast.AST, knowledge: Knowledge) -> Iterator[Mapping]:
+    """Calls of `map` in an expression that are exhausted where they are made."""
     if isinstance(node, ast.Lambda | Comprehension):
         return
     if isinstance(node, ast.Call) and node.args and exhausts(node, knowledge.resolve):
@@ -104,14 +155,15 @@ def mapped(node: ast.AST, knowledge: Knowledge) -> Iterator[tuple[ast.Call, ast.
                 and iterables
                 and _is_function(function, knowledge)
                 and not any(isinstance(part, ast.Starred) for part in iterables)
+                and (len(iterables) == 1 or knowledge.value("zip") is zip)
             ):
-                yield call, _mapping(function, iterables, call)
+                yield Mapping(call, _over(function, iterables, call))
                 return
     for child in children(node):
-        yield from mapped(child, knowledge)
+        yield from mappings(child, knowledge)
 
 
-def _mapping(function: ast.expr, iterables: list[ast.expr], call: ast.Call) -> ast.GeneratorExp:
+def _over(function: ast.expr, iterables: list[ast.expr], call: ast.Call) -> ast.GeneratorExp:
     if len(iterables) == 1:
         return _results(function, [ast.Name(ITEM, ast.Store())], iterables[0], call)
     names = [f"{ITEM} {number}" for number in range(1, len(iterables) + 1)]

@@ -9,6 +9,8 @@ messages show.
 from __future__ import annotations
 
 import ast
+import inspect
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +38,11 @@ _METHODS: Final = frozenset(
 _INTO: Final = frozenset({"random", "standard_normal", "standard_exponential", "standard_gamma"})
 """Those with a third parameter into which they draw."""
 
+
+_FUNCTIONS: Final = (
+    types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, staticmethod,
+    classmethod, types.ClassMethodDescriptorType, types.BuiltinFunctionType,
+)  # fmt: skip
 
 _JUMPS: Final = (ast.Break, ast.Continue, ast.Raise)
 
@@ -207,7 +214,9 @@ class _Apart:
                 found.append(node)
                 return True
             case ast.Call():
-                func = [] if _is_method_of_name(node.func) else [node.func]
+                if any(keyword.arg is None for keyword in node.keywords):
+                    return False  # what ``**`` unpacks may be no mapping
+                func = [] if self._has_method(node.func) else [node.func]
                 parts = [*func, *node.args, *(keyword.value for keyword in node.keywords)]
             case ast.Tuple() | ast.List() | ast.BinOp() | ast.UnaryOp() | ast.Subscript():
                 parts = [part for part in children(node) if isinstance(part, ast.expr)]
@@ -219,6 +228,18 @@ class _Apart:
                 return False
         clean = all(self._collect(part, found) for part in parts)  # up to the first that isn't
         return clean and isinstance(node, ast.Tuple | ast.List)
+
+    def _has_method(self, func: ast.expr) -> bool:
+        """Whether it's a function that surely is there: it's looked up before the arguments."""
+        if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+            return False
+        if func.value.id in self._bound or not self._stands(func.value):
+            return False
+        if self._knowledge.resolve(func) is not UNKNOWN:
+            return True
+        kind = self._knowledge.type_of(func.value)
+        known = kind is not None and kind is not Unknown
+        return known and isinstance(inspect.getattr_static(kind, func.attr, None), _FUNCTIONS)
 
     def _draws(self, node: ast.Call) -> bool:
         """Whether a call draws and does nothing else, as far as its function tells."""
@@ -274,10 +295,6 @@ def _deleted(node: ast.stmt) -> set[str]:
         elif isinstance(part, ast.ExceptHandler) and part.name:
             found.add(part.name)
     return found
-
-
-def _is_method_of_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
 
 
 def _is_path(node: ast.expr) -> bool:

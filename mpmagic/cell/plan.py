@@ -22,7 +22,13 @@ from mpmagic.cell.comprehension import (
 )
 from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.dependence import Allowances, Unsplittable
-from mpmagic.cell.disguise import ITEM, disguises, mapped, may_be_disguised
+from mpmagic.cell.disguise import (
+    ITEM,
+    SplitGenerator,
+    disguises,
+    mappings,
+    may_be_disguised,
+)
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.rethrow import rethrown
@@ -277,16 +283,16 @@ class _Planner:
         if not any(map(may_be_disguised, nodes)):
             return _with(node, replaced) if replaced else node
         refused = len(self.plan.refused)
-        for call, generator in mapped(node, self._knowledge):
-            if any(id(part) in replaced for part in walk(call)):
+        for mapping in mappings(node, self._knowledge):
+            if any(id(part) in replaced for part in walk(mapping.call)):
                 continue  # what it goes over is split itself
-            if (new := self._comprehension(generator)) is not None:
-                replaced[id(call)] = new
+            number = self._numbers
+            if (loop := self._generator(mapping.generator)) is not None:
+                replaced[id(mapping.call)] = _located(mapping.split(number, loop), mapping.call)
         for found in disguises(node, self._knowledge):
             number = self._numbers
-            if (results := self._comprehension(found.generator(number))) is not None:
-                receiver = _with(found.receiver, replaced)
-                new = found.replayed(number, receiver, results)
+            if (loop := self._generator(found.generator(number))) is not None:
+                new = found.split(number, _with(found.receiver, replaced), loop)
                 replaced[id(found.call)] = _located(new, found.call)
         # Nobody asked for them: they are told where there is nothing else.
         self.in_disguise += map(_in_plain_words, self.plan.refused[refused:])
@@ -294,6 +300,14 @@ class _Planner:
         return _with(node, replaced) if replaced else node
 
     def _comprehension(self, node: Comprehension) -> ast.expr | None:
+        number = self._numbers
+        if (loop := self._generator(node)) is None:
+            return None
+        serial = copied(node, {id(node.generators[0].iter): method_call(number, "items")})
+        return _located(ast.IfExp(loop.begins, loop.results, serial), node)
+
+    def _generator(self, node: Comprehension) -> SplitGenerator | None:
+        """What the kernel does of a comprehension; None if it isn't split."""
         loop, element = as_loop(node)
         try:
             if any(generator.is_async for generator in node.generators):
@@ -312,10 +326,8 @@ class _Planner:
         first = node.generators[0]
         assert collected is not None
         kernel = collected.comprehension(node, ast.Constant(placeholder(number)))
-        serial = copied(node, {id(first.iter): method_call(number, "items")})
-        begin = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
-        choice = ast.IfExp(test=begin, body=kernel, orelse=serial)
-        return _located(choice, node)
+        begins = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
+        return SplitGenerator(begins, kernel)
 
 
 def _in_plain_words(refused: RefusedLoop) -> RefusedLoop:

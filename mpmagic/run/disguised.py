@@ -6,6 +6,8 @@ order. So the index, the types and the order of what comes out are pandas' own.
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,11 +23,20 @@ from mpmagic.run.watch import ATOMS
 __all__ = ["Disguised"]
 
 _TAKEN: Final = {
-    "Series": ("map", "apply"),
-    "DataFrame": ("apply",),
-    "SeriesGroupBy": ("apply",),
-    "DataFrameGroupBy": ("apply",),
+    ("Series", "map"): {"na_action"},
+    ("Series", "apply"): set(),
+    ("DataFrame", "apply"): {"axis"},
+    ("SeriesGroupBy", "apply"): {"include_groups"},
+    ("DataFrameGroupBy", "apply"): {"include_groups"},
 }
+"""Methods by type, and what of their options isn't handed on to the function."""
+
+_LAZY: Final = (
+    inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+)  # fmt: skip
+"""Flags of functions that give what can't travel."""
+
 _ROWS_AT_ONCE: Final = 256
 """Of a large frame the rows, each an object of a kilobyte, aren't all there at once."""
 _OVER: Final = object()
@@ -58,7 +69,7 @@ class Disguised:
         self._rows = deque[Any]()
         if self._calls_by_row():
             return _Rows(self._receiver, self._given_by, self._rows)
-        return self._given_by(self._receiver)
+        return self._given
 
     def method(self) -> Callable[..., Any]:
         """The method, for the cell to call."""
@@ -85,15 +96,36 @@ class Disguised:
         self._returned.check_over(self._method)
         return value
 
+    def mapped(self, function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
+        """The results where the loop stays in the kernel."""
+        return map(function, items)
+
+    def starmapped(self, function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
+        """The same for a function of several arguments."""
+        return itertools.starmap(function, items)
+
+    def iterator(self, results: Iterator[Any]) -> Iterator[Any]:
+        """The results of a loop, as `map` gives them."""
+        return _Mapped(results)
+
     def _why_not(self) -> str:
         kind = type(self._receiver)
-        methods = _TAKEN.get(kind.__name__, ())
-        if kind.__module__.partition(".")[0] != "pandas" or self._method not in methods:
+        options = _TAKEN.get((kind.__name__, self._method))
+        if kind.__module__.partition(".")[0] != "pandas" or options is None:
             return f"`{self._method}` of an object of type {kind.__name__} isn't split"
+        if not self._options.keys() <= options:
+            return f"`{self._method}` has an option that the function may get"
         if not len(self._receiver) or (kind.__name__ == "DataFrame" and self._receiver.empty):
             return f"`{self._method}` of an empty {kind.__name__} isn't split"
         if not isinstance(self._function, types.FunctionType):
             return f"`{self._method}` was given a {type(self._function).__name__}"
+        if self._function.__code__.co_flags & _LAZY:
+            return f"`{self._function.__name__}` gives generators"
+        if not self._calls_by_row():
+            try:
+                self._given = self._given_by(self._receiver)
+            except Exception as error:  # a function that gives nothing is none for it
+                return f"pandas doesn't tell what it calls the function with: {error!r}"
         return ""
 
     def _calls_by_row(self) -> bool:
@@ -151,12 +183,7 @@ class _Returned:
         if self._has_ended:  # pandas tries again in another way what has failed
             return self._function(*args)
         try:
-            return self._for_row(next(self._results), *args)
-        except RuntimeError as error:
-            self._has_ended = True
-            if isinstance(error.__cause__, StopIteration):  # as the function itself raised it
-                raise error.__cause__ from None
-            raise
+            return self._for_row(_next(self._results), *args)
         except BaseException:
             self._has_ended = True
             raise
@@ -181,3 +208,29 @@ class _Returned:
                 f"pandas' `{method}` called the function less often than it had told, so that "
                 f"results may differ from the serial call's. Run the cell without %%parallel"
             )
+
+
+class _Mapped:
+    """An iterator that ends where the function raises StopIteration, as `map` does."""
+
+    def __init__(self, results: Iterator[Any]) -> None:
+        self._results = results
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return _next(self._results)
+
+
+def _next(results: Iterator[Any]) -> Any:
+    """The next result; a StopIteration of the function's own, which no generator lets through."""
+    try:
+        return next(results)
+    except RuntimeError as error:
+        stop = error.__cause__
+        traceback = error.__traceback__
+        own = traceback is not None and traceback.tb_next is None  # no function raised it
+        if not own or not isinstance(stop, StopIteration):
+            raise
+    raise stop  # where no other exception is being handled
