@@ -96,11 +96,13 @@ class Mapping:
         """An iterator over the results, of the loop if that is split."""
         function = copied(self.call.args[0])
         method = "mapped" if len(self.call.args) == 2 else "starmapped"
-        return ast.IfExp(
+        items = method_call(number, "items")
+        split = ast.IfExp(
             test=loop.begins,
             body=_asked(number, "iterator", loop.results),
-            orelse=_asked(number, method, function, method_call(number, "items")),
+            orelse=_asked(number, method, function, items),
         )
+        return ast.IfExp(_asked(number, "calls", function), split, copied(self.call))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.compiled import warnings_kept
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
+from mpmagic.cell.owncopy import without_own_changes
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
 
@@ -177,11 +178,20 @@ class Summaries:
         parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
         keyword = [a.arg for a in node.args.kwonlyargs]
         mutated = {p for p in (*parameters, *keyword) if f"{p}()" in effects.mutates}
+        mutated = {p for p in mutated if not self._changes_own_copy(node, p)}
         effects.mutates = {n: m for n, m in effects.mutates.items() if not n.endswith("()")}
         effects.aliases.clear()
         effects.late.clear()
         positions = tuple(i for i, p in enumerate(parameters) if p in mutated)
         return FunctionSummary(effects, positions, frozenset(mutated))
+
+    def _changes_own_copy(self, node: _FunctionNode, name: str) -> bool:
+        if not isinstance(node, ast.FunctionDef) or self._methods_called("copy"):
+            return False  # a class of the notebook may take that for something else
+        left = without_own_changes(node, name, self._knowledge)
+        if left is None:
+            return False
+        return f"{name}()" not in Scanner(self._knowledge, self).scan_function(left).mutates
 
     def _from_bytecode(self, code: types.CodeType) -> Effects:
         loaded, stored = global_names(code)

@@ -96,6 +96,13 @@ class Disguised:
         self._returned.check_over(self._method)
         return value
 
+    def calls(self, function: Any) -> bool:
+        """Whether `map` is given a function in Python, whose results may travel."""
+        why = _why_not_called("map", function)
+        if why:
+            self._stays(why)
+        return not why
+
     def mapped(self, function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
         """The results where the loop stays in the kernel."""
         return map(function, items)
@@ -117,10 +124,8 @@ class Disguised:
             return f"`{self._method}` has an option that the function may get"
         if not len(self._receiver) or (kind.__name__ == "DataFrame" and self._receiver.empty):
             return f"`{self._method}` of an empty {kind.__name__} isn't split"
-        if not isinstance(self._function, types.FunctionType):
-            return f"`{self._method}` was given a {type(self._function).__name__}"
-        if self._function.__code__.co_flags & _LAZY:
-            return f"`{self._function.__name__}` gives generators"
+        if why := _why_not_called(self._method, self._function):
+            return why
         if not self._calls_by_row():
             try:
                 self._given = self._given_by(self._receiver)
@@ -137,6 +142,14 @@ class Disguised:
         with warnings_aside():  # pandas warns again where the cell can show it
             getattr(receiver, self._method)(lambda part: given.append(_own(part)), **self._options)
         return given
+
+
+def _why_not_called(method: str, function: Any) -> str:
+    if not isinstance(function, types.FunctionType):
+        return f"`{method}` was given a {type(function).__name__}"
+    if function.__code__.co_flags & _LAZY:
+        return f"`{function.__name__}` gives generators"
+    return ""
 
 
 def _own(argument: Any) -> Any:

@@ -1,0 +1,92 @@
+"""Functions that change a copy of what they are called with, under the parameter's name.
+
+``def totalled(row): row = row.copy(); row["total"] = ...; return row`` changes nothing that its
+caller has. A shallow copy does too, as long as only the copy itself is changed, and not its parts.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Final
+
+from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.syntax import copied, walk
+
+__all__ = ["without_own_changes"]
+
+_COPYING: Final = (list, dict, set, bytearray, copy.copy, copy.deepcopy)
+_INDEXERS: Final = frozenset({"at", "iat", "iloc", "loc"})
+
+
+def without_own_changes(
+    node: ast.FunctionDef, name: str, knowledge: Knowledge
+) -> ast.FunctionDef | None:
+    """The function without what it changes in its own copy of a parameter.
+
+    None if it doesn't make one first. What is left may still change the parameter's parts.
+    """
+    for index, statement in enumerate(node.body):
+        if _is_copy(statement, name, knowledge):
+            rest = [_Changes(name).visit(copied(later)) for later in node.body[index + 1 :]]
+            left = copy.copy(node)
+            left.body = rest or [ast.Pass()]
+            return left
+        if any(isinstance(part, ast.Name) and part.id == name for part in walk(statement)):
+            return None
+    return None
+
+
+def _is_copy(node: ast.stmt, name: str, knowledge: Knowledge) -> bool:
+    match node:
+        case ast.Assign(
+            targets=[ast.Name(id=target)],
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="copy"), args=[]),
+        ):
+            return target == owner == name
+        case ast.Assign(
+            targets=[ast.Name(id=target)],
+            value=ast.Call(func=func, args=[ast.Name(id=source)], keywords=[]),
+        ):
+            called = knowledge.resolve(func)
+            return target == source == name and any(called is known for known in _COPYING)
+        case _:
+            return False
+
+
+class _Changes(ast.NodeTransformer):
+    """Takes out what is stored into the copy, and calls of its methods; their operands stay."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        stored = [target for target in node.targets if self._is_place(target)]
+        if len(stored) < len(node.targets):
+            return node
+        return ast.copy_location(ast.Expr(ast.Tuple([node.value], ast.Load())), node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        if not self._is_place(node.target):
+            return node
+        return ast.copy_location(ast.Expr(ast.Tuple([node.value], ast.Load())), node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        match node.value:
+            case ast.Call(func=ast.Attribute(value=owner), args=args, keywords=[]) if _is_itself(
+                owner, self._name
+            ):
+                return ast.copy_location(ast.Expr(ast.Tuple(args, ast.Load())), node)
+            case _:
+                return node
+
+    def _is_place(self, target: ast.expr) -> bool:
+        if not isinstance(target, ast.Attribute | ast.Subscript):
+            return False
+        return _is_itself(target.value, self._name)
+
+
+def _is_itself(node: ast.expr, name: str) -> bool:
+    if isinstance(node, ast.Attribute) and node.attr in _INDEXERS:
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == name
