@@ -73,10 +73,11 @@ class _Changes(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         match node.value:
-            case ast.Call(func=ast.Attribute(value=owner), args=args, keywords=[]) if _is_itself(
-                owner, self._name
+            case ast.Call(func=ast.Attribute(value=owner), args=args, keywords=keywords) if (
+                _is_itself(owner, self._name)
             ):
-                return ast.copy_location(ast.Expr(ast.Tuple(args, ast.Load())), node)
+                given = [*args, *(keyword.value for keyword in keywords)]
+                return ast.copy_location(ast.Expr(ast.Tuple(given, ast.Load())), node)
             case _:
                 return node
 
