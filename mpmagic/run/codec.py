@@ -37,6 +37,7 @@ from mpmagic.run.annotated import (
     reference_state,
 )
 from mpmagic.run.frameattributes import reduce_frame
+from mpmagic.run.layout import reduce_strided
 from mpmagic.run.lent import fetch_lent, token_of
 from mpmagic.run.named import reduce_named
 from mpmagic.run.nans import NAN, Nans, are_in, is_number
@@ -273,8 +274,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             return reduce_named(obj) if reduced is NotImplemented else reduced
         if type(obj) is REFERENCE:
             return _reduce_reference(obj, self._side.namespace)
-        reduced = reduce_frame(obj)
-        return reduce_named(obj) if reduced is NotImplemented else reduced
+        for reduce in (reduce_strided, reduce_frame):
+            if (reduced := reduce(obj)) is not NotImplemented:
+                return reduced
+        return reduce_named(obj)
 
     def _number(self, value: Any) -> tuple[Any, ...]:
         make, arguments = value.__reduce_ex__(4)[:2]

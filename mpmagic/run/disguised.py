@@ -153,10 +153,10 @@ def _why_not_called(method: str, function: Any) -> str:
 
 
 def _own(argument: Any) -> Any:
-    """A copy of a row or group: pandas may show the next row in the same object."""
+    """An object of its own for a row or group: pandas may show the next row in the same one."""
     if not holds_cells(argument):
         return argument
-    copy = argument.copy()
+    copy = argument.copy(deep=False)
     for name, value in extra_attributes(argument).items():
         object.__setattr__(copy, name, value)
     return copy

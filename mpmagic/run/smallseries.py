@@ -11,11 +11,16 @@ import pickle
 import sys
 from typing import Any, Final
 
+from mpmagic.run.layout import Layout, laid_out
+
 __all__ = ["reduce_small"]
 
 _MOST: Final = 256
 _KINDS: Final = "biufcO"
 """Of numpy's types those whose arrays hold what the series does."""
+
+_TIGHT: Final = Layout((0,), (False,))
+_LOOSE: Final = Layout((0,), (True,))
 
 _packed: tuple[Any, bytes] = (None, b"")
 """The index that was packed last."""
@@ -36,7 +41,7 @@ def reduce_small(obj: Any) -> Any:
         return NotImplemented
     values = obj.values
     held = tuple(values) if kind == "O" else values.tobytes()  # with less ado than an array
-    return _small, (held, values.dtype.str, obj.name, label)
+    return _small, (held, values.dtype.str, values.flags.c_contiguous, obj.name, label)
 
 
 def _label(index: Any, pandas: Any) -> bytes:
@@ -54,11 +59,11 @@ def _label(index: Any, pandas: Any) -> bytes:
     return packed
 
 
-def _small(held: Any, dtype: str, name: Any, label: bytes) -> Any:
+def _small(held: Any, dtype: str, contiguous: bool, name: Any, label: bytes) -> Any:
     index = _index(label).view()  # whose names may be set
     numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
     if isinstance(held, bytes):
-        values = numpy.frombuffer(held, dtype).copy()
+        values = laid_out(numpy.frombuffer(held, dtype), _TIGHT if contiguous else _LOOSE)
     else:
         values = numpy.empty(len(held), dtype)
         for place, value in enumerate(held):  # a list is one value
