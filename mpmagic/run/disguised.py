@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from mpmagic.errors import LostWrite
+from mpmagic.errors import LostWrite, MpmagicError
 from mpmagic.run.frameattributes import extra_attributes
 from mpmagic.run.framememory import holds_cells
 from mpmagic.run.reachable import Reachable
@@ -41,6 +41,8 @@ _ROWS_AT_ONCE: Final = 256
 """Of a large frame the rows, each an object of a kilobyte, aren't all there at once."""
 _OVER: Final = object()
 
+_Fenced = Callable[[MpmagicError], BaseException]
+
 
 class Disguised:
     """A call of such a method, while its loop runs.
@@ -49,10 +51,12 @@ class Disguised:
     ----------
     stays
         Is told why the call isn't split.
+    fenced
+        Makes of an error of ours what no handler of the cell's, or of pandas', takes for its own.
     """
 
-    def __init__(self, stays: Callable[[str], None]) -> None:
-        self._stays = stays
+    def __init__(self, stays: Callable[[str], None], fenced: _Fenced) -> None:
+        self._stays, self._fenced = stays, fenced
 
     def takes(self, receiver: Any, method: str, function: Any, **options: Any) -> bool:
         """Whether it's a call of pandas' with a function in Python."""
@@ -82,17 +86,11 @@ class Disguised:
 
     def returning(self, results: Iterator[Any]) -> Callable[..., Any]:
         """A function that has been called already: gives the results, one after the other."""
-        self._returned = _Returned(results, self._function, self._rows)
+        self._returned = _Returned(results, self._function, self._rows, self._fenced)
         return self._returned.next
 
     def over(self, value: Any) -> Any:
-        """What the method has returned.
-
-        Raises
-        ------
-        LostWrite
-            If it hasn't asked for all results.
-        """
+        """What the method has returned, if it has asked for all results."""
         self._returned.check_over(self._method)
         return value
 
@@ -184,11 +182,14 @@ class _Returned:
     """The results of a loop, as a function's."""
 
     def __init__(
-        self, results: Iterator[Any], function: Callable[..., Any], rows: deque[Any]
+        self,
+        results: Iterator[Any],
+        function: Callable[..., Any],
+        rows: deque[Any],
+        fenced: _Fenced,
     ) -> None:
-        self._results = results
-        self._function = function
-        self._rows = rows
+        self._results, self._rows = results, rows
+        self._function, self._fenced = function, fenced
         self._has_ended = False
 
     def next(self, *args: Any) -> Any:
@@ -209,17 +210,21 @@ class _Returned:
         if result is row:
             return args[0]
         if type(result) not in ATOMS and id(row) in Reachable([result], deep=True).ids:
-            raise LostWrite(
-                "pandas shows all rows in one object, and the function keeps it in what it gives "
-                "back. Let it keep a copy of the row, or run the cell without %%parallel"
+            raise self._fenced(
+                LostWrite(
+                    "pandas shows all rows in one object, and the function keeps it in what it "
+                    "gives back. Let it keep a copy of the row, or run the cell without %%parallel"
+                )
             )
         return result
 
     def check_over(self, method: str) -> None:
         if not self._has_ended and next(self._results, _OVER) is not _OVER:
-            raise LostWrite(
-                f"pandas' `{method}` called the function less often than it had told, so that "
-                f"results may differ from the serial call's. Run the cell without %%parallel"
+            raise self._fenced(
+                LostWrite(
+                    f"pandas' `{method}` called the function less often than it had told, so that "
+                    f"results may differ from the serial call's. Run the cell without %%parallel"
+                )
             )
 
 

@@ -84,7 +84,7 @@ class LoopRun:
     def __init__(self, planned: PlannedLoop, cell: CellContext) -> None:
         self.planned = planned
         self._cell = cell
-        self.disguised = Disguised(self._stays)
+        self.disguised = Disguised(self._stays, self._fenced)
 
     # -- what the cell's code calls ------------------------------------------------------------
 
