@@ -129,6 +129,7 @@ def _end(error: BaseException, cell: CellContext) -> None:
     MpmagicError
         In its place, what has stopped the cell.
     """
+    cell.leave(error)
     cell.fence.raise_error()
     tidy(error)
     cell.origins.tell(error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass, field, replace
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import Any
 
 from mpmagic.run.engine import Engine
@@ -49,6 +50,8 @@ class CellContext:
         not.
     version
         Which cells those were.
+    underway
+        What gives the rows of comprehensions that haven't ended.
     """
 
     namespace: dict[str, Any]
@@ -65,6 +68,31 @@ class CellContext:
     verbose: bool = False
     residents: frozenset[str] = frozenset()
     version: int = 0
+    underway: list[Generator[Any]] = field(default_factory=list)
+
+    def begun(self, rows: Generator[Any]) -> Generator[Any]:
+        """Another comprehension runs."""
+        others = (o for o in self.underway if getgeneratorstate(o) != GEN_CLOSED)
+        self.underway = [*others, rows]
+        return rows
+
+    def leave(self, error: BaseException) -> None:
+        """End comprehensions that an exception has left in the middle.
+
+        They would go on until nobody has its traceback any more, in which they are.
+        """
+        while self.underway:
+            rows, traceback = self.underway.pop(), error.__traceback__
+            try:
+                if isinstance(error, StopIteration):  # no generator lets one through
+                    rows.close()
+                else:
+                    rows.throw(error)
+            except BaseException as other:
+                if other is not error:
+                    raise
+            finally:
+                error.__traceback__ = traceback
 
     def lacking(self, names: Collection[str]) -> tuple[str, ...]:
         """Those of some names that the workers have, and the notebook hasn't."""

@@ -39,8 +39,6 @@ _LAZY: Final = (
 
 _ROWS_AT_ONCE: Final = 256
 """Of a large frame the rows, each an object of a kilobyte, aren't all there at once."""
-_OVER: Final = object()
-
 _Fenced = Callable[[MpmagicError], BaseException]
 
 
@@ -72,7 +70,9 @@ class Disguised:
         """What pandas calls the function with, in order."""
         self._rows = deque[Any]()
         if self._calls_by_row():
+            self._count = len(self._receiver)
             return _Rows(self._receiver, self._given_by, self._rows)
+        self._count = len(self._given)
         return self._given
 
     def method(self) -> Callable[..., Any]:
@@ -86,12 +86,26 @@ class Disguised:
 
     def returning(self, results: Iterator[Any]) -> Callable[..., Any]:
         """A function that has been called already: gives the results, one after the other."""
-        self._returned = _Returned(results, self._function, self._rows, self._fenced)
+        self._returned = _Returned(results, self._function, self._rows)
+        self._returned.left = self._count
         return self._returned.next
 
     def over(self, value: Any) -> Any:
         """What the method has returned, if it has asked for all results."""
-        self._returned.check_over(self._method)
+        if self._returned.left:
+            raise self._fenced(
+                LostWrite(
+                    f"pandas' `{self._method}` called the function less often than it had told, "
+                    f"so that results may differ. Run the cell without %%parallel"
+                )
+            )
+        if self._returned.keeps_rows:
+            raise self._fenced(
+                LostWrite(
+                    "pandas shows all rows in one object, and the function keeps it in what it "
+                    "gives back. Let it keep a copy of the row, or run the cell without %%parallel"
+                )
+            )
         return value
 
     def calls(self, function: Any) -> bool:
@@ -179,28 +193,46 @@ class _Rows:
 
 
 class _Returned:
-    """The results of a loop, as a function's."""
+    """The results of a loop, as a function's.
+
+    Parameters
+    ----------
+    results
+        The results.
+    function
+        The function itself.
+    rows
+        The rows that it was called with, if these were rows.
+
+    Attributes
+    ----------
+    left
+        How many results there are still.
+    keeps_rows
+        Whether a row was in one of the results.
+    """
 
     def __init__(
-        self,
-        results: Iterator[Any],
-        function: Callable[..., Any],
-        rows: deque[Any],
-        fenced: _Fenced,
+        self, results: Iterator[Any], function: Callable[..., Any], rows: deque[Any]
     ) -> None:
         self._results, self._rows = results, rows
-        self._function, self._fenced = function, fenced
-        self._has_ended = False
+        self._function = function
+        self.left = 0
+        self.keeps_rows = False
 
     def next(self, *args: Any) -> Any:
         """The next result, or the exception in its place."""
-        if self._has_ended:  # pandas tries again in another way what has failed
+        if not self.left:  # pandas tries again in another way what has failed
             return self._function(*args)
         try:
-            return self._for_row(_next(self._results), *args)
+            result = _next(self._results)
         except BaseException:
-            self._has_ended = True
+            self.left = 0
             raise
+        self.left -= 1
+        if not self.left:
+            next(self._results, None)  # the loop's end, which nobody would ask for
+        return self._for_row(result, *args)
 
     def _for_row(self, result: Any, *args: Any) -> Any:
         """The result, if it's the row itself pandas' own."""
@@ -210,22 +242,8 @@ class _Returned:
         if result is row:
             return args[0]
         if type(result) not in ATOMS and id(row) in Reachable([result], deep=True).ids:
-            raise self._fenced(
-                LostWrite(
-                    "pandas shows all rows in one object, and the function keeps it in what it "
-                    "gives back. Let it keep a copy of the row, or run the cell without %%parallel"
-                )
-            )
+            self.keeps_rows = True
         return result
-
-    def check_over(self, method: str) -> None:
-        if not self._has_ended and next(self._results, _OVER) is not _OVER:
-            raise self._fenced(
-                LostWrite(
-                    f"pandas' `{method}` called the function less often than it had told, so that "
-                    f"results may differ from the serial call's. Run the cell without %%parallel"
-                )
-            )
 
 
 class _Mapped:

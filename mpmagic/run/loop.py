@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -171,6 +171,9 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """Run a comprehension: pairs of an item and the event of an element."""
+        return self._cell.begun(self._fenced_rows())
+
+    def _fenced_rows(self) -> Generator[tuple[Any, Any]]:
         try:
             yield from self._rows()
         except MpmagicError as error:
@@ -204,6 +207,7 @@ class LoopRun:
         """Take our frames out of the exception that leaves the loop, as handlers are to see it."""
         error = sys.exception()
         assert error is not None
+        self._cell.leave(error)
         tidy(error)
 
     # -- what the commits' code calls ------------------------------------------------------------
