@@ -12,6 +12,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
+from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
@@ -127,6 +128,11 @@ def _admit(
     _check_iterator(planned.loop, cell.namespace)
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
         raise StaysInKernel("it closes all figures, and the notebook has some that are open")
+    if _draws_from_items(source, cell):
+        raise StaysInKernel(
+            "its items are generators of random numbers, and draws change them; make one in each "
+            "iteration, such as `np.random.default_rng([seed, i])`"
+        )
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()
@@ -148,6 +154,12 @@ def _admit(
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     return Admitted(dependence, split, captured, verify, modules, shadow)
+
+
+def _draws_from_items(source: ItemSource, cell: CellContext) -> bool:
+    if source.exhausted or cell.options.seed is not None:
+        return False
+    return tables.is_random(type(source.first))
 
 
 def _told_apart(split: SplitLoop, captured: Captured) -> dict[str, Any]:
