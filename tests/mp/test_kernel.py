@@ -68,7 +68,9 @@ def test_the_stop_button_reaches_the_process(method: str) -> None:
     with kernel(load=False) as session:
         ident = session.start(
             f"import time\nfrom mpmagic.mp import get_context\nctx = get_context({method!r})\n"
-            "def sleep():\n    print('sleeping', flush=True)\n    time.sleep(600)\n"
+            # Python looks for signals before a long sleep, and not once more when it begins.
+            "def sleep():\n    print('sleeping', flush=True)\n"
+            "    while True:\n        time.sleep(0.01)\n"
             "process = ctx.Process(target=sleep)\nprocess.start()\nprocess.join()"
         )
         session.finish(ident, until="sleeping")
