@@ -9,6 +9,7 @@ messages show.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import types
 from collections.abc import Mapping
@@ -132,7 +133,11 @@ class _Apart:
         self._knowledge = knowledge
         # Names that surely stand for something, here, whichever way has led here.
         self._bound = bound_names(loop.target)
-        self._deleted = set().union(*map(_deleted, loop.body))
+        self._loop = loop
+
+    @functools.cached_property
+    def _deleted(self) -> set[str]:
+        return set().union(*map(_deleted, self._loop.body))
 
     def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         """Statements with their draws before them."""
