@@ -214,6 +214,8 @@ class Calls:
                 self._changes(node.args[0], node)
             return
         kind = None if root and self._collector.owns(root) else self._knowledge.type_of(receiver)
+        if root in self._knowledge.varying and tables.is_immutable_type(kind):
+            kind = None  # the loop may have bound it to something that can be changed
         summary = self._collector.summarise((kind, func.attr))
         if summary is not None:
             self._absorb_call(summary, [receiver, *node.args], node)
