@@ -20,6 +20,7 @@ from mpmagic.cell.syntax import children, copied
 
 __all__ = [
     "ITEM",
+    "TAKEN",
     "Disguise",
     "Mapping",
     "SplitGenerator",
@@ -28,9 +29,18 @@ __all__ = [
     "may_be_disguised",
 ]
 
-_METHODS: Final = frozenset({"map", "apply"})
-_OPTIONS: Final = frozenset({"axis", "include_groups", "na_action"})
-_KINDS: Final = frozenset({"Series", "DataFrame", "SeriesGroupBy", "DataFrameGroupBy"})
+TAKEN: Final[dict[tuple[str, str], frozenset[str]]] = {
+    ("Series", "map"): frozenset({"na_action"}),
+    ("Series", "apply"): frozenset(),
+    ("DataFrame", "apply"): frozenset({"axis"}),
+    ("SeriesGroupBy", "apply"): frozenset({"include_groups"}),
+    ("DataFrameGroupBy", "apply"): frozenset({"include_groups"}),
+}
+"""pandas' methods by type, and what of their options isn't handed on to the function."""
+
+_KINDS: Final = frozenset(kind for kind, _ in TAKEN)
+_METHODS: Final = frozenset(method for _, method in TAKEN)
+_OPTIONS: Final = frozenset().union(*TAKEN.values())
 ITEM: Final = "its argument"
 """How the name of the loop's variable begins: none that a user could give, shown by messages."""
 
@@ -67,14 +77,16 @@ class Disguise:
         takes = _asked(
             number, "takes", receiver, ast.Constant(self.call.func.attr), copied(self.function)
         )
-        takes.keywords = [copied(keyword) for keyword in self.call.keywords]
+        takes.keywords = self._options()
         given = [_asked(number, "returning", loop.results), _asked(number, "function")]
         again, as_it_is = (
-            ast.Call(_asked(number, "method"), [function], copied(self.call).keywords)
-            for function in given
+            ast.Call(_asked(number, "method"), [function], self._options()) for function in given
         )
         test = ast.BoolOp(ast.And(), [takes, loop.begins])
         return ast.IfExp(test, body=_asked(number, "over", again), orelse=as_it_is)
+
+    def _options(self) -> list[ast.keyword]:
+        return [copied(keyword) for keyword in self.call.keywords]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,30 +61,33 @@ class _Changes(ast.NodeTransformer):
         self._name = name
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
-        stored = [target for target in node.targets if self._is_place(target)]
-        if len(stored) < len(node.targets):
-            return node
-        return ast.copy_location(ast.Expr(ast.Tuple([node.value], ast.Load())), node)
+        return self._without(node, node.targets, node.value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        if not self._is_place(node.target):
-            return node
-        return ast.copy_location(ast.Expr(ast.Tuple([node.value], ast.Load())), node)
+        return self._without(node, [node.target], node.value)
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         match node.value:
             case ast.Call(func=ast.Attribute(value=owner), args=args, keywords=keywords) if (
                 _is_itself(owner, self._name)
             ):
-                given = [*args, *(keyword.value for keyword in keywords)]
-                return ast.copy_location(ast.Expr(ast.Tuple(given, ast.Load())), node)
+                return _operands([*args, *(keyword.value for keyword in keywords)], node)
             case _:
                 return node
 
-    def _is_place(self, target: ast.expr) -> bool:
-        if not isinstance(target, ast.Attribute | ast.Subscript):
-            return False
-        return _is_itself(target.value, self._name)
+    def _without(self, node: ast.stmt, targets: list[ast.expr], value: ast.expr) -> ast.stmt:
+        keys = []
+        for target in targets:
+            if not isinstance(target, ast.Attribute | ast.Subscript):
+                return node
+            if not _is_itself(target.value, self._name):
+                return node
+            keys += [target.slice] if isinstance(target, ast.Subscript) else []
+        return _operands([value, *keys], node)
+
+
+def _operands(parts: list[ast.expr], at: ast.stmt) -> ast.stmt:
+    return ast.copy_location(ast.Expr(ast.Tuple(parts, ast.Load())), at)
 
 
 def _is_itself(node: ast.expr, name: str) -> bool:

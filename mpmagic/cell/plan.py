@@ -272,8 +272,9 @@ class _Planner:
         found = list(outermost(node, ahead=ahead, shadowed=shadowed, resolve=resolve))
         if not self._allowances.ahead:
             self._refuse_early_ends(node, shadowed)
-        replaced: dict[int, ast.AST] = {}
-        replaced |= {id(c): new for c in found if (new := self._comprehension(c)) is not None}
+        replaced: dict[int, ast.AST] = {
+            id(c): new for c in found if (new := self._comprehension(c)) is not None
+        }
         return self._undisguised(node, nodes, replaced)
 
     def _undisguised(
@@ -281,7 +282,7 @@ class _Planner:
     ) -> ast.expr:
         """The expression with what was replaced in it, and with calls that are loops split."""
         if not any(map(may_be_disguised, nodes)):
-            return _with(node, replaced) if replaced else node
+            return _with(node, replaced)
         refused = len(self.plan.refused)
         for mapping in mappings(node, self._knowledge):
             if any(id(part) in replaced for part in walk(mapping.call)):
@@ -297,7 +298,7 @@ class _Planner:
         # Nobody asked for them: they are told where there is nothing else.
         self.in_disguise += map(_in_plain_words, self.plan.refused[refused:])
         del self.plan.refused[refused:]
-        return _with(node, replaced) if replaced else node
+        return _with(node, replaced)
 
     def _comprehension(self, node: Comprehension) -> ast.expr | None:
         number = self._numbers
@@ -339,7 +340,7 @@ def _in_plain_words(refused: RefusedLoop) -> RefusedLoop:
 
 
 def _with(node: ast.expr, replaced: dict[int, ast.AST]) -> ast.expr:
-    new = replaced.get(id(node)) or copied(node, replaced)
+    new = replaced.get(id(node)) or (copied(node, replaced) if replaced else node)
     assert isinstance(new, ast.expr)
     return new
 

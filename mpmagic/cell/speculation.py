@@ -111,8 +111,7 @@ class Speculation:
             self._shadows.clear()  # through which paths the objects are reached, nobody knows
         changed = {root for n in effects.mutates for root in dependence.alias_roots(n)}
         for name in [*self._shadows]:
-            touched = name in effects.binds or name in effects.mutates
-            if touched or not changed.isdisjoint(dependence.alias_roots(name)):
+            if name in effects.binds or not changed.isdisjoint(dependence.alias_roots(name)):
                 del self._shadows[name]
 
     # -- expressions ---------------------------------------------------------------------------

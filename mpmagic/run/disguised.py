@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from mpmagic.cell.disguise import TAKEN
 from mpmagic.errors import LostWrite, MpmagicError
 from mpmagic.run.frameattributes import extra_attributes
 from mpmagic.run.framememory import holds_cells
@@ -21,15 +22,6 @@ from mpmagic.run.warned import warnings_aside
 from mpmagic.run.watch import ATOMS
 
 __all__ = ["Disguised"]
-
-_TAKEN: Final = {
-    ("Series", "map"): {"na_action"},
-    ("Series", "apply"): set(),
-    ("DataFrame", "apply"): {"axis"},
-    ("SeriesGroupBy", "apply"): {"include_groups"},
-    ("DataFrameGroupBy", "apply"): {"include_groups"},
-}
-"""Methods by type, and what of their options isn't handed on to the function."""
 
 _LAZY: Final = (
     inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
@@ -129,7 +121,7 @@ class Disguised:
 
     def _why_not(self) -> str:
         kind = type(self._receiver)
-        options = _TAKEN.get((kind.__name__, self._method))
+        options = TAKEN.get((kind.__name__, self._method))
         if kind.__module__.partition(".")[0] != "pandas" or options is None:
             return f"`{self._method}` of an object of type {kind.__name__} isn't split"
         if not self._options.keys() <= options:
