@@ -105,6 +105,7 @@ class Dependence:
     scanner: Scanner = field(init=False)
     units: list[Unit] = field(init=False)
     _order: list[Unit] = field(init=False)
+    _inner_loops: list[Unit] = field(init=False)
     whole: Effects = field(init=False)
     deleted: set[str] = field(init=False)
     flow: Flow = field(init=False)
@@ -122,6 +123,7 @@ class Dependence:
         self.scanner = Scanner(self.knowledge, self.summaries)
         self.units = cut(self.body, self.scanner)
         self._order = [inner for unit in self.units for inner in unit.walk()]
+        self._inner_loops = [u for u in self._order if isinstance(u.node, ast.For | ast.While)]
         self.whole, self.deleted = Effects(), set()
         for unit in self.every_unit():
             self.whole.absorb(unit.header)
@@ -150,16 +152,8 @@ class Dependence:
 
     def following(self, order: list[Unit], i: int) -> list[Unit]:
         """Units that may run after unit `i` in the same iteration."""
-        inner_loop = next(
-            (
-                u
-                for u in self.every_unit()
-                if isinstance(u.node, ast.For | ast.While)
-                and order[i] in u.walk()
-                and u is not order[i]
-            ),
-            None,
-        )
+        around = (u for u in self._inner_loops if order[i] in u.walk() and u is not order[i])
+        inner_loop = next(around, None)
         again = list(inner_loop.walk()) if inner_loop is not None else []
         return [*order[i + 1 :], *again]
 

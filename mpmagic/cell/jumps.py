@@ -33,7 +33,7 @@ def breaks_of(statements: list[ast.stmt]) -> list[int]:
             lines.append(node.lineno)
         elif isinstance(node, ast.For | ast.While):
             lines += breaks_of(node.orelse)
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif not isinstance(node, _NEVER_JUMPING):
             for name in ("body", "orelse", "finalbody"):
                 lines += breaks_of(getattr(node, name, []))
             for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):

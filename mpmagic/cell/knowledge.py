@@ -33,6 +33,9 @@ class Unknown:
 
 UNKNOWN: Final = Unknown()
 
+_BUILTINS: Final = vars(builtins)
+"""Looked up like a namespace: most names are no builtins, and `getattr` makes an error for each."""
+
 _LITERAL_TYPES: Final[dict[type[ast.expr], type]] = {
     ast.List: list,
     ast.ListComp: list,
@@ -142,11 +145,11 @@ class Knowledge:
             return UNKNOWN
         if name in self.namespace:
             return self.namespace[name]
-        return getattr(builtins, name, UNKNOWN)
+        return _BUILTINS.get(name, UNKNOWN)
 
     def defined(self, name: str) -> bool:
         """Whether `name` is bound now or will be when the loop is reached."""
-        return name in self._hidden or name in self.namespace or hasattr(builtins, name)
+        return name in self._hidden or name in self.namespace or name in _BUILTINS
 
     def is_hidden(self, name: str) -> bool:
         """Whether the cell itself binds `name` before the loop."""
@@ -238,11 +241,11 @@ class Knowledge:
 
 
 # What binds names by more than a name in a place to store into, or keeps them to itself.
-_BINDING: Final = (
+_BINDING: Final = frozenset({
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp,
     ast.DictComp, ast.GeneratorExp, ast.alias, ast.ExceptHandler, ast.MatchAs, ast.MatchStar,
     ast.MatchMapping,
-)  # fmt: skip
+})  # fmt: skip
 
 
 def bound_names(node: ast.AST) -> set[str]:
@@ -250,11 +253,12 @@ def bound_names(node: ast.AST) -> set[str]:
     names: set[str] = set()
     found: list[ast.AST] = [node]
     for item in found:  # and what is inside it, in its turn
-        if isinstance(item, ast.Name):
-            if not isinstance(item.ctx, ast.Load):
-                names.add(item.id)
+        kind = type(item)
+        if kind is ast.Name:
+            if type(item.ctx) is not ast.Load:  # type: ignore[attr-defined]
+                names.add(item.id)  # type: ignore[attr-defined]
             continue
-        if not isinstance(item, _BINDING):
+        if kind not in _BINDING:
             found += children(item)
             continue
         match item:

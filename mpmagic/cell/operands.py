@@ -310,7 +310,7 @@ class Operands:
 
     def _send(self, node: ast.expr) -> ast.expr:
         # A name's object is the same wherever the statement reads it.
-        key = ast.dump(node) if isinstance(node, ast.Name) else ""
+        key = node.id if isinstance(node, ast.Name) else ""
         index = self._known.get(key, len(self.operands))
         if index == len(self.operands):
             if not isinstance(node, ast.Name):

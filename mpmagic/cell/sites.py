@@ -247,7 +247,7 @@ class Sites:
         slots = [ast.dump(key) for key in slotted]
         return [
             self._checked(o)
-            if (text := ast.dump(o)) in keys
+            if (text := ast.dump(o) if keys or slots else "") in keys
             else self._checked(o, by=SLOT)
             if text in slots
             else o

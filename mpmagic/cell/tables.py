@@ -13,6 +13,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import pathlib
 import re
 import types
@@ -195,8 +196,18 @@ READING_METHODS: Final = frozenset(
 FRESH_METHODS: Final = READING_METHODS - {"get", "item", "items", "keys", "reshape", "values"}
 
 
-def _bases(kind: type) -> list[str]:
-    return [f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__]
+def _bases(kind: type) -> tuple[str, ...]:
+    is_static = not kind.__flags__ & _HEAP_TYPE  # it never changes, and lives as long as we do
+    return _bases_of_static(kind) if is_static else _names_of_bases(kind)
+
+
+def _names_of_bases(kind: type) -> tuple[str, ...]:
+    return tuple(f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
+
+
+_bases_of_static: Final = functools.cache(_names_of_bases)
+_HEAP_TYPE: Final = 1 << 9
+"""Of a type's flags: that it was made at run time (``Py_TPFLAGS_HEAPTYPE`` of CPython)."""
 
 
 def is_immutable_type(kind: type | None) -> bool:
@@ -268,7 +279,7 @@ def accessors(kind: type | None, method: str) -> bool:
 
 def is_random(kind: type | None) -> bool:
     """Whether it's a type of random generators."""
-    return kind is not None and any(base in _RANDOM_TYPES for base in _bases(kind))
+    return kind is not None and not _RANDOM_TYPES.isdisjoint(_bases(kind))
 
 
 def method_draws(kind: type | None, method: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class Touches:
                 rebinds = isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
                 (perhaps if rebinds else changed).add(name)
             for node in _own_nodes(unit):
-                if isinstance(node, ast.Call):
+                if type(node) is ast.Call:
                     perhaps |= self._by_call(node)
             known = frozenset(changed & self._bound), frozenset(perhaps & self._bound)
             self._of_unit[id(unit)] = known
@@ -125,20 +125,20 @@ class Touches:
         return handling(call, name, self._dependence.knowledge) <= Handling.KEPT
 
 
-def _own_nodes(unit: Unit) -> Iterator[ast.AST]:
+def _own_nodes(unit: Unit) -> list[ast.AST]:
     """The nodes of a simple statement, or of a compound one's header."""
     node = unit.node
+    if not isinstance(node, _COMPOUND):
+        return unit.nodes
     match node:
         case ast.If(test=part) | ast.While(test=part) | ast.For(iter=part):
-            yield from walk(part)
+            return walk(part)
         case ast.Match(subject=part, cases=cases):
-            yield from walk(part, *(case.guard for case in cases if case.guard is not None))
+            return walk(part, *(case.guard for case in cases if case.guard is not None))
         case ast.With(items=items):
-            yield from walk(*items)
-        case _ if not isinstance(node, _COMPOUND):
-            yield from unit.nodes
+            return walk(*items)
         case _:
-            return
+            return []
 
 
 def _is_pure(callee: Any, call: ast.Call) -> bool:
