@@ -19,6 +19,7 @@ from tests.notebook import Notebook
 from tests.property.drawing import make_drawing
 from tests.property.grammar import Cell, make_cell
 from tests.property.limit import OutOfTime, limited
+from tests.property.remedy import has_remedy
 from tests.property.trial import Trial, smallest, try_cell
 
 HANG = 60.0
@@ -34,10 +35,12 @@ class Tally:
         self.different = 0
         self.crashed = 0
 
-    def add(self, trial: Trial) -> None:
-        """Count a cell."""
+    def add(self, trial: Trial, *, remedy: bool) -> None:
+        """Count a cell; `remedy` where a flag that its refusal names makes it run."""
         if trial.verdict is Verdict.EQUAL:
             self.shares["split" if trial.split else "stayed in the kernel"] += 1
+        elif trial.verdict is Verdict.REFUSED:
+            self.shares["refused with a flag that helps" if remedy else "refused for good"] += 1
         else:
             self.shares[trial.verdict.value] += 1
         if trial.verdict in (Verdict.REFUSED, Verdict.ERROR):
@@ -77,6 +80,8 @@ def _one(notebook: Notebook, cell: Cell, number: int, tally: Tally) -> None:
     try:
         with limited(HANG):
             trial = try_cell(notebook, cell)
+            refused = trial.verdict is Verdict.REFUSED
+            remedy = refused and has_remedy(notebook, cell, trial.why)
     except OutOfTime:
         tally.crashed += 1
         print(f"\n--- cell {number} hung\n{cell.source}", flush=True)
@@ -85,7 +90,7 @@ def _one(notebook: Notebook, cell: Cell, number: int, tally: Tally) -> None:
         tally.crashed += 1
         print(f"\n--- cell {number} crashed the judge\n{cell.source}\n{traceback.format_exc()}")
         return
-    tally.add(trial)
+    tally.add(trial, remedy=remedy)
     if trial.verdict is Verdict.DIFFERENT:
         tally.different += 1
         print(f"\n--- cell {number}\n{smallest(notebook, cell, trial)}", flush=True)
