@@ -19,7 +19,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mpmagic.cell.draws import Draw
+from mpmagic.cell.draw import Draw
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
 from mpmagic.cell.flow import Flow
 from mpmagic.cell.functions import Summaries

@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell import tables
+from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
+from mpmagic.cell.series import calls_in, exhausted_by, own_names
+from mpmagic.cell.shuffles import shuffled, shuffled_name
 from mpmagic.cell.syntax import children, copied, set_blocks, walk
 from mpmagic.cell.unit import blocks_of
 
-__all__ = ["STEPPING", "Draw", "DrawsApart", "draws_apart"]
+__all__ = ["DrawsApart", "draws_apart"]
 
 _METHODS: Final = frozenset(
     {"random", "uniform", "triangular", "randint", "randrange", "choice", "choices", "sample",
@@ -46,49 +49,6 @@ _FUNCTIONS: Final = (
 )  # fmt: skip
 
 _JUMPS: Final = (ast.Break, ast.Continue, ast.Raise)
-
-STEPPING: Final = frozenset(
-    type(iterator)
-    for iterator in (iter([]), iter(()), iter(range(0)), iter(range(1 << 70)), iter(""), iter("ä"),
-                     iter(b""), reversed([]))
-)  # fmt: skip
-"""Types of iterators of which there can be copies, which step by themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """A draw, set apart; or a step of an iterator, which gives a value in the same way.
-
-    Attributes
-    ----------
-    name
-        The name of what is drawn.
-    call
-        The call.
-    """
-
-    name: str
-    call: ast.Call
-
-    @property
-    def steps(self) -> bool:
-        """Whether it takes an iterator's next item."""
-        return isinstance(self.call.func, ast.Name) and self.call.func.id == "next"
-
-    @property
-    def owner(self) -> str:
-        """The name that leads to the iterator, the generator, or the module that has one."""
-        node = self.call.args[0] if self.steps else self.call.func
-        while isinstance(node, ast.Attribute):
-            node = node.value
-        assert isinstance(node, ast.Name)
-        return node.id
-
-    @property
-    def given(self) -> list[ast.expr]:
-        """The call's arguments, that iterator apart."""
-        values = (keyword.value for keyword in self.call.keywords)
-        return [*self.call.args[self.steps :], *values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +77,7 @@ def draws_apart(loop: ast.For, knowledge: Knowledge, element: ast.stmt | None) -
     if not any(map(apart.draws_at_all, walk(*loop.body))):
         return as_it_is
     changed = apart.block(loop.body)
-    made = {id(draw.call) for draw in apart.draws.values()}
+    made = {id(call) for draw in apart.draws.values() for call in draw.calls}
     nodes = walk(*changed) if made else []
     if not made or any(id(node) not in made and apart.draws_at_all(node) for node in nodes):
         return as_it_is
@@ -134,6 +94,8 @@ class _Apart:
         # Names that surely stand for something, here, whichever way has led here.
         self._bound = bound_names(loop.target)
         self._loop = loop
+        # Generator expressions that are summed.
+        self._summed: set[int] = set()
 
     @functools.cached_property
     def _deleted(self) -> set[str]:
@@ -142,10 +104,36 @@ class _Apart:
     def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         """Statements with their draws before them."""
         changed: list[ast.stmt] = []
-        for node in statements:
-            changed += self._statement(node)
-            self._bound = (self._bound | _surely_bound(node)) - _deleted(node)
+        i = 0
+        while i < len(statements):
+            pair = statements[i : i + 2]
+            made = self._shuffled(pair)
+            pair = pair if made else pair[:1]
+            changed += made or self._statement(pair[0])
+            for node in pair:
+                self._bound = (self._bound | _surely_bound(node)) - _deleted(node)
+            i += len(pair)
         return changed
+
+    def _shuffled(self, pair: list[ast.stmt]) -> list[ast.stmt]:
+        """The statements that make a copy and shuffle it, as a draw; empty if it's none."""
+        name = shuffled_name(pair)
+        if not name:
+            return []
+        first, second = pair
+        assert isinstance(first, ast.Assign) and isinstance(second, ast.Expr)
+        call = second.value
+        assert isinstance(call, ast.Call)
+        callee = self._knowledge.resolve(call.func)
+        func = getattr(callee, "__name__", getattr(call.func, "attr", ""))
+        if func != "shuffle" or not self._is_random(call) or not _is_path(call.func):
+            return []
+        draw = Draw(
+            self._free_name(call), shuffled(name, first.value, call), (call,), frozenset({name})
+        )
+        drawn = ast.copy_location(ast.Name(id=draw.name, ctx=ast.Load()), call)
+        bound = ast.copy_location(ast.Assign(targets=first.targets, value=drawn), first)
+        return [_spanning(self._made_by(draw), pair), _spanning(bound, pair)]
 
     def draws_at_all(self, node: ast.AST) -> bool:
         """Whether it's a call that draws, or seeds a stream that is drawn from, or steps."""
@@ -169,9 +157,9 @@ class _Apart:
                 value = node.test
             case _:
                 return [node]
-        found: list[ast.Call] = []
+        found: list[ast.expr] = []
         self._collect(value, found)
-        made = [self._made(call) for call in found]
+        made = [self._made(draw) for draw in found]
         drawn = [ast.Name(id=name, ctx=ast.Load()) for name in self._names(made)]
         located = map(ast.copy_location, drawn, found)
         changed = copied(node, dict(zip(map(id, found), located, strict=True)))
@@ -194,20 +182,34 @@ class _Apart:
         deleted = node.id in self._deleted and node.id not in self._bound
         return node.id in self._bound or (self._knowledge.defined(node.id) and not deleted)
 
-    def _made(self, call: ast.Call) -> ast.stmt:
+    def _made(self, node: ast.expr) -> ast.stmt:
         """A draw as a statement of its own."""
-        name, taken = ast.unparse(call), {draw.name for draw in self.draws.values()}
+        calls, own = self._calls(node), frozenset(own_names(node))
+        summed = id(node) in self._summed
+        return self._made_by(Draw(self._free_name(node), node, calls, own, summed=summed))
+
+    def _made_by(self, draw: Draw) -> ast.stmt:
+        target = ast.copy_location(ast.Name(id=draw.name, ctx=ast.Store()), draw.node)
+        made = ast.copy_location(ast.Assign(targets=[target], value=draw.value), draw.node)
+        self.draws[id(made)] = draw
+        return made
+
+    def _free_name(self, node: ast.expr) -> str:
+        name, taken = ast.unparse(node), {draw.name for draw in self.draws.values()}
         while name in taken:  # another of the same
             name += " "
-        target = ast.copy_location(ast.Name(id=name, ctx=ast.Store()), call)
-        made = ast.copy_location(ast.Assign(targets=[target], value=call), call)
-        self.draws[id(made)] = Draw(name, call)
-        return made
+        return name
+
+    def _calls(self, node: ast.expr) -> tuple[ast.Call, ...]:
+        """The calls of a draw, or of a series of draws; empty if it is neither."""
+        if isinstance(node, ast.ListComp | ast.GeneratorExp):
+            return calls_in(node, self.draws_at_all, self._draws)
+        return (node,) if isinstance(node, ast.Call) and self._draws(node) else ()
 
     def _names(self, made: list[ast.stmt]) -> list[str]:
         return [self.draws[id(statement)].name for statement in made]
 
-    def _collect(self, node: ast.AST, found: list[ast.Call]) -> bool:
+    def _collect(self, node: ast.AST, found: list[ast.expr]) -> bool:
         """Collect leading draws in order of evaluation; whether more may follow them."""
         parts: list[ast.expr] = []
         match node:
@@ -215,9 +217,14 @@ class _Apart:
                 return True
             case ast.Name():
                 return self._stands(node)
-            case ast.Call() if self._draws(node):
+            case ast.Call() | ast.ListComp() if self._calls(node):
                 found.append(node)
                 return True
+            case ast.Call() if (given := exhausted_by(node, self._knowledge)) is not None:
+                if self._calls(given):
+                    found.append(given)
+                    self._summed |= {id(given)} if ast.unparse(node.func) == "sum" else set()
+                return False
             case ast.Call():
                 if any(keyword.arg is None for keyword in node.keywords):
                     return False  # what ``**`` unpacks may be no mapping
@@ -272,6 +279,14 @@ class _Apart:
                 return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
             case _:
                 return False
+
+
+def _spanning(node: ast.stmt, statements: list[ast.stmt]) -> ast.stmt:
+    """A statement that stands for some others, at their place."""
+    first, last = statements[0], statements[-1]
+    node.lineno, node.col_offset = first.lineno, first.col_offset
+    node.end_lineno, node.end_col_offset = last.end_lineno, last.end_col_offset
+    return node
 
 
 def _surely_bound(node: ast.stmt) -> set[str]:

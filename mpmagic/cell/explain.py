@@ -71,7 +71,7 @@ def _listing(plan: CellPlan, text: str) -> tuple[Line, ...]:
 
 
 def _of_elements(loop: PlannedLoop) -> str:
-    taken = [f"`{ast.unparse(draw.call)}`" for draw in loop.split.prepared.draws]
+    taken = [f"`{draw.text}`" for draw in loop.split.prepared.draws]
     ahead = f", {' and '.join(taken)} ahead of them, in order" if taken else ""
     disguised = any(name.startswith(ITEM) for name in bound_names(loop.loop.target))
     what = "the function is called" if disguised else "the elements are computed"

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Final
 
-from mpmagic.cell.draws import Draw
+from mpmagic.cell.draw import Draw
 
 __all__ = ["CHECK", "DREW", "PLAIN", "TYPE", "Prepared", "drawing", "keeping", "looking_at"]
 

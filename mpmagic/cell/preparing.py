@@ -13,12 +13,14 @@ import types
 from typing import Final
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.draws import Draw
+from mpmagic.cell.draw import Draw
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.prepared import Prepared, drawing, keeping, looking_at
 from mpmagic.cell.purity import Purity
 from mpmagic.cell.rebinding import rebound_by_functions
+from mpmagic.cell.series import made_of
+from mpmagic.cell.shuffles import copied_from
 from mpmagic.cell.syntax import copied, loaded, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
 
@@ -107,7 +109,7 @@ def _read_by_others(dependence: Dependence, names: set[str], units: list[Unit]) 
 def _why(dependence: Dependence, unit: Unit, units: list[Unit]) -> str:
     if (draw := dependence.draws.get(id(unit.node))) is not None:
         made = "taken" if draw.steps else "drawn"
-        return f"`{ast.unparse(draw.call)}` is {made} ahead of the work, in order"
+        return f"`{draw.text}` is {made} ahead of the work, in order"
     for other in dependence.every_unit():
         read = sorted(unit.header.binds.keys() & other.header.reads.keys())
         if read and other is not unit and other not in units:
@@ -236,7 +238,8 @@ class _Search:
     def _drawing(self, node: ast.stmt, draw: Draw) -> list[ast.stmt]:
         """A draw as the slice makes it, from the shadow of its generator."""
         number = [*self._dependence.draws.values()].index(draw)
-        made = copied(node, {id(draw.call.func): loaded(drawing(number), node)})
+        function = loaded(drawing(number), node)
+        made = copied(node, {id(call.func): function for call in draw.calls})
         if draw.steps and isinstance(made, ast.Assign) and isinstance(made.value, ast.Call):
             made.value.args = made.value.args[1:]
         return [made, keeping(number, draw.name, node)]
@@ -250,22 +253,44 @@ class _Search:
             and any(draw.owner in unit.header.touched() for unit in others)
         ):
             return None
-        read: set[str] = set()
-        given = [part for node in draw.given for part in _parts(node)]
-        for node in given:
-            taken = {id(n): name for n in walk(node) if (name := self._source(n, node))}
+        around = set() if draw.is_alone else self._around(draw)
+        if around is None:
+            return None
+        own, read = draw.own, set(around)
+        for node in (part for given in draw.given for part in _parts(given)):
+            taken = {id(n): name for n in walk(node) if (name := self._source(n, draw.given, own))}
             self.sources |= set(taken.values())
             values = copied(ast.Expr(node), dict.fromkeys(taken, ast.Constant(0)))
             inside = self._purity.reads(values.value)
             if inside is None:
                 return None
-            read |= inside
+            read |= inside - own
         return read
 
-    def _source(self, node: ast.AST, argument: ast.expr) -> str:
-        """The name of what a draw takes from as a whole, or asks for its size."""
+    def _around(self, draw: Draw) -> set[str] | None:
+        """The names of the plain values that are needed around the calls of a draw."""
+        sizes = {id(n): name for n in walk(draw.node) if (name := self._source(n, [], draw.own))}
+        self.sources |= set(sizes.values())
+        known = dict.fromkeys({*map(id, draw.calls), *sizes}, ast.Constant(0))
+        rest = copied(draw.node, known)
+        if isinstance(rest, ast.Call):
+            knowledge = self._dependence.knowledge
+            return copied_from(rest.args[0], knowledge, self._purity, self._taken_from)
+        return made_of(rest, self._purity, self._taken_from)
+
+    def _taken_from(self, whole: ast.Name) -> str:
+        """The name of what is iterated over, or copied."""
+        name = self._source(whole, [whole], frozenset())
+        self.sources |= {name} if name else set()
+        return name
+
+    def _source(self, node: ast.AST, given: list[ast.expr], own: frozenset[str]) -> str:
+        """The name of what a draw takes from as a whole, or asks for its size.
+
+        `given` are its arguments, `own` names that a series of draws binds for itself.
+        """
         match node:
-            case ast.Name(id=name) if node is argument:
+            case ast.Name(id=name) if node in given:  # in a list it may itself be what is taken
                 pass
             case ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=name)]):
                 pass
@@ -274,7 +299,7 @@ class _Search:
             case _:
                 return ""
         dependence = self._dependence
-        apart = self._bound | dependence.targets | dependence.whole.mutates.keys()
+        apart = own | self._bound | dependence.targets | dependence.whole.mutates.keys()
         apart |= dependence.allowances.local | dependence.allowances.private | self.rebound
         return "" if name in apart | dependence.knowledge.not_plain else name
 

@@ -74,6 +74,18 @@ class Purity:
             case _:
                 return None
 
+    def counts(self, node: ast.expr) -> set[str] | None:
+        """The names of the values that a range is made of; None for anything else."""
+        if not isinstance(node, ast.Call) or node.keywords:
+            return None
+        if self._knowledge.resolve(node.func) is not range or not self.notes(node.func):
+            return None
+        return self._all(node.args)
+
+    def notes(self, func: ast.expr) -> bool:
+        """Note a function that is called; False if the loop may bind its name."""
+        return self._function(func) is not None
+
     def _all(self, nodes: list[ast.expr]) -> set[str] | None:
         read: set[str] = set()
         for node in nodes:

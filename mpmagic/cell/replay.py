@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from mpmagic.cell.draws import Draw
+from mpmagic.cell.draw import Draw
 from mpmagic.cell.split import EVENT, EVENTS, FAILURE, REPLAY, START
 from mpmagic.cell.syntax import copied, loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
@@ -78,7 +78,7 @@ def drawn_again(number: int, draw: Draw, at: ast.stmt) -> ast.stmt:
     value = ast.IfExp(
         test=_asked("leaps", ast.Constant(number)),
         body=_asked("leapt", ast.Constant(number)),
-        orelse=_asked("drew", ast.Constant(number), copied(draw.call)),
+        orelse=_asked("drew", ast.Constant(number), copied(draw.value)),
     )
     target = ast.Name(id=draw.name, ctx=ast.Store())
     return ast.copy_location(ast.Assign(targets=[target], value=value), at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import numbers
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ from mpmagic.run.codec import Encoder, Side
 from mpmagic.run.drawn import Drawn, is_same
 from mpmagic.run.log import Given
 from mpmagic.run.source import ItemSource
-from mpmagic.run.streams import Streams, may_be_drawn, may_be_drawn_from
+from mpmagic.run.streams import Streams, may_be_drawn
 from mpmagic.run.warned import warnings_aside
 
 __all__ = ["CannotRunAhead", "Shadow", "shadow_of"]
@@ -123,10 +124,6 @@ class Shadow:
             if name not in namespace:
                 raise CannotRunAhead(f"`{name}` isn't defined", [name])
             _check(name, namespace[name])
-        for name in sorted(self._prepared.sources):
-            if not may_be_drawn_from(namespace.get(name)):
-                kind = type(namespace.get(name)).__name__
-                raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
         names |= (self._prepared.functions | self._prepared.sources) & namespace.keys()
         self._namespace = {name: namespace[name] for name in names}
         self._namespace["__builtins__"] = builtins
@@ -135,6 +132,10 @@ class Shadow:
             self._streams = Streams(self._prepared.draws, namespace)
         except LookupError as error:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
+        for name in sorted(self._prepared.sources):
+            if not self._streams.may_draw_from(namespace.get(name)):
+                kind = type(namespace.get(name)).__name__
+                raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
         for number, draw in enumerate(self._prepared.draws):
             if draw.steps and not all(map(_is_value, self._streams.left(number))):
                 raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
@@ -221,6 +222,8 @@ class Shadow:
         draw = self._prepared.draws[number]
         if not (_is_value(value) if draw.steps else may_be_drawn(value)):
             raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
+        if draw.summed and not all(isinstance(part, numbers.Number) for part in value):
+            raise CannotRunAhead(f"`{draw.name}` gives what can't be summed", [draw.name])
         self._drawn.keep(number, value, leaps=not self._warned)
         self._warned.clear()
 

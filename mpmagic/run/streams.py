@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from mpmagic.cell.draws import STEPPING, Draw
+from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.errors import LostWrite
 
-__all__ = ["Leap", "Streams", "may_be_drawn", "may_be_drawn_from"]
+__all__ = ["Leap", "Streams", "may_be_drawn"]
 
 _LARGE: Final = 1 << 16
 """Bytes from which on it's cheaper to set a generator's state than to draw them once more."""
@@ -46,6 +46,8 @@ class Drawing:
         The copy.
     function
         What draws from it.
+    alone
+        Whether it draws once in an iteration, not in a comprehension.
 
     Attributes
     ----------
@@ -53,9 +55,10 @@ class Drawing:
         How the last draw has moved the copy on; None unless much is drawn at once.
     """
 
-    def __init__(self, owner: Any, function: Callable[..., Any]) -> None:
+    def __init__(self, owner: Any, function: Callable[..., Any], *, alone: bool) -> None:
         self.leap: Leap | None = None
         self._owner, self._method = owner, function
+        self._may_leap = alone and _can_leap(owner)
         self._is_large = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,7 +71,7 @@ class Drawing:
             value = self._method(*args, **kwargs)
             self.leap = Leap(before, _state(self._owner))
         # The next one will be about as large.
-        self._is_large = getattr(value, "nbytes", 0) >= _LARGE and _can_leap(self._owner)
+        self._is_large = self._may_leap and getattr(value, "nbytes", 0) >= _LARGE
         return value
 
 
@@ -103,7 +106,7 @@ class Streams:
         copies |= {id(owner): copy.copy(owner) for owner in steps}
         self._copies = [copies[id(owner)] for owner in self._owners]
         self.drawing = [
-            Drawing(other, _function(draw, other, namespace))
+            Drawing(other, _function(draw, other, namespace), alone=draw.is_alone)
             for draw, other in zip(draws, self._copies, strict=True)
         ]
 
@@ -111,6 +114,23 @@ class Streams:
         """The items that are left of an iterator."""
         other = self._copies[number]
         return () if type(other).__name__.endswith("range_iterator") else copy.copy(other)
+
+    def may_draw_from(self, value: Any) -> bool:
+        """Whether to look into a value, and to take an element of it, does nothing else.
+
+        What is taken must be nothing that the notebook holds and that can be changed: `random`
+        hands out the very elements, and rows of an array that are views of it, and so does what
+        iterates over them.
+        """
+        kind = type(value)
+        if kind in (range, *_SCALARS):
+            return True
+        by_numpy = all(type(owner).__module__.startswith("numpy.") for owner in self._owners)
+        copying = by_numpy and all(draw.is_alone for draw in self._draws)
+        if kind in (list, tuple):
+            return all(map(may_be_drawn if copying else _is_immutable, value))
+        plain = _is_array(value) and not value.dtype.hasobject
+        return plain and (copying or value.ndim == 1)
 
     def move(self, number: int, leap: Leap) -> bool:
         """Move a generator of the notebook's on; whether it was where its copy was."""
@@ -137,9 +157,9 @@ class Streams:
 
     def differs(self, number: int) -> LostWrite:
         """The error that a draw isn't what it was ahead."""
-        call = self._draws[number].call
+        draw = self._draws[number]
         return LostWrite(
-            f"line {call.lineno}: `{ast.unparse(call)}` gave something else than was taken ahead "
+            f"line {draw.call.lineno}: `{draw.text}` gave something else than was taken ahead "
             f"for the work: something else in the loop draws from the same stream, or changes what "
             f"it takes from. The iterations before it are committed. To mend it, hand in a "
             f"generator of its own to what draws, or run the cell without %%parallel"
@@ -207,11 +227,11 @@ def _is_like(one: Any, other: Any) -> bool:
     return pickle.dumps(one) == pickle.dumps(other)
 
 
-def may_be_drawn_from(value: Any) -> bool:
-    """Whether to look into a value, and to take an element of it, does nothing else."""
-    if type(value) in (list, tuple):
-        return all(map(may_be_drawn, value))
-    return type(value) in (range, *_SCALARS) or (_is_array(value) and not value.dtype.hasobject)
+def _is_immutable(value: Any) -> bool:
+    kind = type(value)
+    if kind is tuple:
+        return all(map(_is_immutable, value))
+    return kind in _SCALARS or (may_be_drawn(value) and kind is not list and not _is_array(value))
 
 
 def may_be_drawn(value: Any) -> bool:
