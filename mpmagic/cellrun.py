@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.options import check_names
-from mpmagic.refusals import check_background, check_each_cell, check_residents, check_tries
+from mpmagic.refusals import (
+    check_background,
+    check_each_cell,
+    check_residents,
+    check_resumable,
+    check_tries,
+)
 
 if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
@@ -194,8 +201,17 @@ class CellRunner:
             if judged is None:
                 yield None
                 return
-            with CellView(self._shell, judged[1], cell.given).shown():
+            plan, context = judged
+            if cell.given.resume:
+                check_resumable(plan)
+                self._resume(cell.given.resume, context)
+            with CellView(self._shell, context, cell.given).shown(), _resuming(context):
                 yield judged
+
+    def _resume(self, file: str, context: CellContext) -> None:
+        from mpmagic.run.resume import KeptCell
+
+        context.kept = KeptCell(Path(file).expanduser(), context)
 
     @contextlib.contextmanager
     def _judged(self, cell: ParsedCell) -> Iterator[tuple[CellPlan, CellContext] | None]:
@@ -330,6 +346,19 @@ class CellRunner:
         if self._shell.ast_node_interactivity == "none":
             return False
         return not self._shell.displayhook.semicolon_at_end_of_expression(text)
+
+
+@contextlib.contextmanager
+def _resuming(context: CellContext) -> Iterator[None]:
+    """Around a cell that may go on later; of one that comes to its end nothing is kept."""
+    try:
+        yield
+    except BaseException:
+        if context.kept is not None:
+            context.kept.leave()
+        raise
+    if context.kept is not None:
+        context.kept.finish()
 
 
 def _refusal(reason: NotParallel, plan: CellPlan, line: int) -> NotParallel:

@@ -202,6 +202,11 @@ def _add_options(add: Callable[..., object], what: str) -> None:
         action="store_true",
         help="do without iterations that fail, and raise their exceptions at the loop's end",
     )
+    add(
+        "--resume",
+        metavar="FILE",
+        help=f"keep finished iterations there, and go on with them when the {what} runs again",
+    )
     add("--seed", type=int, metavar="N", help="give each iteration random streams of its own")
     add("--or-serial", action="store_true", help=f"run the {what} as it is if it can't be split")
     add("--explain", action="store_true", help="run nothing, show where each line would run")
@@ -308,6 +313,8 @@ def check_background(given: argparse.Namespace, line_of_await: int) -> None:
         raise UsageError(f"%%parallel: line {line_of_await}: --bg takes no cell that awaits")
     if given.or_serial:
         raise UsageError("%%parallel: --or-serial doesn't go with --bg")
+    if given.resume:
+        raise UsageError("%%parallel: --resume doesn't go with --bg")
 
 
 def check_names(

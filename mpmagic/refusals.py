@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options
 
-__all__ = ["check_background", "check_each_cell", "check_residents", "check_tries"]
+__all__ = [
+    "check_background",
+    "check_each_cell",
+    "check_residents",
+    "check_resumable",
+    "check_tries",
+]
 
 _NOTHING = "Nothing of the cell ran."
 
@@ -95,6 +101,21 @@ def check_tries(plan: CellPlan, options: Options, engine: Engine | None) -> None
         )
     if options.keep_going and plan.loops:
         _check_keep_going(plan)
+
+
+def check_resumable(plan: CellPlan) -> None:
+    """Refuse ``--resume`` for a cell of which nothing would be kept.
+
+    Raises
+    ------
+    NotParallel
+        If no loop of it is split.
+    """
+    if not plan.loops:
+        raise NotParallel(
+            f"`--resume` keeps the iterations of loops that are split, and the cell has none "
+            f"(`--explain` shows what it has). {_NOTHING}"
+        )
 
 
 def _check_keep_going(plan: CellPlan) -> None:

@@ -40,7 +40,7 @@ class Brevity:
         split, options = admitted.split, cell.options
         as_is = admitted.shadow is None and not split.speculates and planned.element is None
         free = options.chunk is None and options.seed is None and not cell.observer.samples
-        asked = options.private or options.local or options.ahead or options.alone
+        asked = options.private or options.local or options.ahead or options.alone or cell.kept
         plain = source.can_be_left and not source.staying and not options.residents
         if not as_is or not free or asked or not plain:
             return None

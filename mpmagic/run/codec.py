@@ -60,24 +60,33 @@ class Packed:
         What it refers to, in order.
     refers
         Whether it refers to what the other side has.
+
+    Attributes
+    ----------
+    finished
+        Of the log of a chunk: whether its work has come to its end.
     """
 
-    __slots__ = ("buffers", "data", "refers")
+    __slots__ = ("buffers", "data", "finished", "refers")
 
     def __init__(self, data: bytes, buffers: tuple[Any, ...] = (), *, refers: bool = False) -> None:
         self.data = data
         self.buffers = buffers
         self.refers = refers
+        self.finished = False
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         raws = [pickle.PickleBuffer(b).raw() for b in self.buffers]
         writable = tuple(not raw.readonly for raw in raws)
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
-        return _packed, (self.data, tuple(wrap(b) for b in self.buffers), writable, self.refers)
+        buffers = tuple(wrap(b) for b in self.buffers)
+        return _packed, (self.data, buffers, writable, self.refers, self.finished)
 
     def apart(self) -> Packed:
         """The same in memory of its own: what is made of it shares none with what it's made of."""
-        return Packed(self.data, tuple(map(_copied, self.buffers)), refers=self.refers)
+        made = Packed(self.data, tuple(map(_copied, self.buffers)), refers=self.refers)
+        made.finished = self.finished
+        return made
 
     @property
     def nbytes(self) -> int:
@@ -86,12 +95,15 @@ class Packed:
 
 
 def _packed(
-    data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...], refers: bool
+    data: bytes, buffers: tuple[Any, ...], writable: tuple[bool, ...], *state: bool
 ) -> Packed:
     """What came; of some transports memory comes read-only, whatever it was."""
     pairs = zip(buffers, writable, strict=True)
     own = tuple(bytearray(b) if w and memoryview(b).readonly else b for b, w in pairs)
-    return Packed(data, own, refers=refers)
+    refers, finished = state
+    made = Packed(data, own, refers=refers)
+    made.finished = finished
+    return made
 
 
 def _copied(buffer: Any) -> bytes | bytearray:

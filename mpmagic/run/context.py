@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass, field, replace
 from inspect import GEN_CLOSED, getgeneratorstate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpmagic.run.engine import Engine
 from mpmagic.run.fence import Fence
@@ -13,6 +13,9 @@ from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.origins import Origins
 from mpmagic.run.wait import Inbox
+
+if TYPE_CHECKING:
+    from mpmagic.run.resume import KeptCell
 
 __all__ = ["CellContext"]
 
@@ -52,6 +55,8 @@ class CellContext:
         Which cells those were.
     underway
         What gives the rows of comprehensions that haven't ended.
+    kept
+        What earlier runs of it have kept, if it is to go on where they ended.
     """
 
     namespace: dict[str, Any]
@@ -69,6 +74,7 @@ class CellContext:
     residents: frozenset[str] = frozenset()
     version: int = 0
     underway: list[Generator[Any]] = field(default_factory=list)
+    kept: KeptCell | None = None
 
     def begun(self, rows: Generator[Any]) -> Generator[Any]:
         """Another comprehension runs."""

@@ -21,10 +21,12 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
 from mpmagic.run.identity import Finder
+from mpmagic.run.lasting import classes_adopted
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
-from mpmagic.run.observer import Span, Standing, Unit
+from mpmagic.run.observer import UNTIMED, Span, Standing, Unit
 from mpmagic.run.program import ProgramSource
+from mpmagic.run.resume import Former
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of
@@ -65,6 +67,8 @@ class Flight:
         How many times it was sent.
     error
         Why there is no log, if it was an iteration alone and its worker died or was stopped.
+    former
+        The earlier run that has kept its log, if one has.
     """
 
     first: int
@@ -79,6 +83,7 @@ class Flight:
     counted: bool = False
     tries: int = 1
     error: BaseException | None = None
+    former: Former | None = None
 
 
 class _Roots(Mapping[str | int, Any]):
@@ -147,6 +152,7 @@ def pack_program(
         verbose=cell.verbose,
         residents=cell.lacking(admitted.captured.names),
         version=cell.version,
+        kept=cell.kept is not None,
     )
     nans = admitted.captured.nans
     with nans.of_program():
@@ -192,6 +198,9 @@ class Dispatch:
         self._captured = Parcel(self.key, captured.packed)
         self._program = pack_program(admitted, private, cell)
         self._watched = any(not is_inert(v) for v in captured.values.values())
+        self._kept = (
+            None if cell.kept is None else cell.kept.loop(admitted, private, source.side.nans)
+        )
 
     def next_flight(self, tick: Callable[[], object]) -> Flight | None:
         """Wait for the oldest chunk and take its log; None when all are through.
@@ -258,16 +267,21 @@ class Dispatch:
             raise
         try:
             roots = _Roots(self._source.side.captured, flight.batch.items)
-            log: Log = decode(packed, self._source.side, Finder(roots))
+            with classes_adopted(flight.former.classes if flight.former else {}):
+                log: Log = decode(packed, self._source.side, Finder(roots))
         except Exception as error:
             raise UnsendableValue(
                 f"a result of iteration {flight.first} and those after it can't be unpickled "
                 f"({type(error).__name__}: {error}); the iterations before it are committed"
             ) from error
+        if flight.former:
+            assert self._kept is not None
+            self._kept.renamed(log, flight.former)
+            log.timing, log.samples = UNTIMED, None
         return log
 
     def _learn(self, flight: Flight) -> None:
-        if not flight.counted:
+        if not flight.counted and not flight.former:
             self._chunking.learn(flight.count, flight.log.timing.seconds)
             flight.counted = True
 
@@ -309,7 +323,9 @@ class Dispatch:
 
     def _size(self) -> int:
         size = self._chunking.next_size(self._source.remaining)
-        return size if self._shadow is None else min(size, self._shadow.most)
+        if self._shadow is not None:
+            size = min(size, self._shadow.most)
+        return size if self._kept is None else self._kept.size(self._next, size)
 
     def _send(self, batch: Batch) -> None:
         count, given, drawn = len(batch.items), None, None
@@ -326,12 +342,28 @@ class Dispatch:
         timed = options.timeout is not None
         chunk = Chunk(self._next, batch.packed, count, last, check, given, timed)
         early = Early()
-        future = self._submit(chunk, early, tries=0)
+        future, former = self._begun(chunk, early, batch, drawn)
         trip = Trip(future)
         flight = Flight(self._next, count, batch, future, Log(), early, trip, chunk, drawn)
+        flight.former = former
         self._flights.append(flight)
         self._next += count
         self._cell.inbox.watch(future)
+
+    def _begun(
+        self, chunk: Chunk, early: Early, batch: Batch, drawn: Drawn | None
+    ) -> tuple[Future[Any], Former | None]:
+        """The future log of a chunk; and the run that has kept it."""
+        if self._kept is None:
+            return self._submit(chunk, early, tries=0), None
+        key = self._kept.key(chunk, batch.items[: chunk.count], drawn)
+        if (found := self._kept.found(chunk.first, key)) is not None:
+            future = Future[Any]()
+            future.set_result(found[0])
+            return future, found[1]
+        future = self._submit(chunk, early, tries=0)
+        future.add_done_callback(self._kept.keeps(chunk.first, chunk.count, key))
+        return future, None
 
     def _send_again(self, flight: Flight) -> None:
         flight.future = self._submit(flight.chunk, flight.early, flight.tries)

@@ -277,7 +277,7 @@ class LoopRun:
     def _read_ranges(self) -> None:
         """Have the workers read the lines of a large file, and sum what can be summed."""
         ranges, split, cell = self._ranges, self._admitted.split, self._cell
-        if self._admitted.shadow is not None or cell.options.alone:
+        if self._admitted.shadow is not None or cell.options.alone or cell.kept is not None:
             return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
@@ -334,6 +334,7 @@ class LoopRun:
                 return
             self._log = None
             self._report.iterations += self._index + 1
+            self._report.resumed += self._index + 1 if flight.former else 0
             self._report.chunks += 1
             self._report.work += log.timing.seconds
             self._temporaries.chunk_done(log, self._skipped)

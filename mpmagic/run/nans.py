@@ -62,6 +62,7 @@ class Nans:
         self._known: dict[int, Any] = {}
         self._run = 0
         self._runs: list[int] = []
+        self._former: set[int] = set()
 
     @classmethod
     def of_run(cls) -> Nans:
@@ -69,6 +70,19 @@ class Nans:
         made = cls()
         made._run = secrets.randbits(60)
         return made
+
+    @property
+    def run(self) -> int:
+        """Which run of a loop gives the numbers."""
+        return self._run
+
+    def follow(self, former: int) -> None:
+        """Take the numbers of a former run, which met the same NaNs in the same order."""
+        self._former.add(former)
+
+    def _here(self, number: int) -> int:
+        own = number >> _BITS in self._former
+        return self._run << _BITS | number & ((1 << _BITS) - 1) if own else number
 
     @contextmanager
     def of_program(self) -> Iterator[None]:
@@ -89,10 +103,11 @@ class Nans:
 
     def known(self, number: int) -> Any:
         """This side's own NaN of a number; None if it hasn't got one."""
-        return self._known.get(number)
+        return self._known.get(self._here(number))
 
     def keep(self, number: int, value: Any) -> None:
         """Know a NaN by a number from now on."""
+        number = self._here(number)
         run = number >> _BITS
         if run and run not in self._runs:
             self._runs.append(run)

@@ -81,6 +81,8 @@ class LoopReport:
         How many iterations it has, None if that can't be known before it's over.
     rest
         What the loop went on with in the kernel, if its work was too short to be sent.
+    resumed
+        Those of the iterations whose work an earlier run of the cell has done.
     """
 
     line: int
@@ -90,6 +92,7 @@ class LoopReport:
     work: float = 0.0
     total: int | None = None
     rest: Iterator[Any] | None = None
+    resumed: int = 0
 
     def go_on(self, rest: Iterator[Any]) -> Iterator[Any]:
         """Count what the kernel takes out of an iterator, by what is left in it."""
@@ -172,6 +175,8 @@ class RunReport:
         Why the cell ran as it is, if it did.
     failures
         The iterations that were passed over.
+    told_of_resuming
+        What there is to say of earlier runs, and of what is kept for later ones.
     """
 
     loops: list[LoopReport] = field(default_factory=list)
@@ -180,6 +185,7 @@ class RunReport:
     kept: list[tuple[int, str]] = field(default_factory=list)
     serial: str = ""
     failures: list[FailedIteration] = field(default_factory=list)
+    told_of_resuming: list[str] = field(default_factory=list)
 
     @property
     def told(self) -> bool:

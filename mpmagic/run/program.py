@@ -92,6 +92,8 @@ class ProgramSource:
         Names that the notebook lacks and such cells have left in the workers.
     version
         Which cells those were: other ones may have left something else under the same names.
+    kept
+        Whether logs are kept for a later run, those of finished work.
     """
 
     work: types.CodeType
@@ -123,6 +125,7 @@ class ProgramSource:
     last: types.CodeType | None = None
     residents: tuple[str, ...] = ()
     version: int = 0
+    kept: bool = False
 
 
 class Program:

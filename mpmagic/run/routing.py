@@ -101,6 +101,9 @@ class _Table:
     def setdefault(self, key: Any, value: Any) -> Any:
         return self._own.setdefault(key, value)
 
+    def pop(self, key: Any, default: Any = None) -> Any:
+        return self._own.pop(key, default)
+
 
 _INHERITED: Final = object()
 

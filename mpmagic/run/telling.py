@@ -42,8 +42,9 @@ class Telling:
     def returned(self, flight: Flight) -> None:
         """A chunk has come back, and its commits may write."""
         log, span = flight.log, Span(flight.first, flight.count)
-        returned = flight.trip.returned(self._line, span, log.timing, samples=log.samples)
-        self._observer.returned(returned)
+        if not flight.former:
+            returned = flight.trip.returned(self._line, span, log.timing, samples=log.samples)
+            self._observer.returned(returned)
         self._observer.make_way()
         self._busy_since = perf_counter()
 

@@ -179,11 +179,20 @@ class _Recorder:
         left = self._figures.close_new()
         log.left = left if self._failed is not None else []
         packed = self._pack()  # before the stores into sliced state are undone
+        packed.finished = program.source.kept and self._is_finished()
         self._journal.undo()
         lost = self._lost_write(draws, watched, before)
         if left and not lost and self._failed is None:
             lost = LEFT_FIGURES
         return packed if not lost and not self._refused else self._pack_lost(lost)
+
+    def _is_finished(self) -> bool:
+        """Whether nothing of the work has failed: it won't be done again when the cell goes on."""
+        return self._failed is None and not any(
+            event[0] == UNSENDABLE
+            or any(isinstance(part, Drained) and part.failure is not None for part in event)
+            for event in self._log.events
+        )
 
     def _changed_items(self, watched: Any, before: dict[int, Fingerprint]) -> list[int]:
         """Positions of the items that aren't what they were."""

@@ -59,7 +59,7 @@ class CellView:
             yield
         except BaseException as error:
             with inbox:  # the stop button, pressed twice, shall not leave half a bar
-                self._bars.become(Stopped(self._cell.report, error))
+                self._show_stopped(error)
                 self._show_failures()
                 self._show_pictures()
             with suppress(KeyboardInterrupt):  # the cell ends already
@@ -70,6 +70,13 @@ class CellView:
             self._show_failures()  # whose exceptions the cell has handled
             self._show_pictures()
         inbox.raise_interrupt()
+
+    def _show_stopped(self, error: BaseException) -> None:
+        from IPython.display import display
+
+        stopped, report = Stopped(self._cell.report, error), self._cell.report
+        if not self._bars.become(stopped) and report.told_of_resuming and not self._is_quiet:
+            display(stopped)
 
     def _show_summary(self) -> None:
         from IPython.display import display

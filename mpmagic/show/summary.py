@@ -47,14 +47,17 @@ class Summary(Line):
             parts += [f"the {what} in line {n} ran in the kernel: {why}" for n, why in stayed]
         if report.serial:
             parts.append(f"the cell ran in the kernel: {report.serial}")
+        parts += report.told_of_resuming
         return "; ".join(parts)
 
     def _loops(self, loops: list[LoopReport]) -> str:
         count = counted(sum(loop.iterations for loop in loops), "iteration")
         rest = sum(loop.done - loop.iterations for loop in loops)
         more = f"; {rest:,} more in the kernel, too short to be sent" if rest else ""
+        resumed = sum(loop.resumed for loop in loops)
+        before = f", {resumed:,} of them done before," if resumed else ""
         wall, work = sum(loop.wall for loop in loops), sum(loop.work for loop in loops)
-        return f"{count} in {duration(wall)} on {self._workers}{_gain(work, wall)}{more}"
+        return f"{count}{before} in {duration(wall)} on {self._workers}{_gain(work, wall)}{more}"
 
     def _calls(self, calls: CallsReport) -> str:
         beside = "" if calls.beside else ", one after the other,"
@@ -79,6 +82,9 @@ class Stopped(Line):
         self._error = error
 
     def _text(self) -> str:
+        return "; ".join([self._ended(), *self._report.told_of_resuming])
+
+    def _ended(self) -> str:
         how = "interrupted" if isinstance(self._error, KeyboardInterrupt) else "ended by an error"
         if not self._report.loops:
             calls = self._report.calls

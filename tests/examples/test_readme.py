@@ -16,7 +16,8 @@ PAGES = ("README.md", "docs/parallel.md", "docs/scale.md", "docs/toolbox.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 # Of a refusal the listing stands above the error.
 ERROR = re.compile(
-    r"\A(?:LostWrite|IterationTimeout|\w+Error)|^(?:NotParallel|ExceptionGroup)", re.MULTILINE
+    r"\A(?:LostWrite|IterationTimeout|\w+Error)|^(?:NotParallel|ExceptionGroup|FileNotFoundError)",
+    re.MULTILINE,
 )
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\"#:]+)[)\"]")
 

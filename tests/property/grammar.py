@@ -299,7 +299,7 @@ DRAWS = (
     "t = [[old.rand() for _ in range(2)] for y in range(3) if y != {x}]\nv = f(len(t))",
     "t = random.choice(table)\nt.append(f({x}))",
     "t = random.choice(table)\nout.append((f({x}), t))",
-    "t = random.choice([xs, ys])\nt.append({x})",
+    "t = random.choice([xs, ys])\nif len(t) < 12:\n    t.append({x})",
     "t = tuple(random.choice(table) for _ in range(2))\nout.append((t, f({x})))",
     "random.shuffle(slots)",
     "if f({x}) > 6:\n    t = random.randint(0, 9)",
