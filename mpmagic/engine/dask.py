@@ -144,7 +144,9 @@ class DaskEngine(GuestEngine):
         if self._client.status != "running":
             raise self._gone(ConnectionError(f"the client is {self._client.status}"))
         try:
-            pythons = self._client.run(eval, ASK_PYTHON)
+            asked = self._client.run(eval, ASK_PYTHON, on_error="return")
+            # A worker that dies just now may still be on the scheduler's list.
+            pythons = {w: p for w, p in asked.items() if not isinstance(p, BaseException)}
             having = [worker for worker, python in pythons.items() if python[-1]]
             answers = self._client.run(
                 eval, ASK_MPMAGIC, workers=having, on_error="return"

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from distributed import Client
+
+
+class Host(NamedTuple):
+    """Where a process of a cluster runs: its address, and what a command there begins with."""
+
+    address: str
+    enter: tuple[str, ...] = ()
+
+
+HERE = Host("127.0.0.1")
 
 
 @dataclass
@@ -23,22 +34,32 @@ class Cluster:
     scheduler: Any = None
     workers: list[subprocess.Popen[Any]] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, host: Host = HERE) -> None:
         """Start a scheduler on a port that is free."""
-        self.scheduler = self._launch("dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-                                      "--no-show", stderr=subprocess.PIPE)  # fmt: skip
+        self.scheduler = self._launch(host, "dask_scheduler", "--port", "0", "--no-show",
+                                      stderr=subprocess.PIPE)  # fmt: skip
         for line in self.scheduler.stderr:
             if found := re.search(r"tcp://\S+:\d+", line):
                 self.address = found[0]
                 return
         raise AssertionError("no scheduler started")
 
-    def add(self, count: int, *, without_mpmagic: bool = False) -> None:
-        """Start workers."""
-        options = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+    def add(
+        self,
+        count: int,
+        *,
+        without_mpmagic: bool = False,
+        path: Path | None = None,
+        host: Host = HERE,
+    ) -> None:
+        """Start workers; with a `path` they import what is there first."""
+        options = ("--nthreads", "1", "--no-nanny")
         preload = ("--preload", str(self._blocker())) if without_mpmagic else ()
+        env = None if path is None else {**os.environ, "PYTHONPATH": str(path)}
         for _ in range(count):
-            self.workers.append(self._launch("dask_worker", self.address, *options, *preload))
+            self.workers.append(
+                self._launch(host, "dask_worker", self.address, *options, *preload, env=env)
+            )
 
     def _blocker(self) -> Path:
         """A file by which a worker finds no mpmagic, though it's installed."""
@@ -49,11 +70,14 @@ class Cluster:
         )
         return path
 
-    def _launch(self, module: str, *options: str, stderr: Any = None) -> subprocess.Popen[Any]:
+    def _launch(
+        self, host: Host, module: str, *options: str, stderr: Any = None, env: Any = None
+    ) -> subprocess.Popen[Any]:
         folder = self.folder / f"{module}-{len(self.workers)}"
         folder.mkdir()
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *options, "--no-dashboard"]
-        return subprocess.Popen(command, cwd=folder, text=True,
+        command = [*host.enter, sys.executable, "-m", f"distributed.cli.{module}", *options,
+                   "--host", host.address, "--no-dashboard"]  # fmt: skip
+        return subprocess.Popen(command, cwd=folder, text=True, env=env,
                                 stderr=stderr or subprocess.DEVNULL)  # fmt: skip
 
     def stop(self) -> None:

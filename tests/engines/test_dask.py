@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from dask.sizeof import sizeof
 from distributed import Client
 from distributed.comm import core
 
+import mpmagic
 from tests.compare import assert_equal, judge
 from tests.engines.conftest import Cluster
 from tests.engines.names import named
@@ -139,6 +142,52 @@ def test_workers_without_mpmagic(tmp_path: Path, pool_notebook: Notebook) -> Non
         assert "haven't got mpmagic. Install it there" in judgement.why
     finally:
         cluster.stop()
+
+
+def test_workers_with_an_older_mpmagic(tmp_path: Path, pool_notebook: Notebook) -> None:
+    """Real ones, whose package differs from the notebook's in one line."""
+    older = tmp_path / "older"
+    shutil.copytree(Path(mpmagic.__file__).parent, older / "mpmagic")
+    errors = older / "mpmagic" / "errors.py"
+    errors.write_text(errors.read_text() + "\n# as it was\n")
+    cluster = Cluster(tmp_path)
+    cluster.start()
+    try:
+        cluster.add(1, path=older)
+        with Client(cluster.address, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=60)
+            with named(pool_notebook, client=client):
+                judgement = judge(pool_notebook, "out = [x + 1 for x in range(3)]",
+                                  options="--on client")  # fmt: skip
+        assert "have another version of mpmagic than the notebook. Install the" in judgement.why
+    finally:
+        cluster.stop()
+
+
+def test_count_on_a_cluster(client: Client, pool_notebook: Notebook, tmp_path: Path) -> None:
+    """Files that the workers see, by their paths and by the URLs of fsspec."""
+    path = tmp_path / "web.log"
+    path.write_text("GET /a\nPOST /b\n" * 400_000)
+    assert subprocess.run(["grep", "-c", "^GET", path], capture_output=True, text=True).stdout == (
+        "400000\n"
+    )
+    with named(pool_notebook, client=client):
+        for name in (path, path.as_uri()):
+            outcome = pool_notebook.run("", f"n = %mpcount {name} --match ^GET --on client")
+            assert outcome.error is None, outcome.error
+            assert int(outcome.names["n"]) == 400_000
+
+
+def test_resumed_on_a_cluster(client: Client, pool_notebook: Notebook, tmp_path: Path) -> None:
+    cell = "out = []\nfor x in range(9):\n    if x == bad:\n        raise ValueError(x)\n"
+    cell += "    out.append(x * x)\nout"
+    magic = f"%%parallel --on client --chunk 1 --resume {tmp_path / 'kept'}\n"
+    with named(pool_notebook, client=client):
+        failed = pool_notebook.run("bad = 7", magic + cell)
+        assert isinstance(failed.error, ValueError) and failed.names["out"][-1] == 36
+        again = pool_notebook.run("bad = 7", magic + cell)
+    assert isinstance(again.error, ValueError)
+    assert again.report.loops[0].resumed == 7 and again.names["out"] == failed.names["out"]
 
 
 def test_no_workers(tmp_path: Path, pool_notebook: Notebook) -> None:
