@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import io
+import itertools
+import types
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["STEPPING", "Draw"]
+__all__ = ["FLOWING", "STEPPING", "Draw"]
 
 STEPPING: Final = frozenset(
     type(iterator)
@@ -14,6 +17,15 @@ STEPPING: Final = frozenset(
                      iter(b""), reversed([]))
 )  # fmt: skip
 """Types of iterators of which there can be copies, which step by themselves."""
+
+FLOWING: Final = frozenset(
+    {enumerate, zip, map, itertools.accumulate, itertools.chain, itertools.combinations,
+     itertools.combinations_with_replacement, itertools.compress, itertools.count, itertools.cycle,
+     itertools.islice, itertools.pairwise, itertools.permutations, itertools.product,
+     itertools.repeat, itertools.zip_longest, types.GeneratorType, io.TextIOWrapper,
+     type(iter({})), type(iter({}.items())), type(iter({}.values())), type(iter(set()))}
+)  # fmt: skip
+"""Types of iterators of which there are no copies that last: these are stepped themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpmagic.cell import tables
-from mpmagic.cell.draw import STEPPING, Draw
+from mpmagic.cell.draw import FLOWING, STEPPING, Draw
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
 from mpmagic.cell.series import calls_in, exhausted_by, own_names
 from mpmagic.cell.shuffles import shuffled, shuffled_name
@@ -268,7 +268,7 @@ class _Apart:
         return method in _METHODS and plain and not into and not _has_starred(node)
 
     def _steps(self, node: ast.Call) -> bool:
-        """Whether a call takes the next item of an iterator that can be copied."""
+        """Whether a call takes the next item of an iterator that may be stepped ahead."""
         match node:
             case ast.Call(func=ast.Name(id="next") as func, args=[ast.Name() as name, *_]):
                 kind = self._knowledge.type_of(name)
@@ -276,7 +276,8 @@ class _Apart:
                 unknown = kind in (None, Unknown) and self._knowledge.is_hidden(name.id)
                 if name.id in self._bound:
                     return False  # the iteration's own
-                return self._knowledge.value(func.id) is next and (unknown or kind in STEPPING)
+                known = kind in STEPPING or kind in FLOWING
+                return self._knowledge.value(func.id) is next and (unknown or known)
             case _:
                 return False
 

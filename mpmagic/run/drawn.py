@@ -50,7 +50,9 @@ class Drawn:
             self.moves[len(self.rows) - 1, number] = leap
 
     def leaps(self, index: int, number: int) -> bool:
-        """Whether the generator doesn't draw once more, but is moved on."""
+        """Whether the generator doesn't draw once more, but is moved on, or was already."""
+        if self.streams.flows(number):
+            return self.rows[index][number] is not UNBOUND
         return (index, number) in self.moves
 
     def leapt(self, index: int, number: int) -> Any:
@@ -61,6 +63,8 @@ class Drawn:
         LostWrite
             If it isn't where it was when that was drawn.
         """
+        if self.streams.flows(number):
+            return self.rows[index][number]
         if not self.streams.move(number, self.moves[index, number]):
             raise self.streams.differs(number)
         return self.rows[index][number]

@@ -16,12 +16,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
+from mpmagic.cell.syntax import walk
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.run.codec import Encoder, Side
 from mpmagic.run.drawn import Drawn, is_same
+from mpmagic.run.flowing import why_not_ahead
 from mpmagic.run.log import Given
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn
@@ -78,6 +81,7 @@ def shadow_of(
         return None
     iterable, source = items
     shadow = Shadow(split, loop.target, namespace)
+    shadow.check_flowing(loop, iterable)
     seen = iterable if type(iterable) in (list, tuple) else [source.first]
     if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
         return shadow  # of a million numbers that is soon known
@@ -116,6 +120,8 @@ class Shadow:
         self.failure: BaseException | None = None
         self._prepared, self._target = split.prepared, target
         self._line = split.line
+        self._whole = namespace
+        self._changed = {*split.shared, *(s.name for s in split.slices)} - split.prepared.generators
         self._each = split.speculates
         self._done, self.most = 0, 1
         self._warned: list[Any] = []
@@ -144,6 +150,25 @@ class Shadow:
         if not self._prepared.draws:
             self.most = sys.maxsize
         self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
+
+    def check_flowing(self, loop: ast.For, iterable: Any) -> None:
+        """Make sure that iterators of which there are no copies can be stepped ahead.
+
+        Raises
+        ------
+        CannotRunAhead
+            If one can't be.
+        """
+        for draw, owner in self._streams.flowing():
+            spelt = {n.id for n in walk(loop) if isinstance(n, ast.Name)} - {draw.owner}
+            named = {n: self._whole[n] for n in (spelt | self._changed) & self._whole.keys()}
+            changed = [named[n] for n in self._changed & named.keys()]
+            others = [iterable, *named.values()]
+            why = why_not_ahead(owner, others, changed, _is_value)
+            if breaks_of(loop.body):
+                why = "a `break` leaves it where the serial loop would"
+            if why:
+                raise CannotRunAhead(f"`{draw.owner}` isn't stepped ahead: {why}", [draw.name])
 
     @property
     def ended(self) -> bool:

@@ -13,13 +13,14 @@ import operator
 import pickle
 import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.errors import LostWrite
+from mpmagic.run.flowing import is_flowing
 
 __all__ = ["Leap", "Streams", "may_be_drawn"]
 
@@ -100,10 +101,13 @@ class Streams:
         self._draws = draws
         self._owners = [_owner(draw, namespace) for draw in draws]
         steps = [owner for owner in self._owners if type(owner) in STEPPING]
-        streams = [owner for owner in self._owners if type(owner) not in STEPPING]
+        flowing = [owner for owner in self._owners if is_flowing(owner)]
+        apart = {*map(id, steps), *map(id, flowing)}
+        streams = [owner for owner in self._owners if id(owner) not in apart]
         # In one go: what they share their copies share.
         copies = dict(zip(map(id, streams), copy.deepcopy(streams), strict=True))
         copies |= {id(owner): copy.copy(owner) for owner in steps}
+        copies |= {id(owner): owner for owner in flowing}
         self._copies = [copies[id(owner)] for owner in self._owners]
         self.drawing = [
             Drawing(other, _function(draw, other, namespace), alone=draw.is_alone)
@@ -113,7 +117,19 @@ class Streams:
     def left(self, number: int) -> Iterable[Any]:
         """The items that are left of an iterator."""
         other = self._copies[number]
+        if is_flowing(other):
+            return ()
         return () if type(other).__name__.endswith("range_iterator") else copy.copy(other)
+
+    def flows(self, number: int) -> bool:
+        """Whether an iterator is stepped itself, ahead of the commits."""
+        return is_flowing(self._owners[number])
+
+    def flowing(self) -> Iterator[tuple[Draw, Any]]:
+        """Steps of such iterators, with these."""
+        for draw, owner in zip(self._draws, self._owners, strict=True):
+            if is_flowing(owner):
+                yield draw, owner
 
     def may_draw_from(self, value: Any) -> bool:
         """Whether to look into a value, and to take an element of it, does nothing else.
@@ -172,7 +188,8 @@ def _owner(draw: Draw, namespace: dict[str, Any]) -> Any:
         owner = namespace.get(draw.owner)
     else:
         owner = getattr(_method(draw.call.func, namespace), "__self__", None)
-    if not (type(owner) in STEPPING if draw.steps else _is_generator(owner)):
+    stepped = type(owner) in STEPPING or is_flowing(owner)
+    if not (stepped if draw.steps else _is_generator(owner)):
         raise LookupError(f"`{ast.unparse(draw.call)}` takes from a {type(owner).__name__}")
     return owner
 
@@ -208,12 +225,14 @@ def _bits(owner: Any) -> Any:
 
 def _can_leap(owner: Any) -> bool:
     """Whether its state can be set to another."""
-    if isinstance(owner, random.Random) or type(owner) in STEPPING:
+    if isinstance(owner, random.Random) or type(owner) in STEPPING or is_flowing(owner):
         return False
     return not hasattr(owner, "set_state") or type(_bits(owner)).__name__ == "MT19937"
 
 
 def _state(owner: Any) -> Any:
+    if is_flowing(owner):
+        return None
     if isinstance(owner, random.Random):
         return owner.getstate()
     if type(owner) in STEPPING:
