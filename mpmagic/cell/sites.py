@@ -117,7 +117,8 @@ class Sites:
         holds = self._handover.holds(unit, node, hoister.operands)
         operands = list(self._sent(unit, hoister.operands, checked, holds))
         if unit.mirrored:
-            before = self._mirror(unit, number, operands)
+            before = self._probe(unit, number, operands, hoister.probes)
+            before += self._mirror(unit, number, operands)
             operands = [local(number, k) for k in range(len(operands))]
         elif tried:
             before = self._tried(unit, number, operands)
@@ -317,6 +318,7 @@ class Sites:
         made: list[ast.stmt] = [
             ast.Assign(targets=[local(number, k, ast.Store())], value=value)
             for k, value in enumerate(operands)
+            if not _is_local(value)
         ]
         for place in store_targets(store):
             augmented = ast.Constant(isinstance(store, ast.AugAssign))
