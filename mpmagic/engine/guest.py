@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from mpmagic.engine.guards import guarded
 from mpmagic.pool import Parcel
-from mpmagic.run.codec import Packed
 from mpmagic.run.descriptors import capturing
+from mpmagic.run.packed import Packed
 from mpmagic.run.routing import Patches, routed
 from mpmagic.run.state import ProcessState
 from mpmagic.run.tenancy import Post, Tenancy, at_post, post

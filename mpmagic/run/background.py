@@ -16,10 +16,10 @@ from mpmagic.cell.constants import placeholder
 from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.errors import ChangedMeanwhile, NotParallel
 from mpmagic.run.cell import run_cell, value_of
-from mpmagic.run.codec import Side
 from mpmagic.run.context import CellContext
 from mpmagic.run.feed import Feed
 from mpmagic.run.loop import LoopRun
+from mpmagic.run.side import Side
 from mpmagic.run.watch import fingerprint
 
 __all__ = ["BackgroundRun"]

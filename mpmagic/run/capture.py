@@ -13,9 +13,11 @@ from typing import Any
 
 from mpmagic.cell.functions import global_names
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.codec import Encoder
 from mpmagic.run.lent import is_lending, lend
 from mpmagic.run.nans import Nans
+from mpmagic.run.packed import Packed
+from mpmagic.run.side import Side
 
 __all__ = ["Captured", "capture", "globals_of"]
 

@@ -16,7 +16,7 @@ from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
-from mpmagic.run.codec import Encoder, Side, decode, digest
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
@@ -25,8 +25,10 @@ from mpmagic.run.lasting import classes_adopted
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
 from mpmagic.run.observer import UNTIMED, Span, Standing, Unit
+from mpmagic.run.packed import digest
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.resume import Former
+from mpmagic.run.side import Side
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of

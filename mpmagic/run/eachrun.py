@@ -12,7 +12,7 @@ from mpmagic.cell.formats import formats_in
 from mpmagic.errors import EachFailed, UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.capture import Captured, capture
-from mpmagic.run.codec import Encoder, Side, decode, digest
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.each import EachCell, EachCells, Order, work_of
 from mpmagic.run.eachwork import EachLog, run_each
@@ -21,10 +21,12 @@ from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.modules import names_in, states_of
 from mpmagic.run.origins import Origin
+from mpmagic.run.packed import digest
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import ProgramSource
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.resident import ResidentCell
+from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of
 from mpmagic.run.tidying import tidy

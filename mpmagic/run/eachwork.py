@@ -9,10 +9,11 @@ from typing import Any
 
 from mpmagic.errors import EachFailed
 from mpmagic.pool import is_interrupt
-from mpmagic.run.codec import Encoder, Packed
+from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import FigureWatch, take_backend
 from mpmagic.run.logged import records_taped
+from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program
 from mpmagic.run.resident import ResidentCell, here, resident_values, start_anew
 from mpmagic.run.shown import Screen

@@ -18,8 +18,10 @@ from mpmagic.errors import RemoteError, UnsendableValue
 from mpmagic.pool.context import explain_memory
 from mpmagic.pool.exceptions import fields_of, made, made_group, with_fields
 from mpmagic.pool.traces import Spot, flattened, restored, space_of_module
-from mpmagic.run.codec import Encoder, Packed, Side, decode
+from mpmagic.run.codec import Encoder, decode
+from mpmagic.run.packed import Packed
 from mpmagic.run.placeholder import Placeholder
+from mpmagic.run.side import Side
 from mpmagic.run.tidying import without_ours
 from mpmagic.run.variables import shortened, variables_of
 from mpmagic.run.watch import is_inert

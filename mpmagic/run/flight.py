@@ -14,14 +14,16 @@ from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.capture import Captured, capture
-from mpmagic.run.codec import Encoder, Side, decode, digest
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import Finder
 from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.origins import Origin
+from mpmagic.run.packed import digest
 from mpmagic.run.program import ProgramSource
+from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
 from mpmagic.run.taskwork import CallLog, run_call
 from mpmagic.run.texts import texts_of

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mpmagic.run.codec import Side
+from mpmagic.run.side import Side
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
 
 __all__ = ["Handed"]

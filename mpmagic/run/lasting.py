@@ -16,7 +16,9 @@ import xxhash
 from cloudpickle import cloudpickle as internals
 
 from mpmagic.cell.counters import is_shared_array
-from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.codec import Encoder
+from mpmagic.run.packed import digest
+from mpmagic.run.side import Side
 
 __all__ = ["Lasting", "classes_adopted", "lasting"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mpmagic.run.codec import Packed
 from mpmagic.run.observer import UNTIMED, Timing
+from mpmagic.run.packed import Packed
 from mpmagic.run.sampling import Samples
 
 __all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT", "UNBOUND",

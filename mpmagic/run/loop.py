@@ -26,7 +26,6 @@ from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.brevity import Brevity
-from mpmagic.run.codec import digest
 from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.complaints import (
     inputs_changed,
@@ -45,6 +44,7 @@ from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
+from mpmagic.run.packed import digest
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.sent import Sent

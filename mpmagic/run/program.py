@@ -13,14 +13,16 @@ from typing import Any, Final
 from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
-from mpmagic.run.codec import Encoder, Packed, Side, decode
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.nans import Nans
+from mpmagic.run.packed import Packed
 from mpmagic.run.resident import resident_values
 from mpmagic.run.sampling import Samples, sampled
+from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
 from mpmagic.run.tenancy import Tenancy, post, tenancy
 from mpmagic.run.texts import Texts, forget_texts, keep_texts

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mpmagic.run.admission import Admitted
-from mpmagic.run.codec import Packed
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.keeping import Kind, LogFile
 from mpmagic.run.lasting import Lasting, lasting
 from mpmagic.run.log import RECORD, WARN, Chunk, Log
+from mpmagic.run.packed import Packed
 
 __all__ = ["Former", "KeptCell", "KeptLoop"]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mpmagic.run.admission import Admitted
-from mpmagic.run.codec import Encoder, Side, digest
+from mpmagic.run.codec import Encoder
+from mpmagic.run.packed import digest
 from mpmagic.run.seen import holds_frames
+from mpmagic.run.side import Side
 from mpmagic.run.watch import seen_digest
 
 __all__ = ["Sent"]

@@ -22,10 +22,11 @@ from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import LostWrite, UnsendableValue
-from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.codec import Encoder
 from mpmagic.run.drawn import Drawn, is_same
 from mpmagic.run.flowing import why_not_ahead
 from mpmagic.run.log import Given
+from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn
 from mpmagic.run.warned import warnings_aside

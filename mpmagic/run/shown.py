@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from mpmagic.cell.formats import Formats
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.codec import Encoder, Side, decode
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.log import SHOWN, TEXT
 from mpmagic.run.modules import is_users
 from mpmagic.run.routing import Patches
+from mpmagic.run.side import Side
 from mpmagic.run.standin import stand_in
 from mpmagic.run.tape import catch_up
 from mpmagic.run.tenancy import Tenancy, tenancy

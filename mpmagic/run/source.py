@@ -11,13 +11,15 @@ from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.capture import globals_of
-from mpmagic.run.codec import Encoder, Packed, Side
+from mpmagic.run.codec import Encoder
 from mpmagic.run.identity import Places
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.nans import Nans
+from mpmagic.run.packed import Packed
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.shown import Screen
+from mpmagic.run.side import Side
 from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import is_inert

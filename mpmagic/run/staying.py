@@ -12,8 +12,9 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from mpmagic.run.codec import Encoder, Side
+from mpmagic.run.codec import Encoder
 from mpmagic.run.log import LOST
+from mpmagic.run.side import Side
 from mpmagic.run.watch import is_inert
 
 __all__ = ["masked", "parts_of", "staying_names"]

@@ -7,12 +7,13 @@ from time import perf_counter
 from typing import Any
 
 from mpmagic.pool import Parcel, is_interrupt
-from mpmagic.run.codec import Encoder, Packed
+from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import UNTIMED, Timing
+from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program, forget_program, load_program
 from mpmagic.run.sampling import Samples
 from mpmagic.run.seeds import seed_iteration

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from mpmagic.errors import IterationTimeout, TaskTimeout, WorkerDied
 from mpmagic.run.admission import Admitted, StaysInKernel
-from mpmagic.run.codec import Side
 from mpmagic.run.engine import Trial
 from mpmagic.run.failure import Failure, unpack_failure
 from mpmagic.run.log import RAISE, SHOWN, TEXT, Log
 from mpmagic.run.options import FailedIteration, Options
 from mpmagic.run.origins import Origin, shortened
 from mpmagic.run.replayed import replay_aside
+from mpmagic.run.side import Side
 from mpmagic.run.tape import play
 from mpmagic.run.work import Drained
 

@@ -21,8 +21,10 @@ from weakref import WeakKeyDictionary
 
 from cloudpickle import cloudpickle as internals
 
-from mpmagic.run.codec import Encoder, Packed, Side, digest
+from mpmagic.run.codec import Encoder
+from mpmagic.run.packed import Packed, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
+from mpmagic.run.side import Side
 
 __all__ = ["ATOMS", "BOUND", "DrawWatch", "Fingerprint", "Watch", "cached_names", "changed_values",
            "fingerprint", "is_inert", "seen_digest"]  # fmt: skip

@@ -18,7 +18,7 @@ from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import FileChanged, UnsendableValue
 from mpmagic.pool import Parcel, in_worker, is_interrupt, mark, start_clock
 from mpmagic.run.begun import Begun
-from mpmagic.run.codec import Encoder, Packed
+from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
 from mpmagic.run.filerange import FileRange
@@ -30,6 +30,7 @@ from mpmagic.run.live import Announcer
 from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
+from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.shown import Screen
