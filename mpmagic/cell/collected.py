@@ -37,7 +37,8 @@ class Collected:
         node
             The comprehension as it was written.
         run
-            What runs it: its `rows` are pairs of an item and an event.
+            What runs it: its `rows` are pairs of an item and an event, its `events` say what
+            was drawn ahead.
         """
         target = ast.Tuple(
             elts=[copied(node.generators[0].target), ast.Name(id=EVENT, ctx=ast.Store())],
@@ -68,8 +69,9 @@ class Collected:
 
 def _done(site: ast.stmt, run: ast.expr) -> ast.expr:
     """False, once what stands for an event has been evaluated."""
-    calls = {id(n): run for n in walk(site) if isinstance(n, ast.Name) and n.id == EVENTS}
-    parts = ast.Tuple([_value(copied(site, calls)), ast.Constant(False)], ast.Load())
+    events = ast.Attribute(run, "events", ast.Load())
+    asked = {id(n): events for n in walk(site) if isinstance(n, ast.Name) and n.id == EVENTS}
+    parts = ast.Tuple([_value(copied(site, asked)), ast.Constant(False)], ast.Load())
     return ast.Subscript(parts, ast.Constant(-1), ast.Load())
 
 

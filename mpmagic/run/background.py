@@ -17,6 +17,7 @@ from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.errors import ChangedMeanwhile, NotParallel
 from mpmagic.run.cell import run_cell, value_of
 from mpmagic.run.context import CellContext
+from mpmagic.run.events import Events
 from mpmagic.run.feed import Feed
 from mpmagic.run.loop import LoopRun
 from mpmagic.run.side import Side
@@ -78,8 +79,9 @@ class _Begun(LoopRun):
         """Stop the work."""
         self._dispatch.end()
 
-    def _start(self) -> None:
+    def _start(self) -> Events:
         """It's sent."""
+        return self.events
 
     def _read_ranges(self) -> None:
         """Items were pulled before."""

@@ -12,17 +12,16 @@ other and meanwhile keeps the workers supplied.
 
 from __future__ import annotations
 
-import sys
 import types
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.residents import first_read
-from mpmagic.cell.split import BREAK, DELETED, START
+from mpmagic.cell.split import START
 from mpmagic.cell.tallied import tallied
-from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
+from mpmagic.errors import MpmagicError
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.brevity import Brevity
@@ -32,30 +31,23 @@ from mpmagic.run.complaints import (
     left_in_workers,
     lost_write,
     refused_chunk,
-    unsendable_value,
 )
 from mpmagic.run.context import CellContext
 from mpmagic.run.disguised import Disguised
 from mpmagic.run.dispatch import Dispatch, Flight, pack_program
-from mpmagic.run.drawn import Drawn
-from mpmagic.run.failure import Failure, unpack_failure
-from mpmagic.run.figures import open_again
-from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
+from mpmagic.run.events import Events, tidy_raised
+from mpmagic.run.log import Log
 from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
 from mpmagic.run.ranges import ranges_of
-from mpmagic.run.replayed import replay_aside
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
-from mpmagic.run.speculation import Outcome, raise_as_here, take
 from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
-from mpmagic.run.tidying import tidy
 from mpmagic.run.tries import Failures, check_passing
-from mpmagic.run.work import Drained
 
 __all__ = ["LoopRun"]
 
@@ -84,6 +76,7 @@ class LoopRun:
     def __init__(self, planned: PlannedLoop, cell: CellContext) -> None:
         self.planned = planned
         self._cell = cell
+        self._events: Events | None = None
         self.disguised = Disguised(self._stays, self._fenced)
 
     # -- what the cell's code calls ------------------------------------------------------------
@@ -150,8 +143,9 @@ class LoopRun:
             raise self._fenced(error) from None
 
     def _fenced(self, error: MpmagicError) -> BaseException:
-        """What the cell's code is to see of an error: the work may have raised it itself."""
-        return error if error is self._raised else self._cell.fence.stop(error)
+        """What the cell's code is to see of an error."""
+        events = self._events
+        return self._cell.fence.stop(error) if events is None else events.fenced(error)
 
     def _run(self) -> bool:
         half = self._admitted.split.commit
@@ -159,15 +153,15 @@ class LoopRun:
         self._begin_telling()
         self._read_ranges()
         commit = types.FunctionType(half.code, self._cell.namespace)
-        self._start()
+        events = self._start()
         with self._finished():
             with self._cell.inbox:
-                commit(self, self._replayed, self._failed)
-            if self._failure is not None:
-                raise self._failure
+                commit(events, events.replayed, events.failed)
+            if events.failure is not None:
+                raise events.failure
             self._check_shadow()
             self._failures.raise_all(self._report.iterations)
-        return not self._broken
+        return not events.broken
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """Run a comprehension: pairs of an item and the event of an element."""
@@ -182,7 +176,7 @@ class LoopRun:
     def _rows(self) -> Iterator[tuple[Any, Any]]:
         self._begin_telling()
         self._read_ranges()
-        self._start()
+        events = self._start()
         item: Any = None
         with self._finished():
             with self._cell.inbox:
@@ -192,12 +186,12 @@ class LoopRun:
                     else:
                         yield item, event
             self._check_shadow()
-            stopped = isinstance(self._failure, StopIteration)
-            if self._failure is not None and not stopped:
-                raise self._failure
-        if self._failure is not None:
-            self._note_origin(self._failure)
-            yield item, _Raising(self._failure)
+            stopped = isinstance(events.failure, StopIteration)
+            if events.failure is not None and not stopped:
+                raise events.failure
+        if events.failure is not None:
+            self._note_origin(events.failure)
+            yield item, _Raising(events.failure)
 
     def _check_shadow(self) -> None:
         if self._through and self._admitted.shadow is not None:
@@ -205,66 +199,7 @@ class LoopRun:
 
     def tidy(self) -> None:
         """Take our frames out of the exception that leaves the loop, as handlers are to see it."""
-        error = sys.exception()
-        assert error is not None
-        self._cell.leave(error)
-        tidy(error)
-
-    # -- what the commits' code calls ------------------------------------------------------------
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self.replay()
-
-    def skip(self) -> None:
-        """A commit said ``continue``."""
-        self._skipping = True
-        assert self._event is not None
-        self._skipped[self._index] = self._event
-
-    def stop(self) -> None:
-        """A commit said ``break``."""
-        self._broken = True
-
-    def give(self, position: int) -> Any:
-        """A commit has come to what was run ahead: do what that did, and give its value."""
-        event = self._event
-        assert event is not None
-        outcome: Outcome = event[position + 1]
-        piece = self._admitted.split.sites[event[0]].pieces[position]
-        try:
-            stuck = take(outcome, piece, self._cell.namespace)
-        except UnsendableValue as error:
-            raise self._fenced(error) from None
-        if outcome.failure is not None:
-            raise_as_here(self._remote(outcome.failure))
-        if stuck is not None:
-            unsendable = (UNSENDABLE, event[0], position, stuck.kind, stuck.reason)
-            raise self._fenced(self._unsendable(unsendable, self._flight))
-        return outcome.values[0] if outcome.values else None
-
-    def leaps(self, number: int) -> bool:
-        """Whether a commit moves a generator on to where a draw has left it ahead."""
-        return self._drawn.leaps(self._index, number)
-
-    def leapt(self, number: int) -> Any:
-        """A commit moves it on; what was drawn."""
-        return self._drawn_again(self._drawn.leapt, number)
-
-    def drew(self, number: int, value: Any) -> Any:
-        """A commit has made a draw from the generator itself: it must be what was made ahead."""
-        return self._drawn_again(self._drawn.again, number, value)
-
-    def _drawn_again(self, draw: Callable[..., Any], *arguments: Any) -> Any:
-        """What a draw gives that was made ahead; no handler gets it if that was another."""
-        try:
-            return draw(self._index, *arguments)
-        except LostWrite as error:
-            raise self._fenced(error) from None
-
-    @property
-    def _drawn(self) -> Drawn:
-        assert self._flight.drawn is not None
-        return self._flight.drawn
+        tidy_raised(self._cell)
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -296,49 +231,50 @@ class LoopRun:
             raise
         self._source.go_on(rest)
 
-    def _start(self) -> None:
-        self._broken = self._skipping = self._through = False
-        self._log: Log | None = None
-        self._index = 0
-        # The commit that is under way, or what ended the loop; None between iterations.
-        self._event: tuple[Any, ...] | None = None
-        self._skipped: dict[int, tuple[Any, ...]] = {}
-        # Raised when the generator that replays is over: in it a StopIteration would be lost.
-        self._failure: BaseException | None = None
-        # The last one that came from a worker.
-        self._raised: BaseException | None = None
+    def _start(self) -> Events:
         split = self._admitted.split
         names = tuple(sorted(split.private))
+        self._through = False
         self._temporaries = Temporaries(names, split)
         self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
+        self._events = Events(
+            self._admitted, self._source.side, self._temporaries, self._cell, self.replay
+        )
+        return self._events
+
+    @property
+    def events(self) -> Events:
+        """The events of the run that has begun."""
+        assert self._events is not None
+        return self._events
 
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
-        inbox = self._cell.inbox
+        inbox, events = self._cell.inbox, self.events
         while (flight := self._dispatch.next_flight(self._tick)) is not None:
             self._check(flight)
             if self._failures.take(flight, self._source.side):
                 continue
-            self._flight, self._log = flight, (log := flight.log)
-            self._index, self._event = -1, None
-            self._skipped.clear()
+            events.enter(flight)
+            log = flight.log
             self._telling.returned(flight)
             inbox.enter_user_code()
-            yield from self._events(log, flight)
+            yield from events.of_chunk()
             self._cell.fence.check()
             inbox.leave_user_code()
-            self._telling.committed(flight, self._index + 1)
-            if self._failure is not None or (self._broken and self._admitted.split.speculates):
+            done = events.index + 1
+            self._telling.committed(flight, done)
+            if events.failure is not None or (events.broken and self._admitted.split.speculates):
                 return
-            self._log = None
-            self._report.iterations += self._index + 1
-            self._report.resumed += self._index + 1 if flight.former else 0
+            events.log = None
+            self._report.iterations += done
+            self._report.resumed += done if flight.former else 0
             self._report.chunks += 1
             self._report.work += log.timing.seconds
-            self._temporaries.chunk_done(log, self._skipped)
-            if self._broken:
+            self._temporaries.chunk_done(log, events.skipped)
+            if events.broken:
                 return
             self._tick()
             if self._brevity is not None and self._brevity.seen_in(log, flight.count):
@@ -346,70 +282,12 @@ class LoopRun:
         if self._brevity is not None and self._brevity.found:
             return
         if (shadow := self._admitted.shadow) is not None and shadow.ended:
-            self._failure = shadow.failure
+            events.failure = shadow.failure
             return
         self._through = True
         self._cell.observer.make_way()
         play(self._source.ended_with)
-        self._failure = self._source.failure
-
-    def _events(self, log: Log, flight: Flight) -> Iterator[tuple[Any, ...]]:
-        items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
-        idle = _idle_probes(log.events, self._admitted.split.probes)
-        for number, event in enumerate(log.events):
-            code = event[0]
-            if code >= 0:
-                if not self._skipping and number not in idle:
-                    ended, self._event = self._event if self._broken else None, event
-                    yield event
-                    self._event = ended or event
-            elif code == START:
-                if self._broken:
-                    return
-                self._skipping = False
-                self._event = None
-                self._index += 1
-                if self._index in preludes and not early.has_begun(self._index):
-                    play(preludes[self._index])
-                yield (START, items[self._index])
-            elif self._skipping and code not in (UNSENDABLE, SIGNALS):
-                continue
-            elif code == DELETED:
-                self._temporaries.deleted(event[1])
-            elif code in (TEXT, SHOWN):
-                play([early.rest(event)])
-            elif code == BREAK:
-                self._broken = True  # what `finally` commits on the way out still follows
-                self._event = event
-            elif code == RAISE:
-                self._event = event
-                self._failure = self._remote(event[1])
-                open_again(log.left)
-                return
-            elif code == UNSENDABLE:
-                raise self._unsendable(event, flight)
-            else:
-                replay_aside(event, self._cell.namespace)
-
-    def _remote(self, packed: Any) -> BaseException:
-        self._raised = unpack_failure(packed, self._source.side)
-        return self._raised
-
-    def _failed(self, failure: Failure) -> BaseException:
-        """The exception of the beginning of a ``try``, for the kernel to raise."""
-        return self._remote(failure)
-
-    def _replayed(self, drained: Drained) -> Iterator[Any]:
-        """The elements of a generator that the worker exhausted, and what ended it."""
-        yield from drained.elements
-        if drained.failure is not None:
-            raise self._remote(drained.failure)
-
-    def _unsendable(self, event: tuple[Any, ...], flight: Flight) -> UnsendableValue:
-        _, site, position, kind, reason = event
-        operands = self._admitted.split.sites[site].operands if site >= 0 else ()
-        iteration = flight.first + self._index
-        return unsendable_value(operands, position, iteration, kind=kind, reason=reason)
+        events.failure = self._source.failure
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused
@@ -441,9 +319,9 @@ class LoopRun:
         inbox = self._cell.inbox
         inbox.leave_user_code()
         self._telling.ended()
-        within = self._log is not None and self._index >= 0
-        if self._log is not None:
-            self._stop_within(self._log)
+        events = self.events
+        if events.log is not None:
+            self._stop_within(events, events.log)
         self._temporaries.write(self._cell.namespace)
         self._dispatch.end()
         if self._brevity is None or not self._brevity.found:
@@ -451,35 +329,37 @@ class LoopRun:
         if self._ranges is not None:
             self._ranges.close()
             if not self._through:
-                self._ranges.leave_after(self._report.iterations + within)
+                self._ranges.leave_after(self._report.iterations + events.is_within)
         if checked:
             self._check_captured()
 
-    def _stop_within(self, log: Log) -> None:
+    def _stop_within(self, events: Events, log: Log) -> None:
         """The loop ended inside a chunk: by a commit, or where its log ends."""
-        self._report.iterations += max(self._index, 0)
-        ended = self._event is not None and self._event[0] < 0
+        self._report.iterations += max(events.index, 0)
+        ended = events.event is not None and events.event[0] < 0
         if ended and not self._admitted.split.speculates:
-            self._temporaries.chunk_done(log, self._skipped)
+            self._temporaries.chunk_done(log, events.skipped)
         else:
-            self._temporaries.stopped(log, self._index, self._event, self._skipped)
+            self._temporaries.stopped(log, events.index, events.event, events.skipped)
 
     def _is_the_cells(self, error: BaseException) -> bool:
         """Whether the cell's own code raised: what the work changed by then must not be lost."""
-        if error is self._raised:
+        if error is self.events.raised:
             return True
         return isinstance(error, Exception) and not isinstance(error, MpmagicError)
 
     def _note_origin(self, error: BaseException) -> None:
         """Remember in which iteration an exception of the cell's own was raised."""
+        events = self.events
         if error is self._source.failure or not self._is_the_cells(error):
             return
-        if self._log is None or self._index < 0:
+        if events.log is None or not events.is_within:
             return
-        where = self._cell.worker_named(self._log.timing.pid) if error is self._raised else ""
-        item = self._flight.batch.items[self._index]
-        number, target = self._flight.first + self._index, self.planned.loop.target
-        origin = Origin.of_iteration(number, target, item, where, tries=self._flight.tries)
+        where = self._cell.worker_named(events.log.timing.pid) if error is events.raised else ""
+        flight = events.flight
+        item, number = flight.batch.items[events.index], flight.first + events.index
+        target = self.planned.loop.target
+        origin = Origin.of_iteration(number, target, item, where, tries=flight.tries)
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
@@ -488,16 +368,3 @@ class LoopRun:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
         if self._sent.changed():
             raise inputs_changed(line)
-
-
-def _idle_probes(events: Sequence[tuple[Any, ...]], probes: Collection[int]) -> set[int]:
-    """Positions of probes that needn't run: what comes after them neither raises nor writes."""
-    if not probes:
-        return set()
-    idle, calm = set(), True
-    for number in range(len(events) - 1, -1, -1):
-        if events[number][0] not in probes:
-            calm = events[number][0] >= 0
-        elif calm:
-            idle.add(number)
-    return idle
