@@ -14,6 +14,15 @@ from typing import Final, NoReturn
 from IPython.core.error import UsageError
 
 from mpmagic.helppage import HelpPage
+from mpmagic.helptexts import (
+    COMMIT,
+    EXPRESSION,
+    EXPRESSION_EXAMPLES,
+    PARALLEL,
+    PARALLEL_EXAMPLES,
+    POOL,
+    POOL_EXAMPLES,
+)
 
 __all__ = [
     "check_background",
@@ -25,78 +34,6 @@ __all__ = [
     "parse",
     "pool_parser",
 ]
-
-_PARALLEL: Final = """
-Run the loops of a cell on all cores. Delete the line and you get the same cell: the same
-names, values, order, output and exception. A cell for which that can't be kept is refused
-before anything ran, with the line and the reason.
-
-The body of a loop is cut in two. Work runs in a pool of processes, several iterations at
-once. Commits, which touch what iterations share (out.append(y), total += y), run in the
-notebook's kernel, in the order of the loop. Comprehensions are loops too; in a cell without
-a loop, adjacent statements of the form name = call(...) run side by side.
-"""
-
-_PARALLEL_EXAMPLES: Final = """
-Examples, each in a cell of its own:
-
-    %%parallel
-    sizes, total = {}, 0
-    for path in paths:
-        frame = parse(path)
-        sizes[path.name] = len(frame)
-        total += len(frame)
-
-    %%parallel --private model
-    scores = []
-    for x, y in folds:
-        model.fit(x, y)
-        scores.append(model.score(x, y))
-
-%%parallel --explain on top of a cell shows which line runs where, and why. %mppool shows
-the workers, and stops them.
-"""
-
-_EXPRESSION: Final = """
-The value of an expression whose outermost comprehensions and generators are computed on all
-cores. Delete the magic and you get the same value: the same order, output and exception, or
-a refusal before anything of the expression ran.
-
-The elements are computed in a pool of processes; what collects them (sum, sorted, dict) runs
-in the notebook's kernel. The expression stands in one line, behind the options; `--` ends
-them where it begins with a minus.
-"""
-
-_EXPRESSION_EXAMPLES: Final = """
-Examples:
-
-    sizes = %parallel [len(parse(path)) for path in paths]
-    total = %parallel -n 4 sum(area(shape) for shape in shapes)
-    %parallel {name: load(name) for name in names}
-
-%%parallel on top of a cell runs its statements so; its help says more.
-"""
-
-_COMMIT: Final = """
-Run the commits of a cell that was begun with %%parallel --bg NAME, and the rest of that cell.
-The same as NAME.commit().
-"""
-
-_POOL: Final = """
-Show the workers of %%parallel and what they do. They start with the first parallel cell, are
-kept between cells, and end with the notebook's kernel.
-"""
-
-_POOL_EXAMPLES: Final = """
-Examples:
-
-    %mppool
-    %mppool stop          the next parallel cell starts new ones
-    %mppool restart       import changed modules anew
-    %mppool -n 8
-    %mppool --memory 2G   an iteration that wants more raises MemoryError (Linux)
-    %mppool --threads kernel    sums of BLAS to the last bit as in the kernel
-"""
 
 _WHAT: Final = "end the workers; start new ones; have these forget the cells of --each"
 
@@ -121,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
-    parser = _Parser("%%parallel", description=_PARALLEL, epilog=_PARALLEL_EXAMPLES)
+    parser = _Parser("%%parallel", description=PARALLEL, epilog=PARALLEL_EXAMPLES)
     _add_options(parser.add_argument, "cell")
     parser.add_argument(
         "--each",
@@ -139,7 +76,7 @@ def parallel_parser() -> argparse.ArgumentParser:
 
 def expression_parser() -> argparse.ArgumentParser:
     """The options of ``%parallel``, which are those of ``%%parallel``."""
-    parser = _Parser("%parallel", description=_EXPRESSION, epilog=_EXPRESSION_EXAMPLES)
+    parser = _Parser("%parallel", description=EXPRESSION, epilog=EXPRESSION_EXAMPLES)
     _add_options(parser.add_argument, "expression")
     parser.add_argument("expression", nargs="?", help="in one line")
     return parser
@@ -147,7 +84,7 @@ def expression_parser() -> argparse.ArgumentParser:
 
 def commit_parser() -> argparse.ArgumentParser:
     """The options of ``%mpcommit``."""
-    parser = _Parser("%mpcommit", description=_COMMIT, epilog="")
+    parser = _Parser("%mpcommit", description=COMMIT, epilog="")
     parser.add_argument(
         "--anyway",
         action="store_true",
@@ -218,7 +155,7 @@ def _add_options(add: Callable[..., object], what: str) -> None:
 
 def pool_parser() -> argparse.ArgumentParser:
     """The options of ``%mppool``."""
-    parser = _Parser("%mppool", description=_POOL, epilog=_POOL_EXAMPLES)
+    parser = _Parser("%mppool", description=POOL, epilog=POOL_EXAMPLES)
     add = parser.add_argument
     add("what", nargs="?", choices=("stop", "restart", "forget"), help=_WHAT)
     add("-n", "--workers", type=_positive, metavar="N", help="at least so many workers")

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from mpmagic.cell.formats import formats_in
-from mpmagic.cell.slices import SliceKind
-from mpmagic.cell.tallied import Tallied
 from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
 from mpmagic.run.chunking import Chunking
-from mpmagic.run.codec import Encoder, decode
+from mpmagic.run.codec import decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
@@ -26,18 +23,15 @@ from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
 from mpmagic.run.observer import UNTIMED, Span, Standing, Unit
 from mpmagic.run.packed import digest
-from mpmagic.run.program import ProgramSource
+from mpmagic.run.packing import pack_program
 from mpmagic.run.resume import Former
-from mpmagic.run.side import Side
 from mpmagic.run.source import Batch, ItemSource
-from mpmagic.run.state import ProcessState
-from mpmagic.run.texts import texts_of
 from mpmagic.run.tries import Tries
 from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
 
-__all__ = ["Dispatch", "Flight", "pack_program"]
+__all__ = ["Dispatch", "Flight"]
 
 _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
@@ -103,63 +97,6 @@ class _Roots(Mapping[str | int, Any]):
 
     def __len__(self) -> int:
         return len(self._captured) + len(self._items)
-
-
-def pack_program(
-    admitted: Admitted,
-    private: tuple[str, ...],
-    cell: CellContext,
-    tallied: Tallied | None = None,
-) -> Parcel:
-    """What workers need to know of a loop besides the captured values.
-
-    Parameters
-    ----------
-    admitted
-        The loop.
-    private
-        Names that the work binds in the notebook, in the order of snapshots.
-    cell
-        The cell.
-    tallied
-        The form in which it's summed, if it is.
-    """
-    split = admitted.split
-    source = ProgramSource(
-        work=split.work.code,
-        private=private,
-        certain=split.certain & set(private),
-        targets=split.targets,
-        own=admitted.captured.own,
-        filename=cell.filename,
-        texts=texts_of(admitted.captured.functions, cell.filename, cell.text),
-        state=ProcessState.of_this_process(),
-        class_ids=admitted.captured.class_ids,
-        seed=cell.options.seed,
-        speculates=split.speculates,
-        fresh=tuple(sorted(split.fresh)),
-        prepared=split.prepared.names,
-        carried=split.prepared.carried,
-        drawn=tuple(draw.name for draw in split.prepared.draws),
-        silent=split.silent,
-        mirrors=bool(split.slices),
-        sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
-        modules=admitted.modules,
-        tally=None if tallied is None else tallied.half.code,
-        counters=() if tallied is None else tallied.counters,
-        sums=() if tallied is None else tallied.sums,
-        samples=cell.observer.samples,
-        local=cell.options.local,
-        formats=formats_in(cell.namespace),
-        verbose=cell.verbose,
-        residents=cell.lacking(admitted.captured.names),
-        version=cell.version,
-        kept=cell.kept is not None,
-    )
-    nans = admitted.captured.nans
-    with nans.of_program():
-        packed = Encoder(Side(cell.namespace, nans=nans), by_reference=False).encode(source)
-    return Parcel(digest(packed), packed)
 
 
 class Dispatch:

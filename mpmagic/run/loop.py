@@ -34,13 +34,14 @@ from mpmagic.run.complaints import (
 )
 from mpmagic.run.context import CellContext
 from mpmagic.run.disguised import Disguised
-from mpmagic.run.dispatch import Dispatch, Flight, pack_program
+from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.events import Events, tidy_raised
 from mpmagic.run.log import Log
 from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
+from mpmagic.run.packing import pack_program
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource

@@ -1,0 +1,75 @@
+"""What workers need to know of a loop, packed."""
+
+from __future__ import annotations
+
+from mpmagic.cell.formats import formats_in
+from mpmagic.cell.slices import SliceKind
+from mpmagic.cell.tallied import Tallied
+from mpmagic.pool import Parcel
+from mpmagic.run.admission import Admitted
+from mpmagic.run.codec import Encoder
+from mpmagic.run.context import CellContext
+from mpmagic.run.packed import digest
+from mpmagic.run.program import ProgramSource
+from mpmagic.run.side import Side
+from mpmagic.run.state import ProcessState
+from mpmagic.run.texts import texts_of
+
+__all__ = ["pack_program"]
+
+
+def pack_program(
+    admitted: Admitted,
+    private: tuple[str, ...],
+    cell: CellContext,
+    tallied: Tallied | None = None,
+) -> Parcel:
+    """What workers need to know of a loop besides the captured values.
+
+    Parameters
+    ----------
+    admitted
+        The loop.
+    private
+        Names that the work binds in the notebook, in the order of snapshots.
+    cell
+        The cell.
+    tallied
+        The form in which it's summed, if it is.
+    """
+    split = admitted.split
+    source = ProgramSource(
+        work=split.work.code,
+        private=private,
+        certain=split.certain & set(private),
+        targets=split.targets,
+        own=admitted.captured.own,
+        filename=cell.filename,
+        texts=texts_of(admitted.captured.functions, cell.filename, cell.text),
+        state=ProcessState.of_this_process(),
+        class_ids=admitted.captured.class_ids,
+        seed=cell.options.seed,
+        speculates=split.speculates,
+        fresh=tuple(sorted(split.fresh)),
+        prepared=split.prepared.names,
+        carried=split.prepared.carried,
+        drawn=tuple(draw.name for draw in split.prepared.draws),
+        silent=split.silent,
+        mirrors=bool(split.slices),
+        sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
+        modules=admitted.modules,
+        tally=None if tallied is None else tallied.half.code,
+        counters=() if tallied is None else tallied.counters,
+        sums=() if tallied is None else tallied.sums,
+        samples=cell.observer.samples,
+        local=cell.options.local,
+        formats=formats_in(cell.namespace),
+        verbose=cell.verbose,
+        residents=cell.lacking(admitted.captured.names),
+        version=cell.version,
+        kept=cell.kept is not None,
+    )
+    nans = admitted.captured.nans
+    with nans.of_program():
+        packed = Encoder(Side(cell.namespace, nans=nans), by_reference=False).encode(source)
+    return Parcel(digest(packed), packed)
