@@ -71,14 +71,13 @@ def copied_from(
     source
         The name of what is copied; empty if that may be anything.
     """
+    lists, arrays = (list,), (list, _numpys("ndarray"))
     match node:
-        case (
-            ast.Call(
-                func=ast.Attribute(value=ast.Name() as name, attr="copy"), args=[], keywords=[]
-            )
-            | ast.Subscript(value=ast.Name() as name, slice=ast.Slice(None, None, None))
-        ):
-            return set() if _is_shuffled_in_place(name, knowledge) and source(name) else None
+        case ast.Subscript(value=ast.Name() as name, slice=ast.Slice(None, None, None)):
+            return set() if _is_one_of(lists, name, knowledge) and source(name) else None
+        case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr="copy"), args=[]):
+            copied = not node.keywords and _is_one_of(arrays, name, knowledge)
+            return set() if copied and source(name) else None
         case ast.Call(func=func, args=[given], keywords=[]) if purity.notes(func):
             callee = knowledge.resolve(func)
         case _:
@@ -87,16 +86,23 @@ def copied_from(
         return purity.reads(given)
     if callee is list and isinstance(given, ast.Call):
         return purity.counts(given)
-    copies = any(callee is f for f in (list, copy.copy, _numpys("copy"), _numpys("array")))
-    return set() if copies and isinstance(given, ast.Name) and source(given) else None
+    if not isinstance(given, ast.Name):
+        return None
+    copied = callee is copy.copy and _is_one_of(arrays, given, knowledge)
+    if any(callee is f for f in (_numpys("copy"), _numpys("array")) if f is not None):
+        copied = _is_one_of((*arrays, tuple, range), given, knowledge)
+    return set() if (copied or callee is list) and source(given) else None
 
 
-def _is_shuffled_in_place(name: ast.Name, knowledge: Knowledge) -> bool:
-    """Whether a copy of it can be shuffled; otherwise it would be bound when that raises."""
+def _is_one_of(kinds: tuple[Any, ...], name: ast.Name, knowledge: Knowledge) -> bool:
+    """Whether its type is one that is copied so, and of which a copy can be shuffled.
+
+    Otherwise the name would be bound when that raises, or what it stands for be shuffled itself.
+    """
     kind = knowledge.type_of(name)
     # Of what the cell makes the type is looked at when the loop is reached.
     hidden = kind is None and knowledge.is_hidden(name.id)
-    return hidden or (kind is not None and kind in (list, _numpys("ndarray")))
+    return hidden or (kind is not None and kind in kinds)
 
 
 def _numpys(name: str) -> Any:

@@ -153,6 +153,7 @@ def _admit(
     verify = verify or planned.lazy
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
+    source.known = frozenset(state.name for state in modules)
     return Admitted(dependence, split, captured, verify, modules, shadow)
 
 
@@ -298,6 +299,7 @@ def _check_aliases(
     if not mutated:
         return bool((split.kernel_reads & captured.values.keys()) - split.shared - sliced)
     sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
+    sent |= {n: cell.namespace[n] for n in split.prepared.sources & cell.namespace.keys()}
     aliases = Aliases(sent, iterable)
     for name, value in mutated.items():
         if _stores_past(name, value, dependence, loop.iter, iterable):

@@ -25,9 +25,11 @@ class Begun:
 
     def __init__(self, given: Given | None, program: Program) -> None:
         self._given, self._program = given, program
-        drawn = given and given.drawn and opened(given.drawn, program.side, "what was drawn ahead")
-        self._states: Iterator[Any] = iter(given.states if given else ())
-        self._drawn: Iterator[Any] = iter(drawn or ())
+        states, drawn = (given.states, ()) if given else ((), ())
+        if given is not None and given.packed is not None:
+            states, drawn = opened(given.packed, program.side, "what ran ahead")
+        self._states: Iterator[Any] = iter(states)
+        self._drawn: Iterator[Any] = iter(drawn)
 
     def items(self, items: Iterable[Any]) -> Iterable[Any]:
         """The items whose iterations may begin."""

@@ -8,6 +8,7 @@ after the draw, if it is where the copy was before it.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,18 +26,27 @@ class Drawn:
     ----------
     streams
         What it was drawn from.
+    check
+        Makes sure that what was taken from is what it was.
+    states
+        What ran ahead besides, as a chunk gets it.
     rows
         For each iteration what it draws, by the numbers of the draws; `UNBOUND` if it doesn't.
     moves
         By iteration and number: how the generator was moved on by a draw that is worth it.
     nbytes
         How large it is.
+    failures
+        By iteration and number: what an iterator has raised that was stepped itself.
     """
 
     streams: Streams
+    check: Callable[[], None]
+    states: list[tuple[Any, ...]]
     rows: list[list[Any]] = field(default_factory=list)
     moves: dict[tuple[int, int], Leap] = field(default_factory=dict)
     nbytes: int = 0
+    failures: dict[tuple[int, int], BaseException] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Another iteration begins."""
@@ -52,7 +62,8 @@ class Drawn:
     def leaps(self, index: int, number: int) -> bool:
         """Whether the generator doesn't draw once more, but is moved on, or was already."""
         if self.streams.flows(number):
-            return self.rows[index][number] is not UNBOUND
+            taken = self.rows[index][number] is not UNBOUND
+            return taken or (index, number) in self.failures
         return (index, number) in self.moves
 
     def leapt(self, index: int, number: int) -> Any:
@@ -62,7 +73,12 @@ class Drawn:
         ------
         LostWrite
             If it isn't where it was when that was drawn.
+        Exception
+            What an iterator has raised that was stepped itself.
         """
+        if (index, number) in self.failures:
+            self.check()
+            raise self.failures[index, number]
         if self.streams.flows(number):
             return self.rows[index][number]
         if not self.streams.move(number, self.moves[index, number]):

@@ -1,8 +1,9 @@
 """Iterators that are stepped ahead for real, since there can be no copy of them.
 
 What they give is remembered until the commits come to it. That is the serial loop only if stepping
-them runs nothing but builtins, if nothing that the loop changes is what they take from, and if
-nobody else steps them or what is behind them.
+them runs nothing but builtins, if nobody else can step them, and if what they take from stays what
+it is. The first two are looked at when the loop begins: who holds an iterator the garbage collector
+knows. The last is looked at once more when the loop is over.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import gc
 import io
 import itertools
+import os
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from mpmagic.cell.draw import FLOWING, STEPPING
 
-__all__ = ["is_flowing", "why_not_ahead"]
+__all__ = ["Flowing", "Held", "Steps", "is_flowing"]
 
-_CONTAINERS: Final = (list, tuple, dict, set, frozenset)
 _CHANGEABLE: Final = (list, dict, set)
+_CONTAINERS: Final = (*_CHANGEABLE, tuple, frozenset)
 
 _CALLED: Final = frozenset(
     {abs, bool, chr, divmod, float, hex, int, len, max, min, ord, pow, range, repr, round, str,
@@ -28,8 +30,9 @@ _CALLED: Final = frozenset(
 """Builtins that do nothing but compute with plain values."""
 
 _PARTS: Final = frozenset({*FLOWING, *STEPPING, type(iter({}.items())), type(iter({}.values()))})
-_MOST: Final = 200_000
-"""Objects that are looked at; what holds more isn't stepped ahead."""
+
+_MORE: Final = object()
+"""Stands for what can't be told."""
 
 
 def is_flowing(owner: Any) -> bool:
@@ -37,45 +40,157 @@ def is_flowing(owner: Any) -> bool:
     return type(owner) in FLOWING
 
 
-def why_not_ahead(
-    owner: Any,
-    others: Iterable[Any],
-    changed: Iterable[Any],
-    is_value: Callable[[Any], bool],
-) -> str:
-    """Why an iterator can't be stepped ahead of the commits; empty if it can.
+class Held(list[Any]):
+    """A list of ours that holds such iterators."""
+
+
+class Steps:
+    """Steps an iterator.
 
     Parameters
     ----------
-    owner
+    iterator
         The iterator.
-    others
-        What else the loop iterates over, reads or changes.
-    changed
-        Those of them that it changes.
+
+    Attributes
+    ----------
+    failure
+        What it has raised, without frames of ours; None if nothing.
+    """
+
+    __slots__ = ("_iterator", "failure")
+
+    def __init__(self, iterator: Any) -> None:
+        self._iterator = iterator
+        self.failure: BaseException | None = None
+
+    def __call__(self, *default: Any) -> Any:
+        """Take the next item."""
+        try:
+            return next(self._iterator, *default)
+        except Exception as error:
+            assert error.__traceback__ is not None  # this frame
+            self.failure = error.with_traceback(error.__traceback__.tb_next)
+            raise
+
+    def has_raised(self, error: BaseException) -> bool:
+        """Whether it was this that it has raised; its traceback is what it was then."""
+        return error is self.failure
+
+
+class Flowing:
+    """An iterator that is stepped ahead, while the loop runs.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    namespace
+        The notebook's.
     is_value
         Whether something is a plain value.
+
+    Raises
+    ------
+    ValueError
+        If it can't be stepped ahead; the message says why.
     """
-    behind: dict[int, Any] = {}
-    for part in _behind(owner):
-        if part is _MORE or not (is_value(part) or _is_known(part)):
-            return "it may give, or run, more than plain values"
-        behind[id(part)] = part
-    if any(id(value) in behind for value in changed):
-        return "the loop changes what it takes from"
-    steps = {i for i, part in behind.items() if hasattr(part, "__next__")}
-    for value in others:
-        if any(part is _MORE or id(part) in steps for part in _reached(value)):
-            return "something else in the loop may step it too"
-    return ""
+
+    def __init__(
+        self, name: str, namespace: dict[str, Any], is_value: Callable[[Any], bool]
+    ) -> None:
+        self._name, self._owner = name, namespace[name]
+        self._behind: dict[int, Any] = {}
+        for part in _walk(self._owner):
+            if part is _MORE or not (is_value(part) or _is_known(part)):
+                raise ValueError("it may give, or run, more than plain values")
+            self._behind[id(part)] = part
+        if self._is_held_elsewhere(namespace) or _is_named_by_function(name, namespace):
+            raise ValueError("something else may step it too")
+        self._watched = [part for part in self._behind.values() if self._may_change(part)]
+        self._content = self._content_now()
+
+    def takes_from(self, values: Iterable[Any]) -> bool:
+        """Whether it takes from one of these."""
+        return any(id(value) in self._behind for value in values)
+
+    def is_as_it_was(self) -> bool:
+        """Whether what it takes from is what it was when the loop began."""
+        return self._content_now() == self._content
+
+    def _content_now(self) -> list[tuple[Any, ...]]:
+        """What its containers hold, by identity, and how its files are."""
+        found: list[tuple[Any, ...]] = []
+        for part in self._watched:
+            if isinstance(part, io.TextIOWrapper):
+                found.append(_status_of(part))
+            else:
+                found.append(tuple(map(id, gc.get_referents(part))))
+        return found
+
+    def _may_change(self, part: Any) -> bool:
+        """Whether somebody else can change a part: not what `itertools.cycle` keeps for itself."""
+        if type(part) not in _CHANGEABLE:
+            return isinstance(part, io.TextIOWrapper)
+        holders = gc.get_referrers(part)
+        return any(id(h) not in self._behind and h is not self._behind for h in holders)
+
+    def _is_held_elsewhere(self, namespace: dict[str, Any]) -> bool:
+        if sum(value is self._owner for value in namespace.values()) > 1:
+            return True
+        steps = [part for part in self._behind.values() if hasattr(part, "__next__")]
+        steps += [p.buffer for p in steps if isinstance(p, io.TextIOWrapper)]
+        ours = {id(namespace), id(self._behind), id(steps), *self._behind, id(self)}
+        ours |= {id(vars(self))}
+        for holder in gc.get_referrers(*steps):
+            if id(holder) in ours or isinstance(holder, Held | Steps):
+                continue
+            if isinstance(holder, types.FrameType) and holder.f_globals is not namespace:
+                continue
+            return True
+        # Those behind it must have no names of their own.
+        inner = {id(part) for part in steps} - {id(self._owner)}
+        return any(id(value) in inner for value in namespace.values())
 
 
-_MORE: Final = object()
+def _status_of(file: io.TextIOWrapper) -> tuple[Any, ...]:
+    if file.closed:
+        return ("closed",)
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, ValueError):  # in memory
+        return ("no file",)
+    return status.st_size, status.st_mtime_ns
 
 
-def _behind(owner: Any) -> Iterator[Any]:
+def _is_named_by_function(name: str, namespace: dict[str, Any]) -> bool:
+    """Whether any function that has the notebook's globals, wherever it is, spells a name."""
+    holders = gc.get_referrers(namespace)
+    return any(
+        isinstance(holder, types.FunctionType)
+        and holder.__globals__ is namespace
+        and holder.__name__ != "<module>"  # halves of loops
+        and _spells(holder.__code__, name)
+        for holder in holders
+    )
+
+
+def _spells(code: types.CodeType, name: str) -> bool:
+    if name in code.co_names:
+        return True
+    return any(_spells(c, name) for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def _walk(owner: Any) -> Iterator[Any]:
     """An iterator, and all that it takes from."""
-    return _walk(owner, _taken_from)
+    seen, open_ = {id(owner)}, [owner]
+    while open_:
+        part = open_.pop()
+        yield part
+        for other in _taken_from(part):
+            if id(other) not in seen:
+                seen.add(id(other))
+                open_.append(other)
 
 
 def _taken_from(part: Any) -> list[Any]:
@@ -91,48 +206,17 @@ def _taken_from(part: Any) -> list[Any]:
 
 
 def _named(frame: types.FrameType) -> Iterator[Any]:
-    """What a generator's code names outside of it: `_MORE` for anything but known builtins."""
+    """What a generator's code names outside of it: `_MORE` for anything but builtins."""
     codes = [frame.f_code]
     while codes:
         code = codes.pop()
         codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
         for name in code.co_names:
-            shadowed = name in frame.f_globals
-            value = _MORE if shadowed else frame.f_builtins.get(name, _MORE)
-            yield value
-
-
-def _reached(value: Any) -> Iterator[Any]:
-    return _walk(value, _referents)
-
-
-def _referents(value: Any) -> list[Any]:
-    if isinstance(value, types.ModuleType | type | types.FunctionType | types.BuiltinFunctionType):
-        names = ("__closure__", "__defaults__", "__kwdefaults__", "__dict__")
-        return [getattr(value, n, None) for n in names if isinstance(value, types.FunctionType)]
-    return [other for other in gc.get_referents(value) if gc.is_tracked(other)]
-
-
-def _walk(root: Any, inside: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
-    """Objects that are reached from one, it included; `_MORE` at the end if there are many."""
-    seen, open_ = {id(root)}, [root]
-    while open_:
-        part = open_.pop()
-        yield part
-        for other in inside(part):
-            if id(other) not in seen:
-                seen.add(id(other))
-                open_.append(other)
-        if len(seen) > _MOST:
-            yield _MORE
-            return
+            yield _MORE if name in frame.f_globals else frame.f_builtins.get(name, _MORE)
 
 
 def _is_known(part: Any) -> bool:
     if type(part) in _PARTS or type(part) in _CONTAINERS:
-        return not isinstance(part, io.TextIOWrapper) or part.readable()
-    return isinstance(part, itertools.count) or _is_called(part)
-
-
-def _is_called(part: Any) -> bool:
-    return isinstance(part, type | types.BuiltinFunctionType) and part in _CALLED
+        return True
+    is_called = isinstance(part, type | types.BuiltinFunctionType)
+    return isinstance(part, itertools.count) or (is_called and part in _CALLED)

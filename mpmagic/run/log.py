@@ -80,13 +80,14 @@ class Given:
         the worker goes on by itself, or of each.
     count
         How many iterations may begin.
-    drawn
-        For each of them the values of its draws, packed; None where nothing is drawn.
+    packed
+        Such states and, for each iteration, the values of its draws; None if neither draws nor
+        NaNs are among them.
     """
 
     states: list[tuple[Any, ...]]
     count: int
-    drawn: Packed | None = None
+    packed: Packed | None = None
 
 
 @dataclass(frozen=True, slots=True)

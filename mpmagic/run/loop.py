@@ -364,6 +364,8 @@ class LoopRun:
         self._cell.origins.note(error, origin)
 
     def _check_captured(self) -> None:
+        if (shadow := self._admitted.shadow) is not None:
+            shadow.check_sources()
         line, changed = self.planned.loop.lineno, self._dispatch.changed_in_workers()
         if changed:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")

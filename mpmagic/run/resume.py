@@ -230,8 +230,7 @@ class KeptLoop:
 
     def key(self, chunk: Chunk, items: Iterable[Any], drawn: Drawn | None) -> Lasting | None:
         """The digest of all that a chunk is made of; None if there is none."""
-        states = chunk.given.states if chunk.given else None
-        rows = drawn.rows[: chunk.count] if drawn else None
+        states, rows = (drawn.states, drawn.rows[: chunk.count]) if drawn else (None, None)
         told = chunk.first, chunk.count, chunk.last, states, rows
         try:
             return lasting((told, items), self._namespace)

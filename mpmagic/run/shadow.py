@@ -16,16 +16,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+import xxhash
+
+from mpmagic.cell.draw import Draw
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
-from mpmagic.cell.syntax import walk
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.run.codec import Encoder
 from mpmagic.run.drawn import Drawn, is_same
-from mpmagic.run.flowing import why_not_ahead
+from mpmagic.run.flowing import Flowing, is_flowing
 from mpmagic.run.log import Given
+from mpmagic.run.nans import Nans
 from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn
@@ -81,8 +84,8 @@ def shadow_of(
     if split.ahead is None:
         return None
     iterable, source = items
-    shadow = Shadow(split, loop.target, namespace)
-    shadow.check_flowing(loop, iterable)
+    shadow = Shadow(split, loop.target, namespace, source.side.nans)
+    shadow.check_changed(loop)
     seen = iterable if type(iterable) in (list, tuple) else [source.first]
     if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
         return shadow  # of a million numbers that is soon known
@@ -102,6 +105,8 @@ class Shadow:
         Its target.
     namespace
         The notebook's, as it is when the loop begins.
+    nans
+        The NaNs that the workers know.
 
     Attributes
     ----------
@@ -116,11 +121,13 @@ class Shadow:
         If it can't.
     """
 
-    def __init__(self, split: SplitLoop, target: ast.expr, namespace: dict[str, Any]) -> None:
+    def __init__(
+        self, split: SplitLoop, target: ast.expr, namespace: dict[str, Any], nans: Nans
+    ) -> None:
         assert split.ahead is not None
         self.failure: BaseException | None = None
         self._prepared, self._target = split.prepared, target
-        self._line = split.line
+        self._line, self._nans = split.line, nans
         self._whole = namespace
         self._changed = {*split.shared, *(s.name for s in split.slices)} - split.prepared.generators
         self._each = split.speculates
@@ -131,10 +138,12 @@ class Shadow:
             if name not in namespace:
                 raise CannotRunAhead(f"`{name}` isn't defined", [name])
             _check(name, namespace[name])
+        self._content = {n: _content(namespace.get(n)) for n in self._prepared.sources}
         names |= (self._prepared.functions | self._prepared.sources) & namespace.keys()
         self._namespace = {name: namespace[name] for name in names}
         self._namespace["__builtins__"] = builtins
         self._run = types.FunctionType(split.ahead.code, self._namespace)
+        self._flowing = self._looked_at()
         try:
             self._streams = Streams(self._prepared.draws, namespace)
         except LookupError as error:
@@ -152,24 +161,40 @@ class Shadow:
             self.most = sys.maxsize
         self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
 
-    def check_flowing(self, loop: ast.For, iterable: Any) -> None:
-        """Make sure that iterators of which there are no copies can be stepped ahead.
+    def check_changed(self, loop: ast.For) -> None:
+        """Make sure that the loop leaves alone what iterators take from that are stepped ahead.
 
         Raises
         ------
         CannotRunAhead
-            If one can't be.
+            If it doesn't.
         """
-        for draw, owner in self._streams.flowing():
-            spelt = {n.id for n in walk(loop) if isinstance(n, ast.Name)} - {draw.owner}
-            named = {n: self._whole[n] for n in (spelt | self._changed) & self._whole.keys()}
-            changed = [named[n] for n in self._changed & named.keys()]
-            others = [iterable, *named.values()]
-            why = why_not_ahead(owner, others, changed, _is_value)
+        changed = [self._whole[n] for n in self._changed & self._whole.keys()]
+        for draw, flowing in self._flowing.items():
             if breaks_of(loop.body):
                 why = "a `break` leaves it where the serial loop would"
-            if why:
-                raise CannotRunAhead(f"`{draw.owner}` isn't stepped ahead: {why}", [draw.name])
+            elif flowing.takes_from(changed):
+                why = "the loop changes what it takes from"
+            else:
+                continue
+            raise CannotRunAhead(f"`{draw.owner}` isn't stepped ahead: {why}", [draw.name])
+
+    def _looked_at(self) -> dict[Draw, Flowing]:
+        """The iterators of which there are no copies, by the draws that step them."""
+        found: dict[Draw, Flowing] = {}
+        for draw in self._prepared.draws:
+            if draw.steps and is_flowing(self._whole.get(draw.owner)):
+                try:
+                    found[draw] = Flowing(draw.owner, self._whole, _is_value)
+                except ValueError as error:
+                    reason = f"`{draw.owner}` isn't stepped ahead: {error}"
+                    raise CannotRunAhead(reason, [draw.name]) from None
+        return found
+
+    @property
+    def flows(self) -> bool:
+        """Whether something is stepped itself."""
+        return bool(self._flowing)
 
     @property
     def ended(self) -> bool:
@@ -192,7 +217,7 @@ class Shadow:
     def give(self, items: Iterable[Any]) -> tuple[Given, Drawn]:
         """What the worker needs for these items, or for the first of them; and what was drawn."""
         self._states: list[tuple[Any, ...]] = []
-        self._drawn = drawn = Drawn(self._streams)
+        self._drawn = drawn = Drawn(self._streams, self.check_sources, self._states)
         self._count = 0
         try:
             with _strict_floats(), warnings_aside() as self._warned:  # the commits show them
@@ -201,17 +226,21 @@ class Shadow:
             self._count -= 1  # that one can't begin
             self._cannot_go_on(f"{reason}, in iteration {self._done + self._count}")
         except Exception as error:
+            if (number := self._streams.raised_by(error)) is not None:
+                drawn.failures[self._count - 1, number] = error
             self._cannot_go_on(
                 f"what the kernel ran ahead for iteration {self._done + self._count - 1} raised "
                 f"{type(error).__name__}: {error}, which the iteration itself didn't"
             )
         self._done += self._count
-        packed = None
+        if not self._prepared.draws and not any(map(_holds_nan, self._states)):
+            return Given(self._states, self._count), drawn
+        encoder = Encoder(Side({}, nans=self._nans), by_reference=True)
+        packed = encoder.encode((self._states, drawn.rows[: self._count]))
+        drawn.nbytes = packed.nbytes
         if self._prepared.draws:
-            packed = Encoder(Side({}), by_reference=True).encode(drawn.rows[: self._count])
-            drawn.nbytes = packed.nbytes
             self.most = max(1, _CHUNK_BYTES * self._count // max(packed.nbytes, 1))
-        return Given(self._states, self._count, packed), drawn
+        return Given([], self._count, packed), drawn
 
     def check_end(self, namespace: dict[str, Any]) -> None:
         """Make sure that, the loop being over, the notebook is where its shadow is.
@@ -229,6 +258,26 @@ class Shadow:
                     f"that it calls binds `{name}` too, so that results may differ from the serial "
                     f"loop's. Bind it in the loop's body only, or run the cell without %%parallel"
                 )
+
+    def check_sources(self) -> None:
+        """Make sure that what is drawn from, or stepped, is what it was when the loop began.
+
+        Raises
+        ------
+        LostWrite
+            If something in the loop has changed it, unseen.
+        """
+        changed = [
+            n for n, content in self._content.items() if _content(self._whole.get(n)) != content
+        ]
+        changed += [d.owner for d, flowing in self._flowing.items() if not flowing.is_as_it_was()]
+        if changed:
+            raise LostWrite(
+                f"the loop in line {self._line} took from `{changed[0]}` ahead of its work, and "
+                f"something in it has changed that meanwhile, so that results may differ from the "
+                f"serial loop's. Make a list of it before the loop, or run the cell without "
+                f"%%parallel"
+            )
 
     def _stepping(self, items: Iterable[Any]) -> Iterator[Any]:
         """The items, each noted when its iteration begins."""
@@ -276,6 +325,20 @@ def _is_value(value: Any) -> bool:
         return all(map(_is_value, value))
     numpy = sys.modules.get("numpy")
     return kind.__name__ in _SCALARS and getattr(numpy, kind.__name__, None) is kind
+
+
+def _holds_nan(state: tuple[Any, ...]) -> bool:
+    """Whether it holds a NaN, which is found by its identity."""
+    return any(value != value or (type(value) is tuple and _holds_nan(value)) for value in state)
+
+
+def _content(value: Any) -> Any:
+    """What is drawn from: elements by their identity, of arrays a digest."""
+    if type(value) in (list, tuple):
+        return tuple(map(id, value))
+    if hasattr(value, "tobytes"):
+        return value.shape, value.dtype.str, xxhash.xxh3_128_digest(value.tobytes())
+    return value
 
 
 def _unpacked(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:

@@ -83,7 +83,8 @@ class ItemSource:
         Names of the target whose values can't travel, with their types, once the first item has
         been pulled: workers get items without them.
     known
-        Those modules of the user's that the workers have as the kernel has them.
+        Those modules of the user's that the workers have as the kernel has them; None as long as
+        the items are being looked at, for what has to do with them to be sent.
     """
 
     def __init__(self, iterable: Any, target: ast.expr) -> None:
@@ -271,7 +272,9 @@ class ItemSource:
                 )
 
     def _check_modules(self, encoder: Encoder) -> None:
-        for name in encoder.modules - (self.known or set()) if self.known is not None else ():
+        if self.known is None:
+            return
+        for name in encoder.modules - self.known:
             if is_users(sys.modules.get(name)):
                 raise UnsendableValue(
                     f"an item has to do with the module `{name}`, about which the workers weren't "
@@ -342,7 +345,8 @@ class ItemSource:
         sent = self._sent(item)
         encoder = self._encoder([sent])
         packed = encoder.encode([sent])
-        self._check_modules(encoder)
+        if self.known is not None:
+            self._check_globals(encoder)
         self._waiting[-1] = item, prelude, packed
         if not is_inert(sent):
             self._check_new(item)

@@ -6,6 +6,7 @@ has ended, and played by the kernel if that reaches the piece.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from mpmagic.run.keys import slotted
 from mpmagic.run.log import PIECE, UNBOUND, WARN
 from mpmagic.run.placeholder import Placeholder
 from mpmagic.run.program import Program
+from mpmagic.run.reachable import Reachable
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.tape import catch_up
 from mpmagic.run.warned import forget_unseen
@@ -108,6 +110,7 @@ class Speculator:
 
     def done(self, *values: Any) -> Outcome:
         """The piece has ended."""
+        self._check_apart(values)
         return Outcome(values, self._cut(), fine=True)
 
     def failed(self, *values: Any) -> Outcome:
@@ -116,7 +119,18 @@ class Speculator:
         assert error is not None
         if is_interrupt(error):
             raise error
+        self._check_apart(values)
         return Outcome(values, self._cut(), pack_failure(error, self._program))
+
+    def _check_apart(self, values: tuple[Any, ...]) -> None:
+        """Of arrays that share memory each would come to the kernel with memory of its own."""
+        made = [Reachable([v], deep=True).arrays for v in values if not is_inert(v)]
+        if any(
+            one is not other and sys.modules["numpy"].may_share_memory(one, other)
+            for first, second in itertools.combinations(made, 2)
+            for one, other in itertools.product(first, second)
+        ):
+            self._refuse("what runs only if shared state says so made arrays that share memory")
 
     def _cut(self) -> list[tuple[Any, ...]]:
         """What the piece has written, taken out of the log."""

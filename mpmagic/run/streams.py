@@ -13,14 +13,13 @@ import operator
 import pickle
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.errors import LostWrite
-from mpmagic.run.flowing import is_flowing
+from mpmagic.run.flowing import Held, Steps, is_flowing
 
 __all__ = ["Leap", "Streams", "may_be_drawn"]
 
@@ -99,7 +98,7 @@ class Streams:
 
     def __init__(self, draws: tuple[Draw, ...], namespace: dict[str, Any]) -> None:
         self._draws = draws
-        self._owners = [_owner(draw, namespace) for draw in draws]
+        self._owners = Held(_owner(draw, namespace) for draw in draws)
         steps = [owner for owner in self._owners if type(owner) in STEPPING]
         flowing = [owner for owner in self._owners if is_flowing(owner)]
         apart = {*map(id, steps), *map(id, flowing)}
@@ -108,11 +107,14 @@ class Streams:
         copies = dict(zip(map(id, streams), copy.deepcopy(streams), strict=True))
         copies |= {id(owner): copy.copy(owner) for owner in steps}
         copies |= {id(owner): owner for owner in flowing}
-        self._copies = [copies[id(owner)] for owner in self._owners]
+        self._copies = Held(copies[id(owner)] for owner in self._owners)
+        pairs = zip(draws, self._copies, strict=True)
+        functions = [_function(draw, other, namespace) for draw, other in pairs]
         self.drawing = [
-            Drawing(other, _function(draw, other, namespace), alone=draw.is_alone)
-            for draw, other in zip(draws, self._copies, strict=True)
+            Drawing(other, function, alone=draw.is_alone)
+            for draw, other, function in zip(draws, self._copies, functions, strict=True)
         ]
+        self._steps = [f if isinstance(f, Steps) else None for f in functions]
 
     def left(self, number: int) -> Iterable[Any]:
         """The items that are left of an iterator."""
@@ -125,11 +127,10 @@ class Streams:
         """Whether an iterator is stepped itself, ahead of the commits."""
         return is_flowing(self._owners[number])
 
-    def flowing(self) -> Iterator[tuple[Draw, Any]]:
-        """Steps of such iterators, with these."""
-        for draw, owner in zip(self._draws, self._owners, strict=True):
-            if is_flowing(owner):
-                yield draw, owner
+    def raised_by(self, error: BaseException) -> int | None:
+        """Which of the steps of such iterators has raised that; None if none has."""
+        found = (n for n, s in enumerate(self._steps) if s is not None and s.has_raised(error))
+        return next(found, None)
 
     def may_draw_from(self, value: Any) -> bool:
         """Whether to look into a value, and to take an element of it, does nothing else.
@@ -197,7 +198,7 @@ def _owner(draw: Draw, namespace: dict[str, Any]) -> Any:
 def _function(draw: Draw, other: Any, namespace: dict[str, Any]) -> Callable[..., Any]:
     """What draws from the copy as the call does from its own."""
     if draw.steps:
-        return partial(next, other)
+        return Steps(other)
     made: Callable[..., Any] = getattr(other, _method(draw.call.func, namespace).__name__)
     return made
 
