@@ -205,7 +205,8 @@ class CellRunner:
             if cell.given.resume:
                 check_resumable(plan)
                 self._resume(cell.given.resume, context)
-            with CellView(self._shell, context, cell.given).shown(), _resuming(context):
+            view = CellView(self._shell, context, cell.given)
+            with _kept(context), view.shown(), _resuming(context):
                 yield judged
 
     def _resume(self, file: str, context: CellContext) -> None:
@@ -346,6 +347,16 @@ class CellRunner:
         if self._shell.ast_node_interactivity == "none":
             return False
         return not self._shell.displayhook.semicolon_at_end_of_expression(text)
+
+
+@contextlib.contextmanager
+def _kept(context: CellContext) -> Iterator[None]:
+    """Around all that is done while a file is held: however it ends, others can have it then."""
+    try:
+        yield
+    finally:
+        if context.kept is not None:
+            context.kept.close()
 
 
 @contextlib.contextmanager

@@ -60,6 +60,9 @@ class _Begun(LoopRun):
         if not self._admits(iterable):
             self.staying = cell.report.stayed.pop()[1]
             return False
+        if self._admitted.shadow is not None and self._admitted.shadow.flows:
+            self.staying = "it steps an iterator ahead, which nothing could take back"
+            return False
         super()._start()
         self._dispatch.send_all()
         return True

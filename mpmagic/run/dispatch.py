@@ -18,13 +18,13 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import recall
 from mpmagic.run.identity import Finder
+from mpmagic.run.keptloop import Former
 from mpmagic.run.lasting import classes_adopted
 from mpmagic.run.live import Early
 from mpmagic.run.log import Chunk, Log
 from mpmagic.run.observer import UNTIMED, Span, Standing, Unit
 from mpmagic.run.packed import digest
 from mpmagic.run.packing import pack_program
-from mpmagic.run.resume import Former
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.tries import Tries
 from mpmagic.run.trip import Trip, standing

@@ -7,6 +7,7 @@ cells. These are left out.
 
 from __future__ import annotations
 
+import struct
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.cell.counters import is_shared_array
 from mpmagic.run.codec import Encoder
+from mpmagic.run.identity import Places
+from mpmagic.run.nans import NAN, Nans
 from mpmagic.run.packed import digest
 from mpmagic.run.side import Side
 
@@ -33,13 +36,22 @@ class Lasting(NamedTuple):
     classes
         Identifiers, in this kernel, of the notebook's classes in it, in the order in which they
         were met. In a kernel in which the digest is the same the same classes are met.
+    modules
+        Names of modules whose functions and classes are in it.
     """
 
     digest: bytes
     classes: tuple[str, ...]
+    modules: frozenset[str] = frozenset()
 
 
-def lasting(value: Any, namespace: dict[str, Any]) -> Lasting:
+def lasting(
+    value: Any,
+    namespace: dict[str, Any],
+    *,
+    nans: Nans | None = None,
+    places: Places | None = None,
+) -> Lasting:
     """The digest of a value.
 
     Parameters
@@ -48,15 +60,20 @@ def lasting(value: Any, namespace: dict[str, Any]) -> Lasting:
         The value.
     namespace
         The notebook's.
+    nans
+        The NaNs that have places of their own.
+    places
+        Objects that count by their place, not by what they hold.
 
     Raises
     ------
     Exception
         If it can't be pickled, or is memory that processes share, whose content nobody keeps.
     """
-    encoder = _Encoder(namespace, set())
+    encoder = _Encoder(namespace, set(), nans or Nans(), places)
     packed = encoder.encode(value)
-    return Lasting(digest(packed), tuple(dict.fromkeys(encoder.classes)))
+    classes = tuple(dict.fromkeys(encoder.classes))
+    return Lasting(digest(packed), classes, frozenset(encoder.modules))
 
 
 @contextmanager
@@ -84,10 +101,13 @@ def classes_adopted(renamed: Mapping[str, str]) -> Iterator[None]:
 
 
 class _Encoder(Encoder):
-    def __init__(self, namespace: dict[str, Any], open_: set[int]) -> None:
-        super().__init__(Side(namespace), by_reference=False, place_of=self._neutral)
+    def __init__(
+        self, namespace: dict[str, Any], open_: set[int], nans: Nans, places: Places | None
+    ) -> None:
+        super().__init__(Side(namespace, nans=nans), by_reference=False, place_of=self._neutral)
         self.classes: list[str] = []
         self._namespace, self._open = namespace, open_
+        self._nans, self._places = nans, places
 
     def _dump(self, value: Any) -> None:
         self.dump(value)  # what only processes that exist already may share can't be pickled
@@ -102,7 +122,20 @@ class _Encoder(Encoder):
             return xxhash.xxh3_128_intdigest(obj.encode("utf-8", "surrogatepass"))
         if type(obj) is bytes:
             return ~xxhash.xxh3_128_intdigest(obj)
+        if self._places is not None and (place := self._places.sent(obj)) is not None:
+            return place
         return self._without_order(obj) if type(obj) in (set, frozenset) else None
+
+    def _named(self, obj: Any) -> Any:
+        if type(obj) is float and obj != obj:
+            return NAN, self._nans.place(obj), struct.pack(">d", obj)
+        return self._neutral(obj)
+
+    def _number(self, value: Any) -> tuple[Any, ...]:
+        make, arguments = value.__reduce_ex__(4)[:2]
+        return (
+            (make, arguments) if value == value else (make, (*arguments, self._nans.place(value)))
+        )
 
     def _without_order(self, obj: Any) -> Any:
         if id(obj) in self._open:
@@ -117,7 +150,7 @@ class _Encoder(Encoder):
         return type(obj).__name__, [element.digest for element in elements]
 
     def _element(self, element: Any) -> Lasting:
-        inner = _Encoder(self._namespace, self._open)
+        inner = _Encoder(self._namespace, self._open, self._nans, self._places)
         return Lasting(digest(inner.encode(element)), tuple(inner.classes))
 
     def reducer_override(self, obj: Any) -> Any:

@@ -22,7 +22,7 @@ from mpmagic.cell.compiled import warnings_kept
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.attributes import Attributes, look_at
 
-__all__ = ["ModuleState", "is_users", "names_in", "source_digest", "states_of"]
+__all__ = ["ModuleState", "is_users", "is_users_file", "names_in", "source_digest", "states_of"]
 
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
@@ -135,11 +135,12 @@ def is_users(module: Any) -> bool:
     """Whether a module is the user's own: from a file that isn't an installed library's."""
     file = getattr(module, "__file__", None)
     spec = getattr(module, "__spec__", None)
-    return isinstance(file, str) and spec is not None and _is_users_file(file)
+    return isinstance(file, str) and spec is not None and is_users_file(file)
 
 
 @functools.lru_cache(maxsize=8192)
-def _is_users_file(file: str) -> bool:
+def is_users_file(file: str) -> bool:
+    """Whether a file is the source of a module of the user's own."""
     path = Path(file)
     if path.suffix != ".py" or _INSTALLED & set(path.parts):
         return False
@@ -278,7 +279,7 @@ def _codes(module: types.ModuleType) -> Iterator[types.CodeType]:
             members = list(vars(value).values()) if plain else []
         for member in members:
             function = _function_in(member)
-            if function is not None and _is_users_file(function.__code__.co_filename):
+            if function is not None and is_users_file(function.__code__.co_filename):
                 yield function.__code__
 
 

@@ -76,6 +76,11 @@ class Nans:
         """Which run of a loop gives the numbers."""
         return self._run
 
+    def place(self, value: Any) -> int:
+        """Which of the NaNs of this run it is, in the order in which they were met; -1 if none."""
+        number = self._numbers.get(id(value))
+        return -1 if number is None else number & ((1 << _BITS) - 1)
+
     def follow(self, former: int) -> None:
         """Take the numbers of a former run, which met the same NaNs in the same order."""
         self._former.add(former)

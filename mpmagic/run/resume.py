@@ -11,84 +11,19 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mpmagic.run.admission import Admitted
 from mpmagic.run.context import CellContext
-from mpmagic.run.drawn import Drawn
+from mpmagic.run.identity import Places
 from mpmagic.run.keeping import Kind, LogFile
-from mpmagic.run.lasting import Lasting, lasting
-from mpmagic.run.log import RECORD, WARN, Chunk, Log
-from mpmagic.run.packed import Packed
+from mpmagic.run.keptloop import LENGTH, KeptChunk, KeptLoop, LoopRecord, Seen
+from mpmagic.run.lasting import lasting
+from mpmagic.run.nans import Nans
+from mpmagic.run.surroundings import surroundings
 
-__all__ = ["Former", "KeptCell", "KeptLoop"]
-
-_LENGTH: Final = 4
-"""Bytes that say how long the description of a chunk is, which stands before its log."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """A chunk in the file.
-
-    Attributes
-    ----------
-    loop
-        Of the run of a loop that it belongs to, the number of its record.
-    count
-        How many iterations.
-    key
-        The digest of what it was made of.
-    classes
-        Identifiers of the notebook's classes among its items.
-    refers, writable, sizes
-        Of its log: what it is, packed.
-    at
-        Where its log begins.
-    """
-
-    loop: int
-    count: int
-    key: str
-    classes: tuple[str, ...]
-    refers: bool
-    writable: tuple[bool, ...]
-    sizes: tuple[int, ...]
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """A run of a loop, in the file."""
-
-    number: int
-    key: str
-    names: dict[str, str]
-    classes: tuple[str, ...]
-    nans: int
-    filename: str
-    chunks: dict[int, _Chunk] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """A run of the cell that has kept a log.
-
-    Attributes
-    ----------
-    filename
-        The cell's file name then.
-    classes
-        Identifiers of the notebook's classes then, and those of now.
-    """
-
-    filename: str
-    classes: dict[str, str]
+__all__ = ["KeptCell"]
 
 
 class KeptCell:
@@ -109,10 +44,17 @@ class KeptCell:
 
     def __init__(self, path: Path, cell: CellContext) -> None:
         self._cell = cell
-        self._file = LogFile(path)
-        self._loops: list[_Loop] = []
+        self._loops: list[LoopRecord] = []
         self._begun = 0
-        key = _key_of_cell(cell)
+        self._file = LogFile(path)
+        try:
+            self._read(_key_of_cell(cell))
+        except BaseException:  # the next run shall find it free
+            self._file.close()
+            raise
+
+    def _read(self, key: bytes) -> None:
+        """Take what is there of the same cell."""
         records = self._file.records()
         first = next(records, None)
         if first is not None and (first.kind, first.content) == (Kind.CELL, key):
@@ -130,18 +72,18 @@ class KeptCell:
     def _take(self, kind: Kind, content: bytes, at: int) -> None:
         if kind is Kind.LOOP:
             told = json.loads(content)
-            self._loops.append(_Loop(**{**told, "classes": tuple(told["classes"])}))
+            self._loops.append(LoopRecord(**{**told, "classes": tuple(told["classes"])}))
         elif kind is Kind.CHUNK:
-            length = int.from_bytes(content[:_LENGTH], "little")
-            told = json.loads(content[_LENGTH : _LENGTH + length])
+            length = int.from_bytes(content[:LENGTH], "little")
+            told = json.loads(content[LENGTH : LENGTH + length])
             first = told.pop("first")
             plain: dict[str, Any] = {
                 n: tuple(v) if isinstance(v, list) else v for n, v in told.items()
             }
-            chunk = _Chunk(**plain, at=at + _LENGTH + length)
+            chunk = KeptChunk(**plain, at=at + LENGTH + length)
             self._loops[chunk.loop].chunks[first] = chunk
 
-    def loop(self, admitted: Admitted, private: tuple[str, ...], nans: Any) -> KeptLoop | None:
+    def loop(self, admitted: Admitted, private: tuple[str, ...], nans: Nans) -> KeptLoop | None:
         """What is kept of a loop that begins; None if nothing can be.
 
         Parameters
@@ -155,15 +97,28 @@ class KeptCell:
         """
         number, line, namespace = self._begun, admitted.split.line, self._cell.namespace
         self._begun += 1
-        values = admitted.captured.values
+        captured = admitted.captured
+        if left := self._cell.lacking(captured.names):
+            self._say(
+                f"of the loop in line {line} nothing is kept: it reads `{left[0]}`, which a cell "
+                f"of --each has left in the workers"
+            )
+            return None
         try:
             made_of = [lasting(part, namespace).digest for part in _made_of(admitted, private)]
-            whole = lasting((made_of, values), namespace)
-            names = {n: lasting(v, namespace).digest.hex() for n, v in values.items()}
+            names = {
+                f"`{n}`": lasting(v, namespace, nans=nans).digest.hex()
+                for n, v in captured.values.items()
+            }
+            codes = (admitted.split.work.code, *(f.__code__ for f in captured.functions))
+            names |= surroundings(codes, namespace)
+            whole = lasting((made_of, captured.values, sorted(names.items())), namespace, nans=nans)
         except Exception as error:  # whatever a class's own pickling raises
             self._say(f"of the loop in line {line} nothing is kept: {error}")
             return None
-        now = _Loop(number, whole.digest.hex(), names, whole.classes, nans.run, self._cell.filename)
+        now = LoopRecord(
+            number, whole.digest.hex(), names, whole.classes, nans.run, self._cell.filename
+        )
         former = [loop for loop in self._loops if loop.number == number]
         same = [loop for loop in former if loop.key == now.key]
         if former and not same:
@@ -172,7 +127,10 @@ class KeptCell:
         self._loops.append(now)
         for loop in same:
             nans.follow(loop.nans)
-        return KeptLoop(self._file, len(self._loops) - 1, self._loops, same, namespace)
+        apart = {*captured.own, *admitted.split.fresh, *(s.name for s in admitted.split.slices)}
+        roots = {n: v for n, v in captured.values.items() if n not in apart}
+        seen = Seen(namespace, nans, Places(roots), self._say, line)
+        return KeptLoop(self._file, len(self._loops) - 1, self._loops, same, seen)
 
     def finish(self) -> None:
         """The cell has come to its end: nothing is left to go on with."""
@@ -185,115 +143,17 @@ class KeptCell:
         self._say(f"what was finished is kept in {self._file.path}: run the cell again to go on")
         self._file.close()
 
+    def close(self) -> None:
+        """Let others have the file."""
+        self._file.close()
+
     def _tell_of_failure(self) -> None:
         if self._file.failure:
             self._say(f"{self._file.path} could take no more: {self._file.failure}")
 
 
-class KeptLoop:
-    """What is kept of a loop while it runs.
-
-    Parameters
-    ----------
-    file
-        The file.
-    place
-        Of this run, the number of its record.
-    loops
-        All runs of loops in the file.
-    former
-        Those of this loop, made of the same.
-    namespace
-        The notebook's.
-    """
-
-    def __init__(
-        self,
-        file: LogFile,
-        place: int,
-        loops: list[_Loop],
-        former: list[_Loop],
-        namespace: dict[str, Any],
-    ) -> None:
-        self._file, self._place, self._loops = file, place, loops
-        self._namespace = namespace
-        self._known = {first: chunk for loop in former for first, chunk in loop.chunks.items()}
-        self._firsts = sorted(self._known)
-        self._now = loops[place]
-
-    def size(self, first: int, size: int) -> int:
-        """How many items to pull for a chunk that begins there: as many as a kept one has."""
-        if first in self._known:
-            return self._known[first].count
-        place = bisect_right(self._firsts, first)
-        return min(size, self._firsts[place] - first) if place < len(self._firsts) else size
-
-    def key(self, chunk: Chunk, items: Iterable[Any], drawn: Drawn | None) -> Lasting | None:
-        """The digest of all that a chunk is made of; None if there is none."""
-        states, rows = (drawn.states, drawn.rows[: chunk.count]) if drawn else (None, None)
-        told = chunk.first, chunk.count, chunk.last, states, rows
-        try:
-            return lasting((told, items), self._namespace)
-        except Exception:  # whatever an item's own pickling raises: this chunk isn't kept
-            return None
-
-    def found(self, first: int, key: Lasting | None) -> tuple[Packed, Former] | None:
-        """The log of a chunk that was kept, and what its run was; None if it wasn't."""
-        chunk = self._known.pop(first, None)
-        if chunk is None or key is None or chunk.key != key.digest.hex():
-            return None
-        loop = self._loops[chunk.loop]
-        classes = dict(zip(loop.classes, self._now.classes, strict=True))
-        classes |= zip(chunk.classes, key.classes, strict=True)
-        classes = {before: now for before, now in classes.items() if before != now}
-        parts, at = [], chunk.at
-        for size in chunk.sizes:
-            parts.append(self._file.read(at, size))
-            at += size
-        pairs = zip(parts[1:], chunk.writable, strict=True)
-        buffers = tuple(bytearray(part) if writable else part for part, writable in pairs)
-        return Packed(parts[0], buffers, refers=chunk.refers), Former(loop.filename, classes)
-
-    def keeps(self, first: int, count: int, key: Lasting | None) -> Callable[[Future[Any]], None]:
-        """What keeps a chunk's log when it comes, if its work has come to its end."""
-
-        def keep(future: Future[Any]) -> None:
-            if key is None or future.cancelled() or future.exception() is not None:
-                return
-            packed = future.result()
-            if isinstance(packed, Packed) and packed.finished:
-                self._keep(first, count, key, packed)
-
-        return keep
-
-    def _keep(self, first: int, count: int, key: Lasting, packed: Packed) -> None:
-        views = [memoryview(buffer).cast("B") for buffer in packed.buffers]
-        told = {
-            "first": first,
-            "loop": self._place,
-            "count": count,
-            "key": key.digest.hex(),
-            "classes": key.classes,
-            "refers": packed.refers,
-            "writable": [not view.readonly for view in views],
-            "sizes": [len(packed.data), *(view.nbytes for view in views)],
-        }
-        head = json.dumps(told).encode()
-        length = len(head).to_bytes(_LENGTH, "little")
-        self._file.add(Kind.CHUNK, b"".join([length, head, packed.data, *views]))
-
-    def renamed(self, log: Log, former: Former) -> None:
-        """Let warnings and records of a kept log be this cell's."""
-        before, now = former.filename, self._now.filename
-        for i, event in enumerate(log.events):
-            if event[0] == WARN and before in event:
-                log.events[i] = tuple(now if part == before else part for part in event)
-            elif event[0] == RECORD and getattr(event[2], "pathname", "") == before:
-                event[2].pathname, event[2].filename = now, Path(now).name
-
-
-def _described(loop: _Loop) -> dict[str, Any]:
-    return {name: getattr(loop, name) for name in _Loop.__slots__ if name != "chunks"}
+def _described(loop: LoopRecord) -> dict[str, Any]:
+    return {name: getattr(loop, name) for name in LoopRecord.__slots__ if name != "chunks"}
 
 
 def _key_of_cell(cell: CellContext) -> bytes:
@@ -321,18 +181,19 @@ def _made_of(admitted: Admitted, private: tuple[str, ...]) -> tuple[Any, ...]:
         sorted(split.fresh), sorted(prepared.names), prepared.carried,
         [draw.name for draw in prepared.draws], sorted(split.silent), split.speculates,
         [(s.name, s.kind.name) for s in split.slices], len(split.sites), admitted.modules,
-        str(Path.cwd()),
     )  # fmt: skip
 
 
-def _what_changed(line: int, before: _Loop, now: _Loop) -> str:
+def _what_changed(line: int, before: LoopRecord, now: LoopRecord) -> str:
     both = before.names.keys() & now.names.keys()
-    names = sorted(name for name in both if before.names[name] != now.names[name])
+    # Of variables and modules one that is new, or gone, counts too.
+    other = {n for n in before.names.keys() ^ now.names.keys() if not n.startswith("`")}
+    names = sorted(other | {n for n in both if before.names[n] != now.names[n]})
     if not names:
         return (
-            f"the loop in line {line} begins anew: it is split otherwise now, or the modules that "
-            f"it uses, or the folder, have changed"
+            f"the loop in line {line} begins anew: it is split otherwise now, or of the values "
+            f"that it reads others are one object"
         )
-    told = " and ".join(f"`{name}`" for name in names)
+    told = " and ".join(names)
     what = "isn't what it was" if len(names) == 1 else "aren't what they were"
     return f"the loop in line {line} begins anew: {told} {what}"

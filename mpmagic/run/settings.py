@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-__all__ = ["PRINTING", "SETTINGS", "Setting"]
+__all__ = ["LOG_LEVELS", "PRINTING", "SETTINGS", "Setting"]
 
 _OF_THE_SCREEN: Final = ("backend", "backend_fallback", "interactive", "toolbar")
 """Parameters of matplotlib's that belong to the kernel alone."""
@@ -130,10 +130,13 @@ def _differs(value: Any, default: Any) -> bool:
 PRINTING: Final = Setting(_print_options, _change_print_options)
 """Of numpy, from its second version on by thread."""
 
+LOG_LEVELS: Final = Setting(_log_levels, _change_log_levels)
+"""Of all loggers that there are."""
+
 SETTINGS: Final = (
     Setting(_locale, _change_locale),
     Setting(_timezone, _change_timezone),
-    Setting(_log_levels, _change_log_levels),
+    LOG_LEVELS,
     PRINTING,
     Setting(_pandas_options, _change_pandas_options),
     Setting(_plot_parameters, _change_plot_parameters),

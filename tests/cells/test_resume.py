@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,60 @@ def test_a_changed_cell(notebook: Notebook, file: Path) -> None:
     again = run(notebook, file, LOOP.replace("p.x", "-p.x"))
     assert resumed(again) == 0 and "it begins anew" in told(again)
     assert again.names["out"][3] == (-3, 2, True)
+
+
+def test_items_that_are_parts_of_captured_values(notebook: Notebook, file: Path) -> None:
+    """Equal ones that aren't are others."""
+    setup = f"{SETUP}\nps = [Point(1), Point(2)]\nkeep = [ps[0]]"
+    cell = "for p in ps:\n    out.append((p in keep, slow(1)[1]))"
+    run(notebook, file, cell, setup)
+    assert resumed(run(notebook, file, cell, setup)) == 2
+    changed = setup.replace("[ps[0]]", "[Point(1)]")
+    again = run(notebook, file, cell, changed)
+    assert [found for found, _ in again.names["out"]] == [False, False] and resumed(again) < 2
+
+
+def test_surroundings(notebook: Notebook, file: Path, tmp_path: Path) -> None:
+    setup = f"""import os, sys
+sys.path.insert(0, {str(tmp_path)!r})
+xs = [1, 2]
+def slow(x):
+    import helping
+    return helping.twice(x)"""
+    cell = "for x in xs:\n    out.append((slow(x), os.environ.get('MPM_TEST')))"
+    (tmp_path / "helping.py").write_text("def twice(x):\n    return 2 * x\n")
+    for change, says in (
+        ("", ""),
+        ("env", "the environment's `MPM_TEST` isn't what it was"),
+        ("module", "the module `helping` isn't what it was"),
+    ):
+        if change == "env":
+            setup = f"{setup}\nos.environ['MPM_TEST'] = 'on'"
+        elif change == "module":
+            (tmp_path / "helping.py").write_text("def twice(x):\n    return 3 * x\n")
+            sys.modules.pop("helping", None)
+        serial = notebook.run(f"{setup}\nout = []", cell)
+        sys.modules.pop("helping", None)
+        first = run(notebook, file, cell, setup)
+        assert resumed(first) == 0 and says in told(first)
+        assert first.names["out"] == serial.names["out"]
+        sys.modules.pop("helping", None)
+        assert resumed(run(notebook, file, cell, setup)) == 2
+        sys.modules.pop("helping", None)
+
+
+def test_a_file_that_is_read_when_an_interrupt_comes(
+    notebook: Notebook, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(notebook, file)
+
+    def records(_: LogFile) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "records", records)
+        assert isinstance(run(notebook, file).error, KeyboardInterrupt)
+    assert resumed(run(notebook, file)) == 10
 
 
 def test_changed_items(notebook: Notebook, file: Path) -> None:
