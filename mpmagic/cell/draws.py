@@ -232,6 +232,8 @@ class _Apart:
                 parts = [*func, *node.args, *(keyword.value for keyword in node.keywords)]
             case ast.Tuple() | ast.List() | ast.BinOp() | ast.UnaryOp() | ast.Subscript():
                 parts = [part for part in children(node) if isinstance(part, ast.expr)]
+            case ast.Dict() if all(isinstance(key, ast.Constant) for key in node.keys):
+                parts = list(node.values)  # looking up the keys does nothing
             case ast.Attribute():
                 parts = [node.value]
             case ast.Compare():
@@ -239,7 +241,7 @@ class _Apart:
             case _:
                 return False
         clean = all(self._collect(part, found) for part in parts)  # up to the first that isn't
-        return clean and isinstance(node, ast.Tuple | ast.List)
+        return clean and isinstance(node, ast.Tuple | ast.List | ast.Dict)
 
     def _has_method(self, func: ast.expr) -> bool:
         """Whether it's a function that surely is there: it's looked up before the arguments."""
@@ -273,7 +275,8 @@ class _Apart:
             case ast.Call(func=ast.Name(id="next") as func, args=[ast.Name() as name, *_]):
                 kind = self._knowledge.type_of(name)
                 # Of one that the cell makes the type is looked at when the loop is reached.
-                unknown = kind in (None, Unknown) and self._knowledge.is_hidden(name.id)
+                bound = self._knowledge.is_hidden(name.id) or not self._knowledge.defined(name.id)
+                unknown = kind in (None, Unknown) and bound
                 if name.id in self._bound:
                     return False  # the iteration's own
                 known = kind in STEPPING or kind in FLOWING

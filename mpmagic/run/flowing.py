@@ -145,6 +145,8 @@ class Flowing:
         for holder in gc.get_referrers(*steps):
             if id(holder) in ours or isinstance(holder, Held | Steps):
                 continue
+            if isinstance(holder, types.BuiltinMethodType) and holder.__name__ == "__exit__":
+                continue  # of the `with` around the loop
             if isinstance(holder, types.FrameType) and holder.f_globals is not namespace:
                 continue
             return True
