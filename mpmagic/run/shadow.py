@@ -131,35 +131,43 @@ class Shadow:
         self._whole = namespace
         self._changed = {*split.shared, *(s.name for s in split.slices)} - split.prepared.generators
         self._each = split.speculates
-        self._done, self.most = 0, 1
+        self._done = 0
+        self.most = 1 if self._prepared.draws else sys.maxsize
         self._warned: list[Any] = []
-        names = {*self._prepared.carried, *self._prepared.constants}
-        for name in sorted(names):
-            if name not in namespace:
-                raise CannotRunAhead(f"`{name}` isn't defined", [name])
-            _check(name, namespace[name])
-        self._content = {n: _content(namespace.get(n)) for n in self._prepared.sources}
-        names |= (self._prepared.functions | self._prepared.sources) & namespace.keys()
-        self._namespace = {name: namespace[name] for name in names}
-        self._namespace["__builtins__"] = builtins
-        self._run = types.FunctionType(split.ahead.code, self._namespace)
         self._flowing = self._looked_at()
         try:
             self._streams = Streams(self._prepared.draws, namespace)
         except LookupError as error:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
-        for name in sorted(self._prepared.sources):
-            if not self._streams.may_draw_from(namespace.get(name)):
-                kind = type(namespace.get(name)).__name__
+        self._check_values()
+        self._content = {name: _content(namespace[name]) for name in self._prepared.sources}
+        self._namespace = self._names()
+        self._run = types.FunctionType(split.ahead.code, self._namespace)
+
+    def _check_values(self) -> None:
+        """Look at what it is made of, and drawn from."""
+        prepared, namespace = self._prepared, self._whole
+        for name in sorted({*prepared.carried, *prepared.constants, *prepared.sources}):
+            if name not in namespace:
+                raise CannotRunAhead(f"`{name}` isn't defined", [name])
+        for name in sorted({*prepared.carried, *prepared.constants}):
+            _check(name, namespace[name])
+        for name in sorted(prepared.sources):
+            if not self._streams.may_draw_from(namespace[name]):
+                kind = type(namespace[name]).__name__
                 raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
-        for number, draw in enumerate(self._prepared.draws):
+        for number, draw in enumerate(prepared.draws):
             if draw.steps and not all(map(_is_value, self._streams.left(number))):
                 raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
-        for number, function in enumerate(self._streams.drawing):
-            self._namespace[drawing(number)] = function
-        if not self._prepared.draws:
-            self.most = sys.maxsize
-        self._namespace |= {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
+
+    def _names(self) -> dict[str, Any]:
+        """The names that the slice has."""
+        prepared, namespace = self._prepared, self._whole
+        called = (prepared.functions | prepared.sources) & namespace.keys()
+        names = {n: namespace[n] for n in {*prepared.carried, *prepared.constants, *called}}
+        names |= {drawing(i): function for i, function in enumerate(self._streams.drawing)}
+        own = {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
+        return {**names, **own, "__builtins__": builtins}
 
     def check_changed(self, loop: ast.For) -> None:
         """Make sure that the loop leaves alone what iterators take from that are stepped ahead.
@@ -336,7 +344,7 @@ def _content(value: Any) -> Any:
     """What is drawn from: elements by their identity, of arrays a digest."""
     if type(value) in (list, tuple):
         return tuple(map(id, value))
-    if hasattr(value, "tobytes"):
+    if hasattr(value, "dtype"):
         return value.shape, value.dtype.str, xxhash.xxh3_128_digest(value.tobytes())
     return value
 
