@@ -34,7 +34,8 @@ from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.overlap import may_overlap
-from mpmagic.run.shadow import CannotRunAhead, Shadow, shadow_of
+from mpmagic.run.plainvalues import CannotRunAhead
+from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert

@@ -16,11 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-import xxhash
-
 from mpmagic.cell.draw import Draw
 from mpmagic.cell.jumps import breaks_of
-from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.prepared import CHECK, DREW, PLAIN, TYPE, drawing
 from mpmagic.cell.split import SplitLoop
 from mpmagic.errors import LostWrite, UnsendableValue
@@ -29,37 +26,24 @@ from mpmagic.run.drawn import Drawn, is_same
 from mpmagic.run.flowing import Flowing, is_flowing
 from mpmagic.run.log import Given
 from mpmagic.run.nans import Nans
+from mpmagic.run.plainvalues import (
+    VALUES,
+    CannotRunAhead,
+    check_value,
+    content_of,
+    holds_nan,
+    is_value,
+    unpacked,
+)
 from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 from mpmagic.run.streams import Streams, may_be_drawn
 from mpmagic.run.warned import warnings_aside
 
-__all__ = ["CannotRunAhead", "Shadow", "shadow_of"]
+__all__ = ["Shadow", "shadow_of"]
 
 _CHUNK_BYTES: Final = 16 << 20
 """What is drawn for one chunk, about."""
-
-_VALUES: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
-_SCALARS: Final = frozenset(
-    {"bool_", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-     "float16", "float32", "float64", "datetime64", "timedelta64"}
-)  # fmt: skip
-
-
-class CannotRunAhead(Exception):
-    """Something isn't an immutable value; the message says what.
-
-    Parameters
-    ----------
-    reason
-        The message.
-    names
-        The names that stand for it.
-    """
-
-    def __init__(self, reason: str, names: Iterable[str]) -> None:
-        super().__init__(reason)
-        self.names = frozenset(names)
 
 
 def shadow_of(
@@ -87,7 +71,7 @@ def shadow_of(
     shadow = Shadow(split, loop.target, namespace, source.side.nans)
     shadow.check_changed(loop)
     seen = iterable if type(iterable) in (list, tuple) else [source.first]
-    if isinstance(loop.target, ast.Name) and _VALUES.issuperset(map(type, seen)):
+    if isinstance(loop.target, ast.Name) and VALUES.issuperset(map(type, seen)):
         return shadow  # of a million numbers that is soon known
     for item in () if source.exhausted else seen:
         shadow.check_item(item)
@@ -140,7 +124,7 @@ class Shadow:
         except LookupError as error:
             raise CannotRunAhead(str(error), self._prepared.drawn) from error
         self._check_values()
-        self._content = {name: _content(namespace[name]) for name in self._prepared.sources}
+        self._content = {name: content_of(namespace[name]) for name in self._prepared.sources}
         self._namespace = self._names()
         self._run = types.FunctionType(split.ahead.code, self._namespace)
 
@@ -151,13 +135,13 @@ class Shadow:
             if name not in namespace:
                 raise CannotRunAhead(f"`{name}` isn't defined", [name])
         for name in sorted({*prepared.carried, *prepared.constants}):
-            _check(name, namespace[name])
+            check_value(name, namespace[name])
         for name in sorted(prepared.sources):
             if not self._streams.may_draw_from(namespace[name]):
                 kind = type(namespace[name]).__name__
                 raise CannotRunAhead(f"`{name}`, a {kind}, isn't drawn from ahead", [name])
         for number, draw in enumerate(prepared.draws):
-            if draw.steps and not all(map(_is_value, self._streams.left(number))):
+            if draw.steps and not all(map(is_value, self._streams.left(number))):
                 raise CannotRunAhead(f"`{draw.owner}` holds what isn't a plain value", [draw.name])
 
     def _names(self) -> dict[str, Any]:
@@ -166,7 +150,7 @@ class Shadow:
         called = (prepared.functions | prepared.sources) & namespace.keys()
         names = {n: namespace[n] for n in {*prepared.carried, *prepared.constants, *called}}
         names |= {drawing(i): function for i, function in enumerate(self._streams.drawing)}
-        own = {TYPE: type, PLAIN: _VALUES, CHECK: _check, DREW: self._drew}
+        own = {TYPE: type, PLAIN: VALUES, CHECK: check_value, DREW: self._drew}
         return {**names, **own, "__builtins__": builtins}
 
     def check_changed(self, loop: ast.For) -> None:
@@ -193,7 +177,7 @@ class Shadow:
         for draw in self._prepared.draws:
             if draw.steps and is_flowing(self._whole.get(draw.owner)):
                 try:
-                    found[draw] = Flowing(draw.owner, self._whole, _is_value)
+                    found[draw] = Flowing(draw.owner, self._whole, is_value)
                 except ValueError as error:
                     reason = f"`{draw.owner}` isn't stepped ahead: {error}"
                     raise CannotRunAhead(reason, [draw.name]) from None
@@ -218,9 +202,9 @@ class Shadow:
             If it's no immutable value.
         """
         if self._prepared.items:
-            for name, value in _unpacked(self._target, item):
+            for name, value in unpacked(self._target, item):
                 if name in self._prepared.items:
-                    _check(name, value)
+                    check_value(name, value)
 
     def give(self, items: Iterable[Any]) -> tuple[Given, Drawn]:
         """What the worker needs for these items, or for the first of them; and what was drawn."""
@@ -241,7 +225,7 @@ class Shadow:
                 f"{type(error).__name__}: {error}, which the iteration itself didn't"
             )
         self._done += self._count
-        if not self._prepared.draws and not any(map(_holds_nan, self._states)):
+        if not self._prepared.draws and not any(map(holds_nan, self._states)):
             return Given(self._states, self._count), drawn
         encoder = Encoder(Side({}, nans=self._nans), by_reference=True)
         packed = encoder.encode((self._states, drawn.rows[: self._count]))
@@ -276,7 +260,7 @@ class Shadow:
             If something in the loop has changed it, unseen.
         """
         changed = [
-            n for n, content in self._content.items() if _content(self._whole.get(n)) != content
+            n for n, content in self._content.items() if content_of(self._whole.get(n)) != content
         ]
         changed += [d.owner for d, flowing in self._flowing.items() if not flowing.is_as_it_was()]
         if changed:
@@ -303,7 +287,7 @@ class Shadow:
     def _drew(self, number: int, value: Any) -> None:
         """The slice has made a draw."""
         draw = self._prepared.draws[number]
-        if not (_is_value(value) if draw.steps else may_be_drawn(value)):
+        if not (is_value(value) if draw.steps else may_be_drawn(value)):
             raise CannotRunAhead(f"`{draw.name}` gives what isn't a plain value", [draw.name])
         if draw.summed and not all(isinstance(part, numbers.Number) for part in value):
             raise CannotRunAhead(f"`{draw.name}` gives what can't be summed", [draw.name])
@@ -315,57 +299,6 @@ class Shadow:
             f"the loop in line {self._line} can't go on: {reason}; the iterations before it are "
             f"committed. Run the cell without %%parallel"
         )
-
-
-def _check(name: str, value: Any) -> None:
-    if not _is_value(value):
-        kind = type(value).__name__
-        reason = f"`{name}` is of type {kind}, and only plain values can run ahead"
-        raise CannotRunAhead(reason, [name])
-
-
-def _is_value(value: Any) -> bool:
-    """Whether it's immutable, and operations on it compute and do no more."""
-    kind = type(value)
-    if kind in _VALUES:
-        return True
-    if kind is tuple:
-        return all(map(_is_value, value))
-    numpy = sys.modules.get("numpy")
-    return kind.__name__ in _SCALARS and getattr(numpy, kind.__name__, None) is kind
-
-
-def _holds_nan(state: tuple[Any, ...]) -> bool:
-    """Whether it holds a NaN, which is found by its identity."""
-    return any(value != value or (type(value) is tuple and _holds_nan(value)) for value in state)
-
-
-def _content(value: Any) -> Any:
-    """What is drawn from: elements by their identity, of arrays a digest."""
-    if type(value) in (list, tuple):
-        return tuple(map(id, value))
-    if hasattr(value, "dtype"):
-        return value.shape, value.dtype.str, xxhash.xxh3_128_digest(value.tobytes())
-    return value
-
-
-def _unpacked(target: ast.expr, item: Any) -> Iterator[tuple[str, Any]]:
-    """The names of a target with what they are bound to."""
-    match target:
-        case ast.Name():
-            yield target.id, item
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            if type(item) not in (tuple, list, str):
-                reason = f"`{ast.unparse(target)}` unpacks a {type(item).__name__}"
-                raise CannotRunAhead(reason, bound_names(target))
-            for part, value in zip(parts, item, strict=False):
-                if isinstance(part, ast.Starred):
-                    reason = f"`{ast.unparse(part)}` is a list"
-                    raise CannotRunAhead(reason, bound_names(target))
-                yield from _unpacked(part, value)
-        case _:
-            reason = f"`{ast.unparse(target)}` isn't a plain name"
-            raise CannotRunAhead(reason, bound_names(target))
 
 
 def _strict_floats() -> AbstractContextManager[object]:
