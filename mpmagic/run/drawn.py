@@ -36,6 +36,8 @@ class Drawn:
         By iteration and number: how the generator was moved on by a draw that is worth it.
     nbytes
         How large it is.
+    reason
+        Why the last iteration's draws aren't all made, if so.
     failures
         By iteration and number: what an iterator has raised that was stepped itself.
     """
@@ -46,6 +48,7 @@ class Drawn:
     rows: list[list[Any]] = field(default_factory=list)
     moves: dict[tuple[int, int], Leap] = field(default_factory=dict)
     nbytes: int = 0
+    reason: str = ""
     failures: dict[tuple[int, int], BaseException] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -93,6 +96,8 @@ class Drawn:
         LostWrite
             If it isn't what was drawn ahead.
         """
+        if self.rows[index][number] is UNBOUND:
+            raise self.streams.unmade(number, self.reason)
         if not is_same(self.rows[index][number], value):
             raise self.streams.differs(number)
         return value

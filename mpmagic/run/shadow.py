@@ -218,6 +218,7 @@ class Shadow:
             self._count -= 1  # that one can't begin
             self._cannot_go_on(f"{reason}, in iteration {self._done + self._count}")
         except Exception as error:
+            drawn.reason = f"{type(error).__name__}: {error}"
             if (number := self._streams.raised_by(error)) is not None:
                 drawn.failures[self._count - 1, number] = error
             self._cannot_go_on(

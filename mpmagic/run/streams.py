@@ -172,6 +172,14 @@ class Streams:
             if not _is_like(*map(_state, pair)):
                 raise self.differs(number)
 
+    def unmade(self, number: int, reason: str) -> LostWrite:
+        """The error that a draw wasn't made ahead, though the iteration makes it."""
+        draw = self._draws[number]
+        return LostWrite(
+            f"line {draw.call.lineno}: `{draw.text}` couldn't be made ahead of the work ({reason})."
+            f" The iterations before it are committed. Run the cell without %%parallel"
+        )
+
     def differs(self, number: int) -> LostWrite:
         """The error that a draw isn't what it was ahead."""
         draw = self._draws[number]
