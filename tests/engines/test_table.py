@@ -1,4 +1,4 @@
-"""Cells of the table in processes of an executor that isn't mpmagic's own."""
+"""Cells of the table in processes of an executor that isn't mpmagic's own, and on a cluster."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
+from distributed import Client
 
 from tests.cells.gaps import RACES
 from tests.cells.table import Case, load_cases
 from tests.cells.test_table import check
+from tests.engines.conftest import Cluster
 from tests.engines.names import named
 from tests.notebook import Notebook
 
@@ -32,7 +34,26 @@ def executor() -> Iterator[Executor]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.start()
+    cluster.add(2)
+    try:
+        with Client(cluster.address, set_as_default=False) as made:
+            made.wait_for_workers(2, timeout=60)
+            yield made
+    finally:
+        cluster.stop()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_as_a_guest(case: Case, pool_notebook: Notebook, executor: Executor) -> None:
     with named(pool_notebook, guest_engine=executor):
+        check(case, pool_notebook, "--on guest_engine --chunk 1")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_on_a_cluster(case: Case, pool_notebook: Notebook, dask: Client) -> None:
+    with named(pool_notebook, guest_engine=dask):
         check(case, pool_notebook, "--on guest_engine --chunk 1")
