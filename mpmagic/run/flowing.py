@@ -138,8 +138,10 @@ class Flowing:
     def _is_held_elsewhere(self, namespace: dict[str, Any]) -> bool:
         if sum(value is self._owner for value in namespace.values()) > 1:
             return True
-        steps = [part for part in self._behind.values() if hasattr(part, "__next__")]
-        steps += [p.buffer for p in steps if isinstance(p, io.TextIOWrapper)]
+        parts = [part for part in self._behind.values() if hasattr(part, "__next__")]
+        parts += [p.buffer for p in parts if isinstance(p, io.TextIOWrapper)]
+        steps = tuple(parts)  # the very tuple that the call below hands over, which is a holder too
+        parts.clear()
         ours = {id(namespace), id(self._behind), id(steps), *self._behind, id(self)}
         ours |= {id(vars(self))}
         for holder in gc.get_referrers(*steps):
@@ -201,7 +203,9 @@ def _taken_from(part: Any) -> list[Any]:
     if isinstance(part, types.GeneratorType):
         frame = part.gi_frame
         return [] if frame is None else [*frame.f_locals.values(), *_named(frame)]
-    inside = gc.get_referents(part) if type(part) in _PARTS or type(part) in _CONTAINERS else []
+    inside: list[Any] = []
+    if type(part) in _PARTS or type(part) in _CONTAINERS:  # from 3.12 on some refer to their type
+        inside = [other for other in gc.get_referents(part) if other is not type(part)]
     if type(part) in _CONTAINERS:  # what it gives would be no plain value
         inside = [_MORE if isinstance(other, _CHANGEABLE) else other for other in inside]
     return inside
