@@ -20,7 +20,7 @@ from mpmagic.cell import tables
 from mpmagic.cell.draw import FLOWING, STEPPING, Draw
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
 from mpmagic.cell.series import calls_in, exhausted_by, own_names
-from mpmagic.cell.shuffles import shuffled, shuffled_name
+from mpmagic.cell.shuffles import shuffled, shuffled_copy
 from mpmagic.cell.syntax import children, copied, set_blocks, walk
 from mpmagic.cell.unit import blocks_of
 
@@ -117,22 +117,15 @@ class _Apart:
 
     def _shuffled(self, pair: list[ast.stmt]) -> list[ast.stmt]:
         """The statements that make a copy and shuffle it, as a draw; empty if it's none."""
-        name = shuffled_name(pair)
-        if not name:
+        if (found := shuffled_copy(pair)) is None:
             return []
-        first, second = pair
-        assert isinstance(first, ast.Assign) and isinstance(second, ast.Expr)
-        call = second.value
-        assert isinstance(call, ast.Call)
-        callee = self._knowledge.resolve(call.func)
-        func = getattr(callee, "__name__", getattr(call.func, "attr", ""))
-        if func != "shuffle" or not self._is_random(call) or not _is_path(call.func):
+        name, made, call = found
+        if self._method(call) != "shuffle":
             return []
-        draw = Draw(
-            self._free_name(call), shuffled(name, first.value, call), (call,), frozenset({name})
-        )
+        own = frozenset({name})
+        draw = Draw(self._free_name(call), shuffled(name, made.value, call), (call,), own)
         drawn = ast.copy_location(ast.Name(id=draw.name, ctx=ast.Load()), call)
-        bound = ast.copy_location(ast.Assign(targets=first.targets, value=drawn), first)
+        bound = ast.copy_location(ast.Assign(targets=made.targets, value=drawn), made)
         return [_spanning(self._made_by(draw), pair), _spanning(bound, pair)]
 
     def draws_at_all(self, node: ast.AST) -> bool:
@@ -257,17 +250,22 @@ class _Apart:
 
     def _draws(self, node: ast.Call) -> bool:
         """Whether a call draws and does nothing else, as far as its function tells."""
-        func = node.func
-        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         if self._steps(node):
             return True
-        if not self._is_random(node) or not _is_path(func):
-            return False
-        callee = self._knowledge.resolve(func)
-        method = name if callee is UNKNOWN else getattr(callee, "__name__", "")
+        method = self._method(node)
         into = method in _INTO and len(node.args) > 2
         plain = all(keyword.arg not in (None, "out") for keyword in node.keywords)
         return method in _METHODS and plain and not into and not _has_starred(node)
+
+    def _method(self, node: ast.Call) -> str:
+        """The method of a random generator that a call calls by a name or path; empty for none."""
+        func = node.func
+        if not self._is_random(node) or not _is_path(func):
+            return ""
+        callee = self._knowledge.resolve(func)
+        if callee is not UNKNOWN:
+            return str(getattr(callee, "__name__", ""))
+        return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
     def _steps(self, node: ast.Call) -> bool:
         """Whether a call takes the next item of an iterator that may be stepped ahead."""

@@ -16,21 +16,21 @@ from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.purity import Purity
 from mpmagic.cell.syntax import locate_new
 
-__all__ = ["copied_from", "shuffled", "shuffled_name"]
+__all__ = ["copied_from", "shuffled", "shuffled_copy"]
 
 _Source = Callable[[ast.Name], str]
 
 
-def shuffled_name(statements: list[ast.stmt]) -> str:
-    """The name that the first of two statements binds and the second shuffles; empty for none."""
+def shuffled_copy(statements: list[ast.stmt]) -> tuple[str, ast.Assign, ast.Call] | None:
+    """The name that the first of two statements binds and the second hands to a call; and both."""
     match statements:
         case [
-            ast.Assign(targets=[ast.Name(id=name)]),
-            ast.Expr(value=ast.Call(func=func, args=[ast.Name(id=given)], keywords=[])),
-        ] if name == given and not isinstance(func, ast.Call):
-            return name
+            ast.Assign(targets=[ast.Name(id=name)]) as made,
+            ast.Expr(value=ast.Call(args=[ast.Name(id=given)], keywords=[]) as call),
+        ] if name == given:
+            return name, made, call
         case _:
-            return ""
+            return None
 
 
 def shuffled(name: str, made: ast.expr, call: ast.Call) -> ast.expr:

@@ -40,7 +40,7 @@ from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import is_inert
 
-__all__ = ["Admitted", "StaysInKernel", "admit"]
+__all__ = ["Admitted", "StaysInKernel", "admit", "told_apart"]
 
 
 class StaysInKernel(Exception):
@@ -145,7 +145,7 @@ def _admit(
     try:
         source.side.captured = captured.values
         source.side.class_ids = set(captured.class_ids)
-        source.refer_to(_told_apart(split, captured))
+        source.refer_to(told_apart(split, captured))
         source.probe()
     except Exception as error:
         raise _item_stays(error) from error
@@ -164,7 +164,7 @@ def _draws_from_items(source: ItemSource, cell: CellContext) -> bool:
     return tables.is_random(type(source.first))
 
 
-def _told_apart(split: SplitLoop, captured: Captured) -> dict[str, Any]:
+def told_apart(split: SplitLoop, captured: Captured) -> dict[str, Any]:
     """Captured values whose parts the workers have as they are, for items to be the same ones."""
     apart = {*captured.own, *split.fresh, *(s.name for s in split.slices)}
     return {name: value for name, value in captured.values.items() if name not in apart}

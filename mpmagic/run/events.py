@@ -204,14 +204,10 @@ class Events:
             else:
                 replay_aside(event, self._cell.namespace)
 
-    def remote(self, packed: Any) -> BaseException:
-        """An exception that comes from a worker."""
+    def remote(self, packed: Failure) -> BaseException:
+        """An exception that comes from a worker, for the kernel to raise."""
         self.raised = unpack_failure(packed, self._side)
         return self.raised
-
-    def failed(self, failure: Failure) -> BaseException:
-        """The exception of the beginning of a ``try``, for the kernel to raise."""
-        return self.remote(failure)
 
     def replayed(self, drained: Drained) -> Iterator[Any]:
         """The elements of a generator that the worker exhausted, and what ended it."""

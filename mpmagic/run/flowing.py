@@ -55,7 +55,7 @@ class Steps:
     Attributes
     ----------
     failure
-        What it has raised, without frames of ours; None if nothing.
+        What it has raised; None if nothing.
     """
 
     __slots__ = ("_iterator", "failure")
@@ -69,13 +69,8 @@ class Steps:
         try:
             return next(self._iterator, *default)
         except Exception as error:
-            assert error.__traceback__ is not None  # this frame
-            self.failure = error.with_traceback(error.__traceback__.tb_next)
+            self.failure = error
             raise
-
-    def has_raised(self, error: BaseException) -> bool:
-        """Whether it was this that it has raised; its traceback is what it was then."""
-        return error is self.failure
 
 
 class Flowing:
@@ -99,7 +94,7 @@ class Flowing:
     def __init__(
         self, name: str, namespace: dict[str, Any], is_value: Callable[[Any], bool]
     ) -> None:
-        self._name, self._owner = name, namespace[name]
+        self._owner = namespace[name]
         self._behind: dict[int, Any] = {}
         for part in _walk(self._owner):
             if part is _MORE or not (is_value(part) or _is_known(part)):
@@ -138,12 +133,11 @@ class Flowing:
     def _is_held_elsewhere(self, namespace: dict[str, Any]) -> bool:
         if sum(value is self._owner for value in namespace.values()) > 1:
             return True
-        parts = [part for part in self._behind.values() if hasattr(part, "__next__")]
-        parts += [p.buffer for p in parts if isinstance(p, io.TextIOWrapper)]
-        steps = tuple(parts)  # the very tuple that the call below hands over, which is a holder too
-        parts.clear()
-        ours = {id(namespace), id(self._behind), id(steps), *self._behind, id(self)}
-        ours |= {id(vars(self))}
+        parts = tuple(part for part in self._behind.values() if hasattr(part, "__next__"))
+        # The very tuple that the call below hands over, which is a holder too.
+        steps = (*parts, *(p.buffer for p in parts if isinstance(p, io.TextIOWrapper)))
+        ours = {id(o) for o in (namespace, self, vars(self), self._behind, parts, steps)}
+        ours |= self._behind.keys()
         for holder in gc.get_referrers(*steps):
             if id(holder) in ours or isinstance(holder, Held | Steps):
                 continue

@@ -133,9 +133,8 @@ class _Encoder(Encoder):
 
     def _number(self, value: Any) -> tuple[Any, ...]:
         make, arguments = value.__reduce_ex__(4)[:2]
-        return (
-            (make, arguments) if value == value else (make, (*arguments, self._nans.place(value)))
-        )
+        place = () if value == value else (self._nans.place(value),)
+        return make, (*arguments, *place)
 
     def _without_order(self, obj: Any) -> Any:
         if id(obj) in self._open:

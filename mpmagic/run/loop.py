@@ -157,7 +157,7 @@ class LoopRun:
         events = self._start()
         with self._finished():
             with self._cell.inbox:
-                commit(events, events.replayed, events.failed)
+                commit(events, events.replayed, events.remote)
             if events.failure is not None:
                 raise events.failure
             self._check_shadow()

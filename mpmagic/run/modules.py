@@ -22,7 +22,15 @@ from mpmagic.cell.compiled import warnings_kept
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.attributes import Attributes, look_at
 
-__all__ = ["ModuleState", "is_users", "is_users_file", "names_in", "source_digest", "states_of"]
+__all__ = [
+    "ModuleState",
+    "is_users",
+    "is_users_file",
+    "names_in",
+    "source_digest",
+    "source_of",
+    "states_of",
+]
 
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
@@ -187,8 +195,19 @@ def names_in(code: types.CodeType) -> frozenset[str]:
 # -- whether they are what their files say -----------------------------------------------------
 
 
-class _Source:
-    """A source file as it is now: its digest, and the code that it compiles to."""
+class Source:
+    """A source file as it is now.
+
+    Parameters
+    ----------
+    file
+        Its path.
+
+    Attributes
+    ----------
+    digest
+        Of its content and its place, 16 bytes.
+    """
 
     def __init__(self, file: str) -> None:
         content = Path(file).read_bytes()
@@ -199,9 +218,16 @@ class _Source:
     @functools.cached_property
     def signatures(self) -> frozenset[Any]:
         """Those of all code objects in it."""
+        return frozenset(signature(code) for code in _within(self._compiled()))
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Globals, attributes and modules that its code names."""
+        return names_in(self._compiled())
+
+    def _compiled(self) -> types.CodeType:
         with warnings_kept():  # given when it was imported
-            module = compile(self._content, self._file, "exec", dont_inherit=True)
-        return frozenset(signature(code) for code in _within(module))
+            return compile(self._content, self._file, "exec", dont_inherit=True)
 
 
 def _within(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -228,8 +254,8 @@ def _constant(value: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _source(file: str, modified: int, size: int) -> _Source:
-    return _Source(file)
+def _source(file: str, modified: int, size: int) -> Source:
+    return Source(file)
 
 
 def _stamp(file: Any) -> tuple[str, int, int]:
@@ -237,9 +263,14 @@ def _stamp(file: Any) -> tuple[str, int, int]:
     return file, status.st_mtime_ns, status.st_size
 
 
+def source_of(file: Any) -> Source:
+    """A source file as it is now; read and compiled once as long as it stays so."""
+    return _source(*_stamp(file))
+
+
 def source_digest(module: types.ModuleType) -> bytes:
     """The digest of the file that a module comes from, as it is now."""
-    return _source(*_stamp(module.__file__)).digest
+    return source_of(module.__file__).digest
 
 
 _agreed: dict[str, tuple[Any, tuple[types.CodeType, ...]]] = {}

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mpmagic.run.admission import Admitted
+from mpmagic.run.admission import Admitted, told_apart
 from mpmagic.run.context import CellContext
 from mpmagic.run.identity import Places
 from mpmagic.run.keeping import Kind, LogFile
@@ -127,9 +127,8 @@ class KeptCell:
         self._loops.append(now)
         for loop in same:
             nans.follow(loop.nans)
-        apart = {*captured.own, *admitted.split.fresh, *(s.name for s in admitted.split.slices)}
-        roots = {n: v for n, v in captured.values.items() if n not in apart}
-        seen = Seen(namespace, nans, Places(roots), self._say, line)
+        places = Places(told_apart(admitted.split, captured))
+        seen = Seen(namespace, nans, places, self._say, line)
         return KeptLoop(self._file, len(self._loops) - 1, self._loops, same, seen)
 
     def finish(self) -> None:
@@ -141,7 +140,6 @@ class KeptCell:
         """The cell was ended: what is there is for the next time."""
         self._tell_of_failure()
         self._say(f"what was finished is kept in {self._file.path}: run the cell again to go on")
-        self._file.close()
 
     def close(self) -> None:
         """Let others have the file."""

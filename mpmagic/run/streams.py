@@ -99,22 +99,18 @@ class Streams:
     def __init__(self, draws: tuple[Draw, ...], namespace: dict[str, Any]) -> None:
         self._draws = draws
         self._owners = Held(_owner(draw, namespace) for draw in draws)
-        steps = [owner for owner in self._owners if type(owner) in STEPPING]
-        flowing = [owner for owner in self._owners if is_flowing(owner)]
-        apart = {*map(id, steps), *map(id, flowing)}
-        streams = [owner for owner in self._owners if id(owner) not in apart]
         # In one go: what they share their copies share.
+        streams = [owner for owner in self._owners if _is_generator(owner)]
         copies = dict(zip(map(id, streams), copy.deepcopy(streams), strict=True))
-        copies |= {id(owner): copy.copy(owner) for owner in steps}
-        copies |= {id(owner): owner for owner in flowing}
-        self._copies = Held(copies[id(owner)] for owner in self._owners)
-        pairs = zip(draws, self._copies, strict=True)
+        copies |= {id(o): copy.copy(o) for o in self._owners if type(o) in STEPPING}
+        self._copies = Held(copies.get(id(owner), owner) for owner in self._owners)
+        pairs = [*zip(draws, self._copies, strict=True)]
         functions = [_function(draw, other, namespace) for draw, other in pairs]
         self.drawing = [
             Drawing(other, function, alone=draw.is_alone)
-            for draw, other, function in zip(draws, self._copies, functions, strict=True)
+            for (draw, other), function in zip(pairs, functions, strict=True)
         ]
-        self._steps = [f if isinstance(f, Steps) else None for f in functions]
+        self._steps = {n: f for n, f in enumerate(functions) if isinstance(f, Steps)}
 
     def left(self, number: int) -> Iterable[Any]:
         """The items that are left of an iterator."""
@@ -129,7 +125,7 @@ class Streams:
 
     def raised_by(self, error: BaseException) -> int | None:
         """Which of the steps of such iterators has raised that; None if none has."""
-        found = (n for n, s in enumerate(self._steps) if s is not None and s.has_raised(error))
+        found = (n for n, steps in self._steps.items() if steps.failure is error)
         return next(found, None)
 
     def may_draw_from(self, value: Any) -> bool:

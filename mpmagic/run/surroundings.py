@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Final
 
-from mpmagic.cell.compiled import warnings_kept
 from mpmagic.run.lasting import lasting
-from mpmagic.run.modules import is_users, is_users_file, names_in
+from mpmagic.run.modules import is_users, is_users_file, names_in, source_of
 from mpmagic.run.settings import LOG_LEVELS, SETTINGS
 from mpmagic.run.state import ProcessState
 
@@ -67,17 +67,16 @@ def user_sources(names: Iterable[str]) -> dict[str, str]:
     open_, seen = set(names), set[str]()
     while open_:
         name = open_.pop()
-        if name in seen or (path := _file_of(name)) is None:
-            seen.add(name)
-            continue
         seen.add(name)
-        content = path.read_bytes()
-        found[name] = lasting(content, {}).digest.hex()
-        open_ |= set(_named_in(content, str(path)))
+        if (file := _file_of(name)) is not None:
+            source = source_of(file)
+            found[name] = source.digest.hex()
+            with suppress(SyntaxError, ValueError):  # whoever imports it gets that too
+                open_ |= source.names - seen
     return found
 
 
-def _file_of(name: str) -> Path | None:
+def _file_of(name: str) -> str | None:
     """The file of a module of the user's; None for other names."""
     module = sys.modules.get(name)
     if module is not None:
@@ -85,14 +84,4 @@ def _file_of(name: str) -> Path | None:
     else:
         spec = None if "." in name else PathFinder.find_spec(name)
         file = None if spec is None else spec.origin
-        file = file if file is not None and is_users_file(file) else None
-    path = None if file is None else Path(file)
-    return path if path is not None and path.is_file() else None
-
-
-def _named_in(content: bytes, file: str) -> Iterator[str]:
-    try:
-        with warnings_kept():
-            yield from names_in(compile(content, file, "exec", dont_inherit=True))
-    except (SyntaxError, ValueError):
-        return  # whoever imports it gets that too
+    return file if file is not None and is_users_file(file) and Path(file).is_file() else None

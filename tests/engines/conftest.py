@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,21 +89,36 @@ class Cluster:
         self.scheduler.stderr.close()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A scheduler with two workers."""
-    made = Cluster(tmp_path)
+@contextmanager
+def running(folder: Path, workers: int = 2, **options: Any) -> Iterator[Cluster]:
+    """A scheduler with workers, which get the options of `Cluster.add`."""
+    made = Cluster(folder)
     made.start()
-    made.add(2)
     try:
+        made.add(workers, **options)
         yield made
     finally:
         made.stop()
 
 
+@contextmanager
+def client_of(cluster: Cluster) -> Iterator[Client]:
+    """A client whose scheduler has its workers."""
+    with Client(cluster.address, set_as_default=False) as made:
+        if cluster.workers:
+            made.wait_for_workers(len(cluster.workers), timeout=60)
+        yield made
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler with two workers."""
+    with running(tmp_path) as made:
+        yield made
+
+
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[Client]:
     """A client whose scheduler has its workers."""
-    with Client(cluster.address, set_as_default=False) as made:
-        made.wait_for_workers(2, timeout=60)
+    with client_of(cluster) as made:
         yield made

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dask.sizeof import sizeof
@@ -16,7 +17,7 @@ from distributed.comm import core
 
 import mpmagic
 from tests.compare import assert_equal, judge
-from tests.engines.conftest import Cluster
+from tests.engines.conftest import Cluster, client_of, running
 from tests.engines.names import named
 from tests.engines.test_executors import CELL, CHILDREN, DISPLAYED, DISPLAYS, SETUP
 from tests.notebook import Notebook
@@ -129,19 +130,20 @@ def test_nobody_at_the_address(pool_notebook: Notebook, monkeypatch: pytest.Monk
     assert "out" not in outcome.names
 
 
+def _refused_by(notebook: Notebook, folder: Path, workers: int = 1, **options: Any) -> str:
+    """Why a cell is refused on a cluster whose workers get the options."""
+    with (
+        running(folder, workers, **options) as cluster,
+        client_of(cluster) as client,
+        named(notebook, client=client),
+    ):
+        cell = "out = [x + 1 for x in range(3)]"
+        return judge(notebook, cell, options="--on client").why
+
+
 def test_workers_without_mpmagic(tmp_path: Path, pool_notebook: Notebook) -> None:
-    cluster = Cluster(tmp_path)
-    cluster.start()
-    try:
-        cluster.add(1, without_mpmagic=True)
-        with Client(cluster.address, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=60)
-            with named(pool_notebook, client=client):
-                judgement = judge(pool_notebook, "out = [x + 1 for x in range(3)]",
-                                  options="--on client")  # fmt: skip
-        assert "haven't got mpmagic. Install it there" in judgement.why
-    finally:
-        cluster.stop()
+    why = _refused_by(pool_notebook, tmp_path, without_mpmagic=True)
+    assert "haven't got mpmagic. Install it there" in why
 
 
 def test_workers_with_an_older_mpmagic(tmp_path: Path, pool_notebook: Notebook) -> None:
@@ -150,18 +152,8 @@ def test_workers_with_an_older_mpmagic(tmp_path: Path, pool_notebook: Notebook) 
     shutil.copytree(Path(mpmagic.__file__).parent, older / "mpmagic")
     errors = older / "mpmagic" / "errors.py"
     errors.write_text(errors.read_text() + "\n# as it was\n")
-    cluster = Cluster(tmp_path)
-    cluster.start()
-    try:
-        cluster.add(1, path=older)
-        with Client(cluster.address, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=60)
-            with named(pool_notebook, client=client):
-                judgement = judge(pool_notebook, "out = [x + 1 for x in range(3)]",
-                                  options="--on client")  # fmt: skip
-        assert "have another version of mpmagic than the notebook. Install the" in judgement.why
-    finally:
-        cluster.stop()
+    why = _refused_by(pool_notebook, tmp_path, path=older)
+    assert "have another version of mpmagic than the notebook. Install the" in why
 
 
 def test_count_on_a_cluster(client: Client, pool_notebook: Notebook, tmp_path: Path) -> None:
@@ -191,15 +183,4 @@ def test_resumed_on_a_cluster(client: Client, pool_notebook: Notebook, tmp_path:
 
 
 def test_no_workers(tmp_path: Path, pool_notebook: Notebook) -> None:
-    cluster = Cluster(tmp_path)
-    cluster.start()
-    try:
-        with (
-            Client(cluster.address, set_as_default=False) as client,
-            named(pool_notebook, client=client),
-        ):
-            cell = "out = [x + 1 for x in range(3)]"
-            judgement = judge(pool_notebook, cell, options="--on client")
-        assert "has no workers" in judgement.why
-    finally:
-        cluster.stop()
+    assert "has no workers" in _refused_by(pool_notebook, tmp_path, workers=0)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from distributed import Client
 
 from tests.compare import assert_equal
-from tests.engines.conftest import Cluster, Host
+from tests.engines.conftest import Cluster, Host, client_of
 from tests.engines.names import named
 from tests.notebook import Notebook
 
@@ -85,18 +84,16 @@ def test_a_scheduler_and_two_workers_on_hosts_of_their_own(
     try:
         for host in hosts[1:]:
             cluster.add(1, host=host)
-        with Client(cluster.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-            with named(pool_notebook, client=client):
-                options = "--on client --chunk 1"
-                assert_equal(pool_notebook, CELL, setup=SETUP, options=options)
-                seen = pool_notebook.run(
-                    SETUP, f"%%parallel {options}\nfound = [where(x) for x in range(12)]"
-                ).names["found"]
-                assert {place for places in seen for place in places} == {
-                    host.address for host in hosts[1:]
-                }
-                os.kill(cluster.workers[0].pid, signal.SIGKILL)  # one host is left
-                assert_equal(pool_notebook, CELL, setup=SETUP, options=options)
+        with client_of(cluster) as client, named(pool_notebook, client=client):
+            options = "--on client --chunk 1"
+            assert_equal(pool_notebook, CELL, setup=SETUP, options=options)
+            seen = pool_notebook.run(
+                SETUP, f"%%parallel {options}\nfound = [where(x) for x in range(12)]"
+            ).names["found"]
+            assert {place for places in seen for place in places} == {
+                host.address for host in hosts[1:]
+            }
+            os.kill(cluster.workers[0].pid, signal.SIGKILL)  # one host is left
+            assert_equal(pool_notebook, CELL, setup=SETUP, options=options)
     finally:
         cluster.stop()

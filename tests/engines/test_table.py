@@ -12,7 +12,7 @@ from distributed import Client
 from tests.cells.gaps import RACES
 from tests.cells.table import Case, load_cases
 from tests.cells.test_table import check
-from tests.engines.conftest import Cluster
+from tests.engines.conftest import client_of, running
 from tests.engines.names import named
 from tests.notebook import Notebook
 
@@ -36,15 +36,9 @@ def executor() -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    cluster.start()
-    cluster.add(2)
-    try:
-        with Client(cluster.address, set_as_default=False) as made:
-            made.wait_for_workers(2, timeout=60)
-            yield made
-    finally:
-        cluster.stop()
+    folder = tmp_path_factory.mktemp("cluster")
+    with running(folder) as cluster, client_of(cluster) as made:
+        yield made
 
 
 @pytest.mark.parametrize("case", CASES)
