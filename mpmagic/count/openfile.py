@@ -155,7 +155,10 @@ def _extents(descriptor: int, size: int) -> Iterator[Span]:
             start = os.lseek(descriptor, stop, os.SEEK_DATA)
         except OSError:  # nothing but a hole up to the end
             return
-        stop = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+        try:
+            stop = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+        except OSError:  # cut meanwhile: what is missing is found by reading
+            stop = size
         if start < stop:
             yield start, stop
 

@@ -239,6 +239,26 @@ def test_a_file_cut_and_filled_again_and_again(tmp_path: Path) -> None:
         other.join()
 
 
+def test_a_file_cut_while_its_holes_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seek = tmp_path / "cut", os.lseek
+    with path.open("wb") as file:
+        file.seek(32 << 20)
+        file.write(b"line...\n" * 1000)
+
+    def cut(descriptor: int, offset: int, whence: int) -> int:
+        if whence == os.SEEK_HOLE:
+            os.truncate(path, 100)
+        return seek(descriptor, offset, whence)
+
+    monkeypatch.setattr(os, "lseek", cut)
+    counts = count_lines(path)
+    assert counts == 0
+    assert counts.partial
+    assert "shrank" in str(counts[path])
+
+
 class TestPipes:
     def test_a_pipe_is_counted_to_its_end(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
