@@ -8,6 +8,7 @@ or catches that, it runs on by itself.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import queue
 import sys
@@ -88,7 +89,6 @@ class _Seat:
                     if self._state is _State.LEFT:
                         return False
                     self._state, self._future = _State.IDLE, None
-                    _raise_in(threading.get_ident(), None)  # what is still on its way
                 return True
             except KeyboardInterrupt:
                 continue
@@ -103,7 +103,7 @@ def _interrupt(ident: int) -> None:
     sys.setswitchinterval(_NO_SWITCH_SECONDS)  # it must not run on between the look and the strike
     try:
         if _is_in_work(sys._current_frames().get(ident)):
-            _raise_in(ident, KeyboardInterrupt)
+            _strike(ident)
     finally:
         sys.setswitchinterval(before)
 
@@ -119,9 +119,25 @@ def _is_in_work(frame: types.FrameType | None) -> bool:
     return False
 
 
-def _raise_in(ident: int | None, kind: type[BaseException] | None) -> None:
-    raised = ctypes.py_object(kind) if kind is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), raised)
+def _strike(ident: int) -> None:
+    """Raise KeyboardInterrupt in a thread when it runs Python code again.
+
+    Before Python 3.13 one flag tells all threads that there is an exception for one of them, and
+    Python 3.11 runs no function while it is set if there is a tracer or profiler. A thread in
+    compiled code may not come back, and a call that withdraws the exception sets the flag: only
+    an exception that is raised puts it down, so that one is raised here. The other stays with its
+    thread, which finds it when the threads take turns.
+    """
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    with contextlib.suppress(_FlagDown):
+        raise_in(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
+        # No Python function may be called in between.
+        if sys.version_info < (3, 13):
+            raise_in(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(_FlagDown))
+
+
+class _FlagDown(BaseException):
+    """What is raised for nobody."""
 
 
 class Threads(Executor):

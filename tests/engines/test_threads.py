@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import warnings
@@ -209,3 +210,45 @@ def test_process_is_as_it_was(pool_notebook: Notebook) -> None:
     assert after == before
     assert type(warnings.filters) is list
     assert type(warnings) is type(sys)
+
+
+TRACED = """\
+import os, sys, threading, time
+from mpmagic.engine.threads import Threads
+
+def is_reading(thread):
+    frame = sys._current_frames()[thread.ident]
+    while frame.f_back is not None and frame.f_code is not read.__code__:
+        frame = frame.f_back
+    return frame.f_lineno == read.__code__.co_firstlineno + 1
+
+def read(pipe):
+    os.read(pipe, 1)
+
+out, into = os.pipe()
+threads = Threads(1)
+assert threads.submit(len, "abc").result() == 3
+sys.settrace(lambda *_: None)
+(lambda: None)()
+sys.settrace(None)
+
+future = threads.submit(read, out)
+thread = threads._seats[0].thread
+while not is_reading(thread):
+    time.sleep(0)
+threads.leave([future])
+sys.settrace(lambda *_: None)
+(lambda: None)()
+sys.settrace(None)
+os.write(into, b"x")
+thread.join()
+print("traced")
+"""
+
+
+def test_functions_run_traced_while_a_thread_does_not_take_its_interrupt() -> None:
+    """On Python 3.11 one exception that waits for a thread stops whoever is traced or profiled."""
+    ran = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("traced\n", "")
