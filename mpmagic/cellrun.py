@@ -334,6 +334,7 @@ class CellRunner:
             verbose=self._shell.InteractiveTB.mode == "Verbose",
             residents=force.each().names if engine is None else frozenset(),
             version=force.each().version,
+            past=force.past(),
         )
 
     def _errors(self) -> ErrorsShown:

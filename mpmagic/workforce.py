@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mpmagic.pool import Pool
     from mpmagic.run.each import EachCells
     from mpmagic.run.engine import Engine
+    from mpmagic.run.past import Past
     from mpmagic.run.wait import Inbox
     from mpmagic.show.pooltable import LiveTable, WorkerTable
 
@@ -36,6 +37,7 @@ class Workforce:
         self._threads: int | None = None
         self._table: LiveTable | None = None
         self._each: EachCells | None = None
+        self._past: Past | None = None
 
     def change(self, given: argparse.Namespace) -> None:
         """Do what ``%mppool`` is asked for."""
@@ -76,6 +78,14 @@ class Workforce:
         if self._each is None:
             self._each = EachCells()
         return self._each
+
+    def past(self) -> Past:
+        """What the iterations of loops took when their cells ran last."""
+        from mpmagic.run.past import Past
+
+        if self._past is None:
+            self._past = Past()
+        return self._past
 
     def table(self) -> WorkerTable | None:
         """The table; None in a notebook, where it's displayed already, and goes on living."""

@@ -12,6 +12,7 @@ from mpmagic.run.fence import Fence
 from mpmagic.run.observer import Observer
 from mpmagic.run.options import Options, RunReport
 from mpmagic.run.origins import Origins
+from mpmagic.run.past import Past
 from mpmagic.run.wait import Inbox
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class CellContext:
         What gives the rows of comprehensions that haven't ended.
     kept
         What earlier runs of it have kept, if it is to go on where they ended.
+    past
+        What the iterations of loops took when their cells ran last.
     """
 
     namespace: dict[str, Any]
@@ -75,6 +78,7 @@ class CellContext:
     version: int = 0
     underway: list[Generator[Any]] = field(default_factory=list)
     kept: KeptCell | None = None
+    past: Past = field(default_factory=Past)
 
     def begun(self, rows: Generator[Any]) -> Generator[Any]:
         """Another comprehension runs."""

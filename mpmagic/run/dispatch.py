@@ -37,9 +37,9 @@ _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
-    """A chunk under way.
+    """A chunk on its way.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Flight:
     batch
         Its items.
     future
-        Its log, packed.
+        Its log, packed; as long as it isn't sent, one that nobody resolves.
     log
         Its log, once it is taken back.
     early
@@ -65,6 +65,8 @@ class Flight:
         Why there is no log, if it was an iteration alone and its worker died or was stopped.
     former
         The earlier run that has kept its log, if one has.
+    is_sent
+        Whether it has been sent.
     """
 
     first: int
@@ -80,6 +82,7 @@ class Flight:
     tries: int = 1
     error: BaseException | None = None
     former: Former | None = None
+    is_sent: bool = False
 
 
 class _Roots(Mapping[str | int, Any]):
@@ -189,8 +192,9 @@ class Dispatch:
 
     def standing(self) -> Standing:
         """How far the loop has come."""
-        away = {f.future: Span(f.first, f.count) for f in self._flights if not f.future.done()}
-        done = self._next - sum(span.count for span in away.values())
+        missing = [f for f in self._flights if not f.future.done()]
+        away = {f.future: Span(f.first, f.count) for f in missing if f.is_sent}
+        done = self._next - sum(f.count for f in missing)
         spare = self._cell.workers - len(away) if self._source.exhausted else 0
         found = standing(self._engine, away, done, unit=Unit.ITERATION, spare=spare)
         return found._replace(share=self._source.share)
@@ -225,13 +229,14 @@ class Dispatch:
             flight.counted = True
 
     def _under_way(self) -> int:
-        return sum(not f.future.done() for f in self._flights)
+        return sum(f.is_sent and not f.future.done() for f in self._flights)
 
-    def _buffered(self) -> int:
+    def _has_much_waiting(self) -> bool:
+        """Whether so much waits for an older chunk that no more work may be sent."""
         results = (f.future for f in self._flights if f.future.done() and not f.future.cancelled())
         drawn: int = sum(f.drawn.nbytes for f in self._flights if f.drawn is not None)
         waiting: int = sum(f.result().nbytes for f in results if f.exception() is None)
-        return drawn + waiting
+        return drawn + waiting > _BUFFERED_BYTES
 
     def send_all(self) -> None:
         """Send all there is, to an engine that takes it."""
@@ -251,7 +256,7 @@ class Dispatch:
             return
         limit = self._engine.most_under_way
         while self._under_way() < limit and len(self._flights) < 8 * limit:
-            if self._flights and self._buffered() > _BUFFERED_BYTES:
+            if self._has_much_waiting():
                 return
             if self._shadow is not None and self._shadow.ended:
                 return
@@ -267,6 +272,11 @@ class Dispatch:
         return size if self._kept is None else self._kept.size(self._next, size)
 
     def _send(self, batch: Batch) -> None:
+        if (flight := self._prepared(batch)) is not None:
+            self._launch(flight)
+
+    def _prepared(self, batch: Batch) -> Flight | None:
+        """The chunk of the next items, to be sent; None if its iterations may not begin."""
         count, given, drawn = len(batch.items), None, None
         if self._shadow is not None:
             given, drawn = self._shadow.give(batch.items)
@@ -274,28 +284,30 @@ class Dispatch:
             if self._shadow.ended:
                 batch.last = True
             if not count:
-                return
+                return None
         check = batch.mutable or (self._watched and (not self._engine.asks_each or self._next == 0))
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None
         chunk = Chunk(self._next, batch.packed, count, last, check, given, timed)
-        early = Early()
-        future, former = self._begun(chunk, early, batch, drawn)
-        trip = Trip(future)
-        flight = Flight(self._next, count, batch, future, Log(), early, trip, chunk, drawn)
-        flight.former = former
+        unsent = Future[Any]()
+        trip = Trip(unsent)
+        flight = Flight(self._next, count, batch, unsent, Log(), Early(), trip, chunk, drawn)
         self._flights.append(flight)
         self._next += count
-        self._cell.inbox.watch(future)
+        return flight
 
-    def _begun(
-        self, chunk: Chunk, early: Early, batch: Batch, drawn: Drawn | None
-    ) -> tuple[Future[Any], Former | None]:
+    def _launch(self, flight: Flight) -> None:
+        flight.future, flight.former = self._begun(flight)
+        flight.trip, flight.is_sent = Trip(flight.future), True
+        self._cell.inbox.watch(flight.future)
+
+    def _begun(self, flight: Flight) -> tuple[Future[Any], Former | None]:
         """The future log of a chunk; and the run that has kept it."""
+        chunk, early = flight.chunk, flight.early
         if self._kept is None:
             return self._submit(chunk, early, tries=0), None
-        key = self._kept.key(chunk, batch.items[: chunk.count], drawn)
+        key = self._kept.key(chunk, flight.batch.items[: chunk.count], flight.drawn)
         if (found := self._kept.found(chunk.first, key)) is not None:
             future = Future[Any]()
             future.set_result(found[0])
@@ -340,6 +352,6 @@ class Dispatch:
 
     def end(self) -> None:
         """Call back what is still under way; returns when no worker is busy with it."""
-        pending = [f.future for f in self._flights]
+        pending = [f.future for f in self._flights if f.is_sent]
         self._flights.clear()
         recall(self._engine, pending, self._cell.inbox)

@@ -141,6 +141,8 @@ class Log:
         Figures that an exception has left open: pyplot's own, which the kernel has open then.
     timing
         When the worker did what.
+    laps
+        What each iteration took, in seconds, where that may tell more than their sum.
     samples
         Where the work spent its time, if that was wanted.
     """
@@ -152,4 +154,5 @@ class Log:
     refused: str = ""
     left: list[Any] = field(default_factory=list)
     timing: Timing = UNTIMED
+    laps: tuple[float, ...] = ()
     samples: Samples | None = None

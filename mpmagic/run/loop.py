@@ -42,7 +42,9 @@ from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
 from mpmagic.run.packing import pack_program
+from mpmagic.run.past import Laps
 from mpmagic.run.ranges import ranges_of
+from mpmagic.run.scheduled import Scheduled, schedule_of
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
 from mpmagic.run.tape import play
@@ -237,13 +239,25 @@ class LoopRun:
         names = tuple(sorted(split.private))
         self._through = False
         self._temporaries = Temporaries(names, split)
-        self._dispatch = Dispatch(self._admitted, names, self._source, self._cell)
+        self._laps = Laps()
+        self._dispatch = self._dispatched(names)
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
         self._events = Events(
             self._admitted, self._source.side, self._temporaries, self._cell, self.replay
         )
         return self._events
+
+    def _dispatched(self, names: tuple[str, ...]) -> Dispatch:
+        admitted, source, cell = self._admitted, self._source, self._cell
+        known = cell.past.seconds(self._key, source.remaining)
+        if known is not None and (planned := schedule_of(known, admitted, source, cell)):
+            return Scheduled(admitted, names, source, cell, planned=planned)
+        return Dispatch(admitted, names, source, cell)
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        return self._cell.text, self.planned.number
 
     @property
     def events(self) -> Events:
@@ -274,6 +288,7 @@ class LoopRun:
             self._report.resumed += done if flight.former else 0
             self._report.chunks += 1
             self._report.work += log.timing.seconds
+            self._laps.take(log, flight.count)
             self._temporaries.chunk_done(log, events.skipped)
             if events.broken:
                 return
@@ -286,6 +301,7 @@ class LoopRun:
             events.failure = shadow.failure
             return
         self._through = True
+        self._cell.past.remember(self._key, self._laps)
         self._cell.observer.make_way()
         play(self._source.ended_with)
         events.failure = self._source.failure

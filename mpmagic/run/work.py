@@ -47,6 +47,8 @@ __all__ = ["Drained", "check_program", "run_chunk"]
 
 _MARKED: Final = 1000
 """Iterations of a chunk of which each tells that it begins: those of larger ones are short."""
+_UNEVEN_SECONDS: Final = 0.0005
+"""From what an iteration takes on the kernel is told of each what it took."""
 
 
 def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
@@ -135,6 +137,7 @@ class _Recorder:
         self._places: Places | None = None
         self._handed = Handed(program.side)
         self._figures = FigureWatch()
+        self._begins: list[float] = []
 
     def run(self, entered: float) -> Packed:
         try:
@@ -173,6 +176,7 @@ class _Recorder:
         finally:
             announcer.stop()
         log.timing = Timing(worker_number(), entered, start, perf_counter())
+        self._keep_laps()
         signals.note(log.events)
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
@@ -247,13 +251,14 @@ class _Recorder:
         log, names = self._note, self._program.source.private
         seed, begin = self._program.source.seed, (START,)
         speculates, fresh = self._program.source.speculates, self._program.source.fresh
-        marks = in_worker() and self._chunk.count <= _MARKED
+        marks, begins = in_worker() and self._chunk.count <= _MARKED, self._begins
         begun = Begun(self._chunk.given, self._program)
         for index, item in enumerate(begun.items(self._items), self._chunk.first):
             log(begin)
             begun.enter()
             if marks:
                 mark(index)
+                begins.append(perf_counter())
             if speculates:
                 forget_unseen(self._log.events)
                 self._program.forget_temporaries()
@@ -343,6 +348,12 @@ class _Recorder:
         return Drained(elements, None)
 
     # -- what the kernel needs to know at the end ------------------------------------------------
+
+    def _keep_laps(self) -> None:
+        ends = [*self._begins[1:], self._log.timing.ended]
+        if len(ends) > 1 and self._log.timing.seconds > len(ends) * _UNEVEN_SECONDS:
+            laps = zip(self._begins, ends, strict=True)
+            self._log.laps = tuple(end - begin for begin, end in laps)
 
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace

@@ -44,7 +44,10 @@ def test_a_bar_is_one_display_that_becomes_the_summary(session: KernelSession) -
     assert len(reply.of("display_data")) == 1
     done = [int(re.search(r"(\d+) of 60 iterations", bar)[1]) for bar in bars]  # type: ignore[index]
     assert done == sorted(done) and 0 < done[0] < 60
-    assert all(re.search(r"\d%, [\d.]+ m?s left, [\d.]+/s$", bar) for bar in bars)
+    pace = re.compile(r"\d%, ([\d.]+ m?s left, )?[\d.]+/s$")
+    late = [bar for bar in bars if "has run for" in bar]  # on a machine that is busy otherwise
+    assert all(pace.search(bar) for bar in bars if bar not in late)
+    assert any(" left, " in bar for bar in bars)
     assert len(bars) <= 12  # 1.5 s, one of them silent, five a second; and a slow machine
     assert over.startswith("%%parallel: line 2: 60 iterations")
     assert last.startswith("%%parallel: 60 iterations in ")

@@ -77,5 +77,6 @@ def test_the_timeline_is_text(terminal: pexpect.spawn) -> None:
 
 
 def test_the_table_of_workers_is_text(terminal: pexpect.spawn) -> None:
+    cell(terminal, "%%parallel -q -n 2\nfor x in range(2):\n    time.sleep(0.01)")
     sent = cell(terminal, "%mppool")
     assert "CPU time" in sent and "idle" in sent
