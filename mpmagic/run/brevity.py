@@ -13,9 +13,12 @@ from mpmagic.run.source import ItemSource
 
 __all__ = ["Brevity"]
 
-_SECONDS: Final = 0.5e-6
-"""What the kernel spends at least on an iteration's log: `tests/bench/engines.py` measures it."""
+_SECONDS: Final = 1e-6
+"""What an iteration's log costs at least, half in the worker, where that counts as work, and half
+in the kernel: `tests/bench/engines.py` measures it."""
 _ITERATIONS: Final = 200  # of a chunk; of fewer, what a chunk costs by itself would count as work
+_LOOKS: Final = 3
+"""Chunks of so many that show it or don't: a worker may have had to wait for a processor."""
 _WORTH_IT: Final = 2_000  # iterations that are left; fewer are through before they are counted
 
 
@@ -31,6 +34,7 @@ class Brevity:
         # What calls something may do more and more of it, as where items grow.
         self._most_left = (source.remaining or 0) // (2 if may_grow else 1)
         self.found = False
+        self._looks = 0
 
     @classmethod
     def of(
@@ -47,9 +51,15 @@ class Brevity:
         may_grow = calls_in_work(admitted.dependence, list(split.operands))
         return cls(source, may_grow=may_grow)
 
+    @property
+    def largest(self) -> int | None:
+        """How large chunks may be: what is under way when it's found is taken back at a loss."""
+        return _ITERATIONS if self._looks < _LOOKS else None
+
     def seen_in(self, log: Log, iterations: int) -> bool:
         """Whether this chunk shows it."""
         remaining = self._source.remaining or 0
         if iterations >= _ITERATIONS and _WORTH_IT <= remaining <= self._most_left:
+            self._looks += 1
             self.found = self.found or log.timing.seconds < iterations * _SECONDS
         return self.found

@@ -120,6 +120,8 @@ class Dispatch:
     ----------
     key
         The digest of the captured values.
+    largest
+        How many iterations a chunk may have; None if its work alone decides.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Dispatch:
         cost = self._engine.chunk_cost
         fixed = 1 if cell.options.alone else cell.options.chunk
         self._chunking = Chunking(cell.workers, fixed, cost=cost)
+        self.largest: int | None = None
         self.tries = Tries(admitted, cell.options)
         self._flights: deque[Flight] = deque()
         self._sends = True
@@ -267,6 +270,8 @@ class Dispatch:
 
     def _size(self) -> int:
         size = self._chunking.next_size(self._source.remaining)
+        if self.largest is not None:
+            size = min(size, self.largest)
         if self._shadow is not None:
             size = min(size, self._shadow.most)
         return size if self._kept is None else self._kept.size(self._next, size)

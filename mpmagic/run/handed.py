@@ -63,6 +63,8 @@ class Handed:
 
     def changed(self) -> str:
         """Which of them isn't any more what a commit was handed, in words; they are let go."""
+        if not self._watched:
+            return ""
         watched, self._watched = self._watched, []
         for one in watched:
             if fingerprint(one.value, self._side) != one.before:

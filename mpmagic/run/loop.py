@@ -241,6 +241,8 @@ class LoopRun:
         self._temporaries = Temporaries(names, split)
         self._laps = Laps()
         self._dispatch = self._dispatched(names)
+        if self._brevity is not None:
+            self._dispatch.largest = self._brevity.largest
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
         self._events = Events(
@@ -293,8 +295,8 @@ class LoopRun:
             if events.broken:
                 return
             self._tick()
-            if self._brevity is not None and self._brevity.seen_in(log, flight.count):
-                self._dispatch.send_no_more()
+            if self._brevity is not None:
+                self._look_for(self._brevity, flight)
         if self._brevity is not None and self._brevity.found:
             return
         if (shadow := self._admitted.shadow) is not None and shadow.ended:
@@ -305,6 +307,11 @@ class LoopRun:
         self._cell.observer.make_way()
         play(self._source.ended_with)
         events.failure = self._source.failure
+
+    def _look_for(self, brevity: Brevity, flight: Flight) -> None:
+        if brevity.seen_in(flight.log, flight.count):
+            self._dispatch.send_no_more()
+        self._dispatch.largest = brevity.largest
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused

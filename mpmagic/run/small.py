@@ -18,9 +18,11 @@ import numpy as np
 
 from mpmagic.run.log import LOST, UNBOUND
 
-__all__ = ["small_or_lost"]
+__all__ = ["ALWAYS_SMALL", "small_or_lost"]
 
-_SMALL_ATOMS: Final = (int, float, complex, bool, type(None))
+ALWAYS_SMALL: Final = frozenset({int, float, complex, bool, type(None)})
+"""Types of values that are small, whichever they are."""
+
 _SMALL_KINDS: Final = (
     np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
     decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
@@ -43,6 +45,8 @@ _SMALL_PARTS: Final = 1024
 
 def small_or_lost(value: Any) -> Any:
     """The value if it is small, all its parts included."""
+    if type(value) in (str, bytes):
+        return value if len(value) <= _SMALL_LENGTH else LOST
     if isinstance(value, types.ModuleType):  # which an iteration may import
         return value if sys.modules.get(value.__name__) is value else LOST
     parts, count, met = [value], 0, set[int]()
@@ -60,7 +64,7 @@ def small_or_lost(value: Any) -> Any:
 def _parts_of(value: Any) -> Iterable[Any] | None:
     """What is left to look at of a small value; None for one that is large."""
     kind = type(value)
-    if kind in _SMALL_ATOMS or value is UNBOUND or isinstance(value, _SMALL_KINDS):
+    if kind in ALWAYS_SMALL or value is UNBOUND or isinstance(value, _SMALL_KINDS):
         return ()
     if kind in (str, bytes):
         return () if len(value) <= _SMALL_LENGTH else None

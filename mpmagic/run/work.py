@@ -6,49 +6,40 @@ looks whether the work changed anything that the log doesn't hold.
 
 from __future__ import annotations
 
-import copy
 import errno
 import itertools
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from mpmagic.cell.split import BREAK, START
 from mpmagic.errors import FileChanged, UnsendableValue
-from mpmagic.pool import Parcel, in_worker, is_interrupt, mark, start_clock
-from mpmagic.run.begun import Begun
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
 from mpmagic.run.filerange import FileRange
 from mpmagic.run.handed import Handed
-from mpmagic.run.identity import Places, Sharing
+from mpmagic.run.identity import Sharing
+from mpmagic.run.iterations import Iterations
 from mpmagic.run.journal import Journal
 from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
-from mpmagic.run.log import LOST, RAISE, UNBOUND, UNSENDABLE, Chunk, Log
+from mpmagic.run.log import LOST, RAISE, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import Timing
 from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program, forget_program, load_program, opened
-from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
-from mpmagic.run.small import small_or_lost
 from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
-from mpmagic.run.warned import forget_unseen, warnings_taped
-from mpmagic.run.watch import DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
+from mpmagic.run.warned import warnings_taped
+from mpmagic.run.watch import ATOMS, DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
-
-
-_MARKED: Final = 1000
-"""Iterations of a chunk of which each tells that it begins: those of larger ones are short."""
-_UNEVEN_SECONDS: Final = 0.0005
-"""From what an iteration takes on the kernel is told of each what it took."""
 
 
 def run_chunk(source: Parcel, captured: Parcel, chunk: Chunk) -> Packed:
@@ -134,10 +125,9 @@ class _Recorder:
         self._failed: BaseException | None = None
         self._journal = Journal()
         self._refused = ""
-        self._places: Places | None = None
+        self._iterations = Iterations(program, chunk, items, self._log)
         self._handed = Handed(program.side)
         self._figures = FigureWatch()
-        self._begins: list[float] = []
 
     def run(self, entered: float) -> Packed:
         try:
@@ -163,7 +153,6 @@ class _Recorder:
         signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         if program.source.formats is not None:
             take_backend(program.source.formats.backend)
-        start = perf_counter()
         try:
             with (
                 taped(log.events),
@@ -172,11 +161,12 @@ class _Recorder:
                 records_taped(log.events),
                 program.sampled() as log.samples,
             ):
+                start = perf_counter()
                 self._work()
+                log.timing = Timing(worker_number(), entered, start, perf_counter())
         finally:
             announcer.stop()
-        log.timing = Timing(worker_number(), entered, start, perf_counter())
-        self._keep_laps()
+        log.laps = self._iterations.laps()
         signals.note(log.events)
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
@@ -232,9 +222,10 @@ class _Recorder:
         log = self._note
         try:
             self._program.work(
-                log, self._iterations(), self._drain, hashed, self._slot,
-                self._bound, self._failed_on, self._keep, self._number, self._caught,
-                Speculator(self._log.events, self._program, self._refuse), self._handed.held,
+                log, self._iterations.run(log, self._look_at_handed), self._drain, hashed,
+                self._slot, self._iterations.bound, self._failed_on, self._keep, self._number,
+                self._caught, Speculator(self._log.events, self._program, self._refuse),
+                self._handed.held,
             )  # fmt: skip
         except BaseException as error:
             if is_interrupt(error):
@@ -246,41 +237,6 @@ class _Recorder:
     def _look_at_handed(self) -> None:
         if changed := self._handed.changed():
             self._refuse(changed)
-
-    def _iterations(self) -> Iterator[Any]:
-        log, names = self._note, self._program.source.private
-        seed, begin = self._program.source.seed, (START,)
-        speculates, fresh = self._program.source.speculates, self._program.source.fresh
-        marks, begins = in_worker() and self._chunk.count <= _MARKED, self._begins
-        begun = Begun(self._chunk.given, self._program)
-        for index, item in enumerate(begun.items(self._items), self._chunk.first):
-            log(begin)
-            begun.enter()
-            if marks:
-                mark(index)
-                begins.append(perf_counter())
-            if speculates:
-                forget_unseen(self._log.events)
-                self._program.forget_temporaries()
-            if fresh:
-                self._program.renew()
-            if seed is not None:
-                seed_iteration(seed, index, self._program.side.captured)
-            if self._chunk.clocked:
-                start_clock()
-            yield item
-            self._look_at_handed()
-            if names:
-                self._log.snapshots.append(self._snapshot())
-
-    def _snapshot(self) -> tuple[Any, ...]:
-        return self._bound(self._program.source.private)
-
-    def _bound(self, names: Iterable[str], copied: Collection[str] = ()) -> tuple[Any, ...]:
-        """The present values of private names, those that are small; copies of some."""
-        namespace = self._program.side.namespace
-        values = ((name, namespace.get(name, UNBOUND)) for name in names)
-        return tuple(self._if_small(value, copied=name in copied) for name, value in values)
 
     def _sure(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call; if that can't be right, the work's own handlers don't make it so."""
@@ -294,7 +250,7 @@ class _Recorder:
         self._refused = self._refused or reason
 
     def _slot(self, key: Any) -> Any:
-        return self._sure(slotted, key)
+        return key if type(key) in ATOMS else self._sure(slotted, key)
 
     def _number(self, value: Any) -> Any:
         return self._sure(summed, value)
@@ -318,23 +274,6 @@ class _Recorder:
             raise error
         return self._sure(pack_caught, error, self._program)  # type: ignore[no-any-return]
 
-    def _if_small(self, value: Any, *, copied: bool) -> Any:
-        """The value, if the kernel has the original or if it is small, or then a copy of it."""
-        if not is_inert(value) and value in self._own():
-            return value  # what travels is its place
-        small = small_or_lost(value)
-        return copy.deepcopy(small) if copied and not is_inert(small) else small
-
-    def _own(self) -> Places:
-        """The places of what the kernel has the originals of."""
-        if self._places is None:
-            program, items = self._program, self._items
-            self._places = program.places
-            if not isinstance(items, range) and not all(map(is_inert, items)):
-                deep = not program.source.mirrors
-                self._places = Places(dict(enumerate(items)), deep=deep, more=program.places)
-        return self._places
-
     def _drain(self, generator: Iterator[Any]) -> Drained:
         elements: list[Any] = []
         try:
@@ -348,12 +287,6 @@ class _Recorder:
         return Drained(elements, None)
 
     # -- what the kernel needs to know at the end ------------------------------------------------
-
-    def _keep_laps(self) -> None:
-        ends = [*self._begins[1:], self._log.timing.ended]
-        if len(ends) > 1 and self._log.timing.seconds > len(ends) * _UNEVEN_SECONDS:
-            laps = zip(self._begins, ends, strict=True)
-            self._log.laps = tuple(end - begin for begin, end in laps)
 
     def _keep_finals(self) -> None:
         source, namespace = self._program.source, self._program.side.namespace
@@ -376,8 +309,8 @@ class _Recorder:
         side = self._program.side
         operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
         values = itertools.chain(operands, self._log.finals.values())
-        may_share = self._places is not None or not all(map(is_inert, values))
-        if may_share and (places := self._own()).may_be_in(self._values()):
+        may_share = "own" in vars(self._iterations) or not all(map(is_inert, values))
+        if may_share and (places := self._iterations.own).may_be_in(self._values()):
             return Encoder(side, by_reference=True, place_of=Sharing(places).place_of)
         return Encoder(side, by_reference=True)
 
