@@ -58,8 +58,9 @@ class Brevity:
 
     def seen_in(self, log: Log, iterations: int) -> bool:
         """Whether this chunk shows it."""
-        remaining = self._source.remaining or 0
-        if iterations >= _ITERATIONS and _WORTH_IT <= remaining <= self._most_left:
+        if iterations >= _ITERATIONS:
             self._looks += 1
-            self.found = self.found or log.timing.seconds < iterations * _SECONDS
+            is_brief = log.timing.seconds < iterations * _SECONDS
+            in_time = _WORTH_IT <= (self._source.remaining or 0) <= self._most_left
+            self.found = self.found or (is_brief and in_time)
         return self.found

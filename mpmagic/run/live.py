@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Any, Final
 
 from mpmagic.cell.split import START
@@ -21,6 +22,7 @@ from mpmagic.run.tape import catch_up, play
 __all__ = ["Announcer", "Early"]
 
 _PAUSE_SECONDS: Final = 0.1
+_IDLE_LOOKS: Final = 20
 _MOST_CHARACTERS: Final = 1 << 20
 
 Piece = tuple[int, tuple[Any, ...]]
@@ -41,16 +43,15 @@ class Announcer:
         self._events, self._silent = events, silent
         self._event = self._piece = self._length = 0
         self._index = -1
-        self._is_over = False
-        self._stopped = threading.Event()
+        self._is_over = self._is_stopped = False
+        self._began = monotonic()
         self._telling = threading.Lock()
         if in_worker():
-            # Text of C code and child processes is found by looking only.
-            threading.Thread(target=self._tell_on, name="mpmagic-tell", daemon=True).start()
+            _clerk.look_at(self)
 
     def stop(self) -> None:
         """Tell no more: the log follows, and after it another task."""
-        self._stopped.set()
+        self._is_stopped = True
         try:
             self._wait_for_report()
         except KeyboardInterrupt:  # it strikes a task once at most
@@ -58,17 +59,15 @@ class Announcer:
             raise
 
     def _wait_for_report(self) -> None:
+        _clerk.look_at(None)
         with self._telling:
             pass
 
-    def _tell_on(self) -> None:
-        with suppress(RuntimeError):  # in a process that the work has forked
-            while not self._is_over and not self._stopped.wait(_PAUSE_SECONDS):
-                self._tell()
-
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tell what there is to tell, from another thread."""
         with self._telling:
-            if self._stopped.is_set():
+            young = monotonic() - self._began < _PAUSE_SECONDS
+            if young or self._is_over or self._is_stopped:
                 return
             catch_up(self._events)
             pieces = self._unsaid()
@@ -101,6 +100,49 @@ class Announcer:
         self._piece = len(pieces)
         self._length += len(text)
         return [(self._index, (TEXT, stream, [text]))] if text else []
+
+
+class _Clerk:
+    """The thread that has the present chunk tell.
+
+    Text of C code and child processes is found by looking only. It looks on for a while when there
+    is no chunk, for to start a thread takes longer than the work of many a chunk.
+    """
+
+    def __init__(self) -> None:
+        self._chunk: Announcer | None = None
+        self._is_there = False
+
+    def look_at(self, chunk: Announcer | None) -> None:
+        """Have it look at another chunk, or at none."""
+        self._chunk = chunk
+        if chunk is not None and not self._is_there:
+            threading.Thread(target=self._look_on, name="mpmagic-tell", daemon=True).start()
+            self._is_there = True
+
+    def _look_on(self) -> None:
+        try:
+            while True:
+                self._look_while_busy()
+                self._is_there = False
+                if self._chunk is None:
+                    return
+                self._is_there = True  # it was handed one in this very moment
+        finally:
+            self._is_there = False
+
+    def _look_while_busy(self) -> None:
+        idle = 0
+        while idle < _IDLE_LOOKS:
+            sleep(_PAUSE_SECONDS)
+            chunk = self._chunk
+            idle = idle + 1 if chunk is None else 0
+            if chunk is not None:
+                with suppress(RuntimeError):  # in a process that the work has forked
+                    chunk.tell()
+
+
+_clerk: Final = _Clerk()
 
 
 class Early:
