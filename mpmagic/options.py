@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import functools
 import keyword
 import math
 import shlex
@@ -56,6 +57,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}\n{self.format_usage().strip()}")
 
 
+@functools.cache
 def parallel_parser() -> argparse.ArgumentParser:
     """The options of ``%%parallel``."""
     parser = _Parser("%%parallel", description=PARALLEL, epilog=PARALLEL_EXAMPLES)
@@ -74,6 +76,7 @@ def parallel_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@functools.cache
 def expression_parser() -> argparse.ArgumentParser:
     """The options of ``%parallel``, which are those of ``%%parallel``."""
     parser = _Parser("%parallel", description=EXPRESSION, epilog=EXPRESSION_EXAMPLES)
@@ -82,6 +85,7 @@ def expression_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@functools.cache
 def commit_parser() -> argparse.ArgumentParser:
     """The options of ``%mpcommit``."""
     parser = _Parser("%mpcommit", description=COMMIT, epilog="")
@@ -153,6 +157,7 @@ def _add_options(add: Callable[..., object], what: str) -> None:
     add("-h", "--help", action="store_true", help="show this text")
 
 
+@functools.cache
 def pool_parser() -> argparse.ArgumentParser:
     """The options of ``%mppool``."""
     parser = _Parser("%mppool", description=POOL, epilog=POOL_EXAMPLES)

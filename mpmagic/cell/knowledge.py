@@ -13,10 +13,11 @@ import collections
 import types
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
-from mpmagic.cell.formats import formats_in
+from mpmagic.cell.formats import Formats, formats_in
 from mpmagic.cell.syntax import children, walk
 
 __all__ = ["UNKNOWN", "Knowledge", "Unknown", "bound_names"]
@@ -111,15 +112,24 @@ class Knowledge:
         self.not_plain: set[str] = set()
         # Whether the work may add to shared integers: where its additions are all that happens.
         self.counting = False
-        # Whether workers can format what is displayed as the notebook does.
-        formats = formats_in(namespace) if apart else None
-        self.shows_in_workers = formats is not None
-        # Whether showing figures displays those that are open, and closes them.
-        self.shows_figures = formats is not None and bool(formats.backend)
         self.definitions: dict[str, ast.FunctionDef] = {}
         self.classes: dict[str, ast.ClassDef] = {}
         # Names that the loop binds which is looked at.
         self.varying: Set[str] = frozenset()
+
+    @cached_property
+    def _formats(self) -> Formats | None:
+        return formats_in(self.namespace) if self.apart else None
+
+    @property
+    def shows_in_workers(self) -> bool:
+        """Whether workers can format what is displayed as the notebook does."""
+        return self._formats is not None
+
+    @property
+    def shows_figures(self) -> bool:
+        """Whether showing figures displays those that are open, and closes them."""
+        return self._formats is not None and bool(self._formats.backend)
 
     def note_statement(self, statement: ast.stmt) -> None:
         """Take into account that the cell runs `statement` before the loop is reached."""
