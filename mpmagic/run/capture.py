@@ -19,7 +19,7 @@ from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
 from mpmagic.run.side import Side
 
-__all__ = ["Captured", "capture", "globals_of"]
+__all__ = ["Captured", "capture", "globals_of", "unsendable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,13 @@ def _named(values: Mapping[str, Any], namespace: dict[str, Any], error: Exceptio
         try:
             Encoder(Side(namespace), by_reference=False).encode(value)
         except Exception as reason:
-            kind = type(value).__name__
-            return UnsendableValue(
-                f"`{name}` ({kind}) can't be sent to a worker: {type(reason).__name__}: {reason}"
-            )
+            return unsendable(name, value, reason)
     return UnsendableValue(f"captured values can't be sent: {type(error).__name__}: {error}")
+
+
+def unsendable(name: str, value: Any, reason: Exception) -> UnsendableValue:
+    """The error of a value that can't be sent."""
+    kind = type(value).__name__
+    return UnsendableValue(
+        f"`{name}` ({kind}) can't be sent to a worker: {type(reason).__name__}: {reason}"
+    )

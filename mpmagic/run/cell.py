@@ -18,10 +18,10 @@ from mpmagic.cell.explain import why_refused
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.plan import CellPlan, PlannedLoop, RefusedLoop, plan_cell
 from mpmagic.errors import NotParallel, UnsendableValue
-from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.loop import LoopRun
 from mpmagic.run.options import Options
+from mpmagic.run.sendable import check_values
 from mpmagic.run.tasks import TaskRun, unsendable_tasks
 from mpmagic.run.tidying import tidy
 
@@ -217,7 +217,7 @@ def check_sendable(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) ->
     refused = []
     for loop in plan.loops:
         try:
-            capture(loop.split.captured - bound, namespace, options.local)
+            check_values(loop.split.captured - bound, namespace, options.local)
         except UnsendableValue as error:
             at = _reading_line(loop, str(error))
             refused.append(_unsendable(loop.loop.lineno, at, str(error), "loop"))

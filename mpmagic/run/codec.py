@@ -65,9 +65,14 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
     """Whether exceptions keep what they get by being raised."""
 
     def __init__(
-        self, side: Side, *, by_reference: bool, place_of: Callable[[Any], Any] | None = None
+        self,
+        side: Side,
+        *,
+        by_reference: bool,
+        place_of: Callable[[Any], Any] | None = None,
+        file: io.BytesIO | None = None,
     ) -> None:
-        self._file = io.BytesIO()
+        self._file = file or io.BytesIO()
         self._buffers: list[pickle.PickleBuffer] = []
         super().__init__(self._file, protocol=5, buffer_callback=self._keep_out_of_band)
         self._side = side
@@ -88,16 +93,17 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         Exception
             Whatever the value's own code raises, `pickle.PicklingError` and `TypeError` mostly.
         """
-        self._dump(value)
+        self.dump_alone(value)
         refers = self._place_of is not None
         if are_in(self._file.getvalue()):  # once more, and slower: it's asked about each object
             self._forget()
             self.persistent_id = self._named
-            self._dump(value)
+            self.dump_alone(value)
             refers = True
         return Packed(self._file.getvalue(), tuple(self._buffers), refers=refers)
 
-    def _dump(self, value: Any) -> None:
+    def dump_alone(self, value: Any) -> None:
+        """Pickle it into the file, NaNs as any other number."""
         if in_worker():
             self.dump(value)
         else:

@@ -109,7 +109,7 @@ class _Encoder(Encoder):
         self._namespace, self._open = namespace, open_
         self._nans, self._places = nans, places
 
-    def _dump(self, value: Any) -> None:
+    def dump_alone(self, value: Any) -> None:
         self.dump(value)  # what only processes that exist already may share can't be pickled
 
     def _forget(self) -> None:

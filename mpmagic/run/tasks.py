@@ -23,13 +23,13 @@ from mpmagic.cell.task import Ahead, Kind, Task, task_of
 from mpmagic.cell.taskgraph import TaskGroup
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
-from mpmagic.run.capture import capture
 from mpmagic.run.context import CellContext
 from mpmagic.run.engine import recall
 from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
+from mpmagic.run.sendable import check_values
 from mpmagic.run.taskwork import CallLog
 from mpmagic.run.trip import standing
 
@@ -272,7 +272,7 @@ def unsendable_tasks(
     for index, task in enumerate(group.tasks):
         if task.kind is Kind.WORK:
             try:
-                capture(task.effects.reads.keys() - set(bound), namespace, options.local)
+                check_values(task.effects.reads.keys() - set(bound), namespace, options.local)
             except UnsendableValue as error:
                 found[index] = str(error)
     return found
