@@ -22,6 +22,7 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool import in_worker
 from mpmagic.pool.attaching import DISPATCH_TABLE, attachable
+from mpmagic.run.arrowcolumns import reduce_column
 from mpmagic.run.frameattributes import reduce_frame
 from mpmagic.run.layout import reduce_strided
 from mpmagic.run.lent import fetch_lent, token_of
@@ -166,7 +167,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, BaseException):
             reduced = reduce_raised(obj, fill_raised_here if self.keeps_traces else None)
             return reduce_named(obj) if reduced is NotImplemented else reduced
-        for reduce in (reduce_strided, reduce_frame):
+        for reduce in (reduce_strided, reduce_frame, reduce_column):
             if (reduced := reduce(obj)) is not NotImplemented:
                 return reduced
         return reduce_named(obj)
