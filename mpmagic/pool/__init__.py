@@ -1,12 +1,13 @@
 """mpmagic's own Executor: persistent processes that nothing can hang.
 
 `Pool` is the executor. Inside a task, `report`, `drain_output`, `output_watch`, `mark`,
-`start_clock` and `throw_away` speak to the worker that runs it.
+`start_clock`, `content_digest` and `throw_away` speak to the worker that runs it.
 """
 
 from __future__ import annotations
 
 from mpmagic.pool.context import (
+    content_digest,
     drain_output,
     in_worker,
     is_interrupt,
@@ -28,6 +29,7 @@ __all__ = [
     "TaskFuture",
     "WorkerState",
     "WorkerStatus",
+    "content_digest",
     "cpu_count",
     "drain_output",
     "in_worker",

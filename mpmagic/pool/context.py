@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mpmagic.pool.worker import Worker
 
 __all__ = [
+    "content_digest",
     "current_worker",
     "drain_output",
     "explain_memory",
@@ -140,6 +141,25 @@ def mark(number: int) -> None:
         Not negative; `WorkerDied.mark` has the last one. Takes well under a microsecond.
     """
     current_worker().mark(number)
+
+
+def content_digest(buffer: memoryview) -> bytes:
+    """Give a digest of a buffer's content; what this worker was sent needn't be read for it.
+
+    Parameters
+    ----------
+    buffer : memoryview
+        Contiguous.
+
+    Returns
+    -------
+    bytes
+        16 of them, the same for equal content.
+    """
+    from mpmagic.pool.segment import content_key
+
+    key = None if _worker is None else _worker.stock.untouched.key(buffer)
+    return content_key([buffer]) if key is None else key
 
 
 def throw_away(key: bytes) -> None:

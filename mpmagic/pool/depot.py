@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpmagic.pool.message import Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
-from mpmagic.pool.segment import Segment
+from mpmagic.pool.segment import Segment, content_key
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -104,7 +104,7 @@ class Depot:
 
     def _segment(self, views: list[memoryview], name: bytes | None) -> Segment | None:
         """Find or make the segment with this content; None if there are too many."""
-        key = _digest(views)
+        key = content_key(views)
         known: Segment | None = _alive(self._segments, key)
         if known is not None:
             return known
@@ -128,17 +128,6 @@ def _groups(buffers: list[memoryview]) -> Iterable[list[int]]:
     if sum(buffers[i].nbytes for i in rest) >= SMALLEST_SEGMENT:
         groups.append(rest)
     return groups
-
-
-def _digest(views: list[memoryview]) -> bytes:
-    import xxhash
-
-    state = xxhash.xxh3_128()
-    for view in views:
-        # Its length too: the same bytes cut elsewhere are other buffers.
-        state.update(view.nbytes.to_bytes(8, "little"))
-        state.update(view)
-    return state.digest()
 
 
 def _alive(table: dict[bytes, weakref.ref[Any]], key: bytes) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 
 from mpmagic.pool.message import Drop, Hold, HoldParcel, Inline, Pack, Slice
 from mpmagic.pool.parcel import Parcel
-from mpmagic.pool.segment import map_private
+from mpmagic.pool.segment import Layout, map_private
+from mpmagic.pool.untouched import Untouched
 
 __all__ = ["Stock"]
 
@@ -23,6 +24,11 @@ class Stock:
     ----------
     on_mapping : callable
         Is told how many bytes were mapped, or, negative, unmapped.
+
+    Attributes
+    ----------
+    untouched : Untouched
+        Which of its segments nobody has stored into.
     """
 
     def __init__(self, on_mapping: Callable[[int], None]) -> None:
@@ -31,6 +37,7 @@ class Stock:
         self._parcels: dict[bytes, Parcel] = {}
         self._thrown_away: list[bytes] = []
         self._on_mapping = on_mapping
+        self.untouched = Untouched()
 
     def hold(self, message: Hold, fd: int) -> None:
         self._segments[message.key] = (fd, message.size)
@@ -81,6 +88,8 @@ class Stock:
                 self._on_mapping(size)
                 mappings[part.segment] = mapping = map_private(fd, size)
                 weakref.finalize(mapping, self._on_mapping, -size).atexit = False
+                if Layout([part.size]).size == size:
+                    self.untouched.note(mapping, part.size, part.segment)
         return mappings
 
 

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 from cloudpickle import cloudpickle as internals
 
+from mpmagic.pool import content_digest
 from mpmagic.run.codec import Encoder
 from mpmagic.run.packed import Packed, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
@@ -102,7 +103,7 @@ class Fingerprint:
     pickled
         A digest of its pickle; empty where it can't be pickled.
     buffers
-        The same of the memory that the pickle refers to.
+        Those of the memory that the pickle refers to.
     frames
         Whether it holds objects of pandas.
     """
@@ -119,8 +120,13 @@ def fingerprint(value: Any, side: Side) -> Fingerprint:
     except Exception:
         # It arrived by a way of its own (a reducer that needs the other side): not comparable.
         return Fingerprint()
-    buffers = digest(Packed(b"", packed.buffers))
+    buffers = b"".join(map(_content, packed.buffers))
     return Fingerprint(digest(Packed(packed.data)), buffers, holds_frames(encoder.modules))
+
+
+def _content(buffer: Any) -> bytes:
+    view = memoryview(buffer)
+    return content_digest(view.cast("B") if view.contiguous else memoryview(bytes(view)))
 
 
 def changed_values(

@@ -72,3 +72,26 @@ def test_the_cells_own_handlers_do_not_get_it(
     outcome = judge(notebook, cell, setup=SETUP + "kept = []").parallel
     assert "changed `groups`" in str(outcome.error)
     assert ("caught" in outcome.names["kept"]) is (handler == "BaseException")
+
+
+STORES = """
+import operator
+import numpy as np
+big, out = np.zeros(1 << 20), []
+def store(value):
+    return operator.methodcaller("__setitem__", 700_000, value)
+harmless, harmful = store(0.0), store(1.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "verdict"), [("harmless", Verdict.EQUAL), ("harmful", Verdict.ERROR)]
+)
+def test_a_loop_that_stores_into_what_it_captures(
+    pool_notebook: Notebook, call: str, verdict: Verdict
+) -> None:
+    cell = f"for x in range(8):\n    y = {call}(big)\n    out.append((y, big[x]))"
+    judgement = judge(pool_notebook, cell, setup=STORES)
+    assert judgement.verdict is verdict, judgement.why
+    if verdict is Verdict.ERROR:
+        assert "changed `big`" in str(judgement.parallel.error)
