@@ -15,7 +15,7 @@ from mpmagic.run.chunking import TARGET_SECONDS
 
 __all__ = ["Schedule", "schedule"]
 
-_GRAIN: Final = 0.02
+_GRAIN: Final = 0.04
 """The share of the whole makespan that a chunk of short iterations may take."""
 _SHORTEST_SECONDS: Final = 0.005  # a chunk costs the kernel and its worker a tenth of that
 _MOST: Final = 2000  # chunks, for whenever one is back all are looked at
