@@ -205,7 +205,9 @@ class _Comparison:
     def _text(self, a: Any, b: Any, where: str) -> str | None:
         if a.closed or b.closed:
             return None if a.closed == b.closed else f"{where}: only one of the two is closed"
-        return self._plain((a.getvalue(), a.tell()), (b.getvalue(), b.tell()), where)
+        # What an object without a text of its own prints says where it lies.
+        left, right = ((re.sub(r" at 0x\w+", "", t.getvalue()), t.tell()) for t in (a, b))
+        return self._plain(left, right, where)
 
     def _file(self, a: Any, b: Any, where: str) -> str | None:
         return self._plain(_file_state(a), _file_state(b), where)
