@@ -17,6 +17,8 @@ __all__ = ["Scheduled", "schedule_of"]
 
 _WORTH_SECONDS: Final = 0.1
 """Of work; less is through before anybody waits for it."""
+_MOST_BYTES: Final = 64 << 20
+"""Of items that wait, packed, until they are sent."""
 
 
 def schedule_of(
@@ -75,11 +77,15 @@ class Scheduled(Dispatch):
 
     def _pull_all(self, planned: Schedule) -> None:
         self._planned, pulled = None, list[Flight | None]()
-        for size in planned.sizes:
-            batch = self._source.pull(size)
+        size = 0
+        for count in planned.sizes:
+            batch = self._source.pull(count)
             if batch is None:  # an item that can't be sent ends the loop before it
                 break
             pulled.append(self._prepared(batch))
+            size += getattr(batch.packed, "nbytes", 0)
+            if size > _MOST_BYTES:  # those after them are pulled and sent in turn
+                break
         flights = (pulled[number] for number in planned.order if number < len(pulled))
         self._unsent = deque(flight for flight in flights if flight is not None)
 

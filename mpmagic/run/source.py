@@ -189,11 +189,13 @@ class ItemSource:
 
     def _packed(self, taken: list[_Waiting]) -> Batch | None:
         items = [item for item, _, _ in taken]
-        sent = [self._sent(item) for item in items]
+        sent = [self._sent(item) for item in items] if self.staying else items
         mutable = not all(map(is_inert, sent))
-        packed: Any = [alone for _, _, alone in taken]
-        if self.inert or not mutable:
-            encoder = self._encoder(sent)
+        packed: Any = None
+        if not self.inert and mutable:
+            packed = [alone for _, _, alone in taken]
+        else:
+            encoder = self._encoder(sent, mutable=mutable)
             try:
                 packed = encoder.encode(sent)
                 self._check_globals(encoder)
@@ -222,8 +224,8 @@ class ItemSource:
                 sent = [self._sent(item)]
                 self._waiting[index] = item, prelude, self._encoder(sent).encode(sent)
 
-    def _encoder(self, sent: list[Any]) -> Encoder:
-        if self._roots and not all(map(is_inert, sent)):
+    def _encoder(self, sent: list[Any], *, mutable: bool = True) -> Encoder:
+        if self._roots and mutable and not all(map(is_inert, sent)):
             if self._places is None:
                 self._places = Places(self._roots)
             if self._places.may_be_in(sent):
@@ -305,7 +307,19 @@ class ItemSource:
         if self.remaining is not None:
             self.remaining = max(self.remaining - count, 0)
 
+    def _take_many(self, count: int) -> None:
+        """Let many items wait, of an iterable that runs no code of the user's."""
+        items: list[Any] = []
+        try:
+            items.extend(itertools.islice(self.iterator, count))  # keeps those before an exception
+        except Exception as error:
+            self._done, self.failure = True, error
+        self._done = self._done or len(items) < count
+        self._waiting += [(item, [], None) for item in items]
+
     def _look_ahead(self, count: int) -> None:
+        if self.inert and self._begun and not self._done and count > len(self._waiting):
+            self._take_many(count - len(self._waiting))
         while len(self._waiting) < count and not self._done:
             prelude: list[tuple[Any, ...]] = []
             try:

@@ -45,7 +45,9 @@ def is_inert(value: Any) -> bool:
     if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
         return is_inert(value.__self__)
     if kind in (tuple, frozenset):
-        return len(value) <= 16 and all(is_inert(v) for v in value)
+        if len(value) > 16:
+            return False
+        return ATOMS.issuperset(map(type, value)) or all(map(is_inert, value))
     if kind.__module__ == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
         return issubclass(kind, numpy.generic) and not issubclass(kind, numpy.void)
     if isinstance(value, type | types.FunctionType):

@@ -100,6 +100,15 @@ def test_more_than_may_wait(
     assert backwards == [8, 0, 2, 4, 6]
 
 
+def test_large_items_are_not_pulled_all_at_once(
+    notebook: Notebook, backwards: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpmagic.run.scheduled._MOST_BYTES", 10_000)
+    loop = "for text in texts:\n    n = len(text)\n    print(text[0])\n    out.append(n)"
+    assert_equal(notebook, loop, setup="out, texts = [], [c * 4000 for c in 'abcdefghi']")
+    assert backwards == [2, 0]
+
+
 def test_the_second_run_begins_with_the_longest(
     pool_notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
