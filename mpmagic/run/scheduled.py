@@ -66,12 +66,14 @@ class Scheduled(Dispatch):
         if self._planned is not None:
             self._pull_all(self._planned)
         most = self._engine.most_under_way
-        while self._sends and self._unsent and self._under_way() < most:
+        # What has been pulled is sent, also if nothing more is to be.
+        while self._unsent and self._under_way() < most:
+            flight = self._unsent[0]
             if self._has_much_waiting():
-                # What has come back waits for the oldest ones, so that these must go.
-                self._launch_next(min(self._unsent, key=lambda flight: flight.first))
-            else:
-                self._launch_next(self._unsent[0])
+                flight = self._flights[0]  # for which it waits
+                if flight.is_sent:
+                    return
+            self._launch_next(flight)
         if not self._unsent:
             super()._refill()
 

@@ -100,6 +100,39 @@ def test_more_than_may_wait(
     assert backwards == [8, 0, 2, 4, 6]
 
 
+def test_it_waits_for_the_oldest_then(
+    notebook: Notebook, backwards: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other chunk is sent while the oldest one is away: what it gives would wait as well."""
+    left: list[int] = []
+    launch = Scheduled._launch_next
+
+    def launched(self: Scheduled, flight: Flight) -> None:
+        left.append(len(self._flights))
+        launch(self, flight)
+
+    monkeypatch.setattr(Scheduled, "_launch_next", launched)
+    monkeypatch.setattr(Scheduled, "_has_much_waiting", lambda self: True)
+    assert_equal(notebook, LOOP, setup="out = []")
+    assert backwards == [0, 2, 4, 6, 8]
+    assert left == [5, 4, 3, 2, 1]
+
+
+def test_what_has_been_pulled_is_sent(
+    notebook: Notebook, backwards: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if no more is to be: a loop that goes on in the kernel does so behind it."""
+    pull = Scheduled._pull_all
+
+    def pulled(self: Scheduled, planned: Schedule) -> None:
+        pull(self, planned)
+        self.send_no_more()
+
+    monkeypatch.setattr(Scheduled, "_pull_all", pulled)
+    assert_equal(notebook, LOOP, setup="out = []")
+    assert backwards == [8, 6, 4, 2, 0]
+
+
 def test_large_items_are_not_pulled_all_at_once(
     notebook: Notebook, backwards: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
