@@ -36,9 +36,7 @@ class Begun:
         return items if self._given is None else itertools.islice(items, self._given.count)
 
     def enter(self) -> None:
-        """An iteration begins: let names have the values that they have there."""
-        if self._given is None:
-            return
+        """Let names have the values that they have where the next iteration begins."""
         if (state := next(self._states, None)) is not None:
             self._program.go_on(state)
         if (values := next(self._drawn, None)) is not None:

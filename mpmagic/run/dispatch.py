@@ -303,9 +303,12 @@ class Dispatch:
         return flight
 
     def _launch(self, flight: Flight) -> None:
-        flight.future, flight.former = self._begun(flight)
-        flight.trip, flight.is_sent = Trip(flight.future), True
-        self._cell.inbox.watch(flight.future)
+        future, flight.former = self._begun(flight)
+        self._sent(flight, future)
+
+    def _sent(self, flight: Flight, future: Future[Any]) -> None:
+        flight.future, flight.trip, flight.is_sent = future, Trip(future), True
+        self._cell.inbox.watch(future)
 
     def _begun(self, flight: Flight) -> tuple[Future[Any], Former | None]:
         """The future log of a chunk; and the run that has kept it."""
@@ -322,10 +325,9 @@ class Dispatch:
         return future, None
 
     def _send_again(self, flight: Flight) -> None:
-        flight.future = self._submit(flight.chunk, flight.early, flight.tries)
-        flight.trip, flight.counted = Trip(flight.future), False
+        self._sent(flight, self._submit(flight.chunk, flight.early, flight.tries))
+        flight.counted = False
         flight.tries += 1
-        self._cell.inbox.watch(flight.future)
 
     def _submit(self, chunk: Chunk, early: Early, tries: int) -> Future[Any]:
         label = Span(chunk.first, chunk.count).named(Unit.ITERATION)

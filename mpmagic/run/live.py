@@ -121,15 +121,14 @@ class _Clerk:
             self._is_there = True
 
     def _look_on(self) -> None:
-        try:
-            while True:
+        while True:
+            try:
                 self._look_while_busy()
+            finally:
                 self._is_there = False
-                if self._chunk is None:
-                    return
-                self._is_there = True  # it was handed one in this very moment
-        finally:
-            self._is_there = False
+            if self._chunk is None:
+                return
+            self._is_there = True  # it was handed one in this very moment
 
     def _look_while_busy(self) -> None:
         idle = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-__all__ = ["Packed", "digest"]
+__all__ = ["Packed", "bytes_of", "digest"]
 
 
 class Packed:
@@ -70,13 +70,19 @@ def _copied(buffer: Any) -> bytes | bytearray:
     return bytes(raw) if raw.readonly else bytearray(raw)
 
 
+def bytes_of(buffer: Any) -> memoryview:
+    """The bytes of a buffer; a copy of those that don't lie in one piece."""
+    view = memoryview(buffer)
+    return view.cast("B") if view.contiguous else memoryview(bytes(view))
+
+
 def digest(packed: Packed) -> bytes:
     """A digest of the content, 16 bytes. Equal content may have several, different never one."""
     import xxhash
 
     state = xxhash.xxh3_128(packed.data)
     for buffer in packed.buffers:
-        view = memoryview(buffer).cast("B") if memoryview(buffer).contiguous else bytes(buffer)
+        view = bytes_of(buffer)
         state.update(len(view).to_bytes(8, "little"))
         state.update(view)
     return state.digest()

@@ -23,7 +23,7 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool import content_digest
 from mpmagic.run.codec import Encoder
-from mpmagic.run.packed import Packed, digest
+from mpmagic.run.packed import Packed, bytes_of, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
@@ -122,13 +122,8 @@ def fingerprint(value: Any, side: Side) -> Fingerprint:
     except Exception:
         # It arrived by a way of its own (a reducer that needs the other side): not comparable.
         return Fingerprint()
-    buffers = b"".join(map(_content, packed.buffers))
+    buffers = b"".join(content_digest(bytes_of(buffer)) for buffer in packed.buffers)
     return Fingerprint(digest(Packed(packed.data)), buffers, holds_frames(encoder.modules))
-
-
-def _content(buffer: Any) -> bytes:
-    view = memoryview(buffer)
-    return content_digest(view.cast("B") if view.contiguous else memoryview(bytes(view)))
 
 
 def changed_values(
