@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from mpmagic.errors import EachFailed, LostWrite, UnsendableValue
 from mpmagic.run.figures import LEFT_FIGURES
 
-__all__ = ["inputs_changed", "left_in_workers", "lost_write", "refused_chunk", "unsendable_value"]
+__all__ = ["inputs_changed", "left_in_workers", "lost_write", "refused_chunk", "shared_draws",
+           "unsendable_value"]  # fmt: skip
 
 
 def unsendable_value(
@@ -70,6 +71,16 @@ def _remedy(what: str) -> str:
     named = re.search(r"`(\w+)", what)
     name = named.group(1) if named is not None else "NAME"
     return f"write it as a statement of the loop's body, or allow it with `--local {name}`"
+
+
+def shared_draws(line: int, module: str) -> LostWrite:
+    """Something in the loop in `line` drew from the global stream of `module`, beside threads."""
+    return LostWrite(
+        f"something in the loop in line {line} drew from the global stream of `{module}`, which "
+        f"all threads of the notebook's process share, so that nobody can tell who drew what. "
+        f"Earlier iterations are committed. Hand in a generator of its own to what draws, or use "
+        f"`--on processes`"
+    )
 
 
 def inputs_changed(line: int) -> LostWrite:

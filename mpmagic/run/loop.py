@@ -31,17 +31,19 @@ from mpmagic.run.complaints import (
     left_in_workers,
     lost_write,
     refused_chunk,
+    shared_draws,
 )
 from mpmagic.run.context import CellContext
 from mpmagic.run.disguised import Disguised
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.events import Events, tidy_raised
+from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.log import Log
 from mpmagic.run.observer import Span, Unit
 from mpmagic.run.options import LoopReport
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
-from mpmagic.run.packing import pack_program
+from mpmagic.run.packing import followed_by, pack_program
 from mpmagic.run.past import Laps
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.scheduled import Scheduled, schedule_of
@@ -243,6 +245,9 @@ class LoopRun:
         self._dispatch = self._dispatched(names)
         if self._brevity is not None:
             self._dispatch.largest = self._brevity.largest
+        self._draws = None
+        if not self._cell.engine().is_apart:
+            self._draws = DrawWatch(followed_by(self._admitted, self._cell))
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
         self._events = Events(
@@ -280,6 +285,7 @@ class LoopRun:
             inbox.enter_user_code()
             yield from events.of_chunk()
             self._cell.fence.check()
+            self._check_draws()
             inbox.leave_user_code()
             done = events.index + 1
             self._telling.committed(flight, done)
@@ -321,6 +327,11 @@ class LoopRun:
             raise refused_chunk(line, where, refused)
         if lost:
             raise lost_write(line, lost, where)
+
+    def _check_draws(self) -> None:
+        """In a process that they share, the work can't tell its own draws from the commits'."""
+        if self._draws is not None and (module := self._draws.moved()):
+            raise shared_draws(self.planned.loop.lineno, module)
 
     # -- the end -------------------------------------------------------------------------------
 

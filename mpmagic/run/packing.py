@@ -15,7 +15,7 @@ from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of
 
-__all__ = ["pack_program"]
+__all__ = ["followed_by", "pack_program"]
 
 
 def pack_program(
@@ -68,8 +68,16 @@ def pack_program(
         residents=cell.lacking(admitted.captured.names),
         version=cell.version,
         kept=cell.kept is not None,
+        followed=followed_by(admitted, cell),
     )
     nans = admitted.captured.nans
     with nans.of_program():
         packed = Encoder(Side(cell.namespace, nans=nans), by_reference=False).encode(source)
     return Parcel(digest(packed), packed)
+
+
+def followed_by(admitted: Admitted, cell: CellContext) -> frozenset[str]:
+    """Modules whose global random stream moves with the commits, as the loop's workers see it."""
+    if cell.engine().is_apart or admitted.shadow is None:
+        return frozenset()
+    return admitted.shadow.global_streams

@@ -96,6 +96,9 @@ class ProgramSource:
         Which cells those were: other ones may have left something else under the same names.
     kept
         Whether logs are kept for a later run, those of finished work.
+    followed
+        Modules whose global random stream the loop's commits move while the work runs, in a process
+        that both share.
     """
 
     work: types.CodeType
@@ -128,6 +131,7 @@ class ProgramSource:
     residents: tuple[str, ...] = ()
     version: int = 0
     kept: bool = False
+    followed: frozenset[str] = frozenset()
 
 
 class Program:

@@ -189,6 +189,11 @@ class Shadow:
         return bool(self._flowing)
 
     @property
+    def global_streams(self) -> frozenset[str]:
+        """Modules whose global stream it draws from."""
+        return self._streams.modules
+
+    @property
     def ended(self) -> bool:
         """Whether no item may follow those that were given."""
         return self.failure is not None

@@ -20,6 +20,7 @@ from typing import Any, Final
 from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.errors import LostWrite
 from mpmagic.run.flowing import Held, Steps, is_flowing
+from mpmagic.run.globalstreams import modules_drawing_from
 
 __all__ = ["Leap", "Streams", "may_be_drawn"]
 
@@ -111,6 +112,11 @@ class Streams:
             for (draw, other), function in zip(pairs, functions, strict=True)
         ]
         self._steps = {n: f for n, f in enumerate(functions) if isinstance(f, Steps)}
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Those whose global stream is among them."""
+        return modules_drawing_from(self._owners)
 
     def left(self, number: int) -> Iterable[Any]:
         """The items that are left of an iterator."""

@@ -10,6 +10,7 @@ from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
+from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
 from mpmagic.run.observer import UNTIMED, Timing
@@ -22,7 +23,7 @@ from mpmagic.run.signals import SignalWatch
 from mpmagic.run.tape import taped
 from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import DrawWatch, is_inert
+from mpmagic.run.watch import is_inert
 
 __all__ = ["CallLog", "run_call"]
 

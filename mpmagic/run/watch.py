@@ -11,7 +11,6 @@ numbers than the serial loop.
 from __future__ import annotations
 
 import functools
-import random
 import sys
 import types
 from collections.abc import Callable, Mapping, Set
@@ -27,7 +26,7 @@ from mpmagic.run.packed import Packed, bytes_of, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
-__all__ = ["ATOMS", "BOUND", "DrawWatch", "Fingerprint", "Watch", "cached_names", "changed_values",
+__all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "cached_names", "changed_values",
            "fingerprint", "is_inert", "seen_digest"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -208,29 +207,3 @@ def _cached_names(kind: type) -> set[str]:
         for name, value in vars(base).items()
         if isinstance(value, functools.cached_property)
     }
-
-
-class DrawWatch:
-    """Tells whether the global random streams have moved since it was made."""
-
-    def __init__(self) -> None:
-        self._python = random.getstate()
-        self._numpy = _numpy_state()
-
-    def moved(self) -> str:
-        """The name of the module whose stream has moved, empty for none."""
-        if random.getstate() != self._python:
-            return "random"
-        now = _numpy_state()
-        # A stream that came into being meanwhile was seeded by chance, not by the notebook.
-        if self._numpy is not None and now != self._numpy:
-            return "numpy.random"
-        return ""
-
-
-def _numpy_state() -> tuple[Any, ...] | None:
-    module = sys.modules.get("numpy.random")
-    if module is None:
-        return None
-    name, key, position, has_gauss, gauss = module.get_state()
-    return name, key.tobytes(), position, has_gauss, gauss

@@ -20,6 +20,7 @@ from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
 from mpmagic.run.filerange import FileRange
+from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.handed import Handed
 from mpmagic.run.identity import Sharing
 from mpmagic.run.iterations import Iterations
@@ -37,7 +38,7 @@ from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import ATOMS, DrawWatch, Fingerprint, changed_values, fingerprint, is_inert
+from mpmagic.run.watch import ATOMS, Fingerprint, changed_values, fingerprint, is_inert
 
 __all__ = ["Drained", "check_program", "run_chunk"]
 
@@ -149,7 +150,8 @@ class _Recorder:
             self._journal.lend(program.side.namespace, name)
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
-        draws = DrawWatch() if program.source.seed is None else None
+        source = program.source
+        draws = DrawWatch(source.followed) if source.seed is None else None
         signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
         if program.source.formats is not None:
             take_backend(program.source.formats.backend)

@@ -82,3 +82,13 @@ def displayed(x: int) -> int:
 def cleared(x: int) -> int:
     importlib.import_module("IPython.display").clear_output(wait=True)
     return x
+
+
+class Drawing:
+    """Keeps what it's given, with a number of its own."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Any, float]] = []
+
+    def add(self, value: Any) -> None:
+        self.kept.append((value, random.random()))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from mpmagic.errors import MpmagicError
+from mpmagic.errors import LostWrite, MpmagicError
 from tests.compare import Verdict, assert_equal, judge
 from tests.notebook import Notebook
 
 SETUP = """\
-import contextlib, io, logging, os, subprocess, sys, threading, time, warnings
+import contextlib, io, logging, os, random, subprocess, sys, threading, time, warnings
 import numpy as np
 out = []
 meeting = {}
@@ -55,6 +55,13 @@ KEPT_APART = {
     "children": "for x in range(5):\n    t = subprocess.run([sys.executable, '-c', f'print({x})'],"
     " stdout=subprocess.PIPE, text=True).stdout\n    out.append(t)",
     "exceptions": "for x in range(9):\n    print(x); meet(); y = 1 / (5 - x)\n    out.append(y)",
+    "draws": "random.seed(1)\nfor x in range(9):\n    y = random.random(); meet(); out.append(y)\n"
+    "last = random.random()",
+    "draws of arrays": "np.random.seed(1)\nfor x in range(9):\n"
+    "    y = np.random.rand(20_000); meet(); out.append(y.sum())\nlast = np.random.rand()",
+    "draws of two kinds": "random.seed(1); np.random.seed(1)\nfor x in range(9):\n"
+    "    y = random.gauss(0, 1); z = np.random.normal(); meet(); out.append(y * z)\n"
+    "last = random.random(), np.random.rand()",
 }
 
 
@@ -105,6 +112,26 @@ def test_stopped(name: str, library: str, pool_notebook: Notebook) -> None:
     os.chdir(directory)
     assert "MPMAGIC_TEST" not in os.environ
     assert list(warnings.filters) == filters
+
+
+BESIDE_DRAWS = {
+    "of work": "from mpmagic_test_hidden import draw\nfor x in range(9):\n"
+    "    y = random.random(); meet(); z = draw(x)\n    out.append(y)",
+    "of commits": "from mpmagic_test_hidden import Drawing\nkept = Drawing()\nfor x in range(9):\n"
+    "    y = x * x; meet()\n    kept.add(y)",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_DRAWS)
+def test_draws_that_nobody_saw(name: str, library: str, pool_notebook: Notebook) -> None:
+    """What a library draws in threads, or in commits beside them, is nobody else's."""
+    setup = f"{SETUP}sys.path.append({library!r})\nrandom.seed(1)"
+    serial = pool_notebook.run(setup, BESIDE_DRAWS[name])
+    cell = f"%%parallel --on threads -n 3 --chunk 1\n{BESIDE_DRAWS[name]}"
+    outcome = pool_notebook.run(setup, cell)
+    assert serial.error is None
+    assert isinstance(outcome.error, LostWrite), outcome
+    assert "draw" in str(outcome.error)
 
 
 OF_THE_KERNEL = {
