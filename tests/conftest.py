@@ -42,3 +42,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "engines" in item.path.parts or item.name.startswith("test_threads["):
             item.add_marker("engines")
+        if "torch" in item.path.parts:  # half a gigabyte, and more of what it needs
+            item.add_marker("torch")

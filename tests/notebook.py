@@ -27,6 +27,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from tests.deep import Drained, is_iterator
+from tests.librarystate import library_state, put_back
 
 BACKGROUND = "the_cell_in_the_background"
 """A cell that is begun under this name with ``--bg`` is committed at once."""
@@ -106,6 +107,7 @@ class Notebook:
         self._home = Path.cwd()
         self._desk = Path(tempfile.mkdtemp(prefix="mpmagic-cells-")).resolve()
         self._environment = dict(os.environ)
+        self._libraries = library_state()
         self._path = list(sys.path)
         self._listen()
 
@@ -214,6 +216,7 @@ class Notebook:
         self._clear_desk()
         _restore(os.environ, self._environment)
         sys.path[:] = self._path
+        put_back(self._libraries)
 
     def _clear_desk(self) -> None:
         os.chdir(self._desk)
@@ -323,11 +326,9 @@ def _process_state() -> dict[str, Any]:
         "the environment": dict(os.environ),
         "sys.path": list(sys.path),
         "the stream of random": random.getstate(),
-        "the recursion limit": sys.getrecursionlimit(),
+        "the stream of numpy.random": np.random.get_state(),
     }
-    state["the stream of numpy.random"] = np.random.get_state()
-    state["numpy.geterr()"] = np.geterr()
-    return state
+    return state | library_state()
 
 
 def _restore(mapping: Any, content: dict[str, str]) -> None:

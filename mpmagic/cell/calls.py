@@ -21,6 +21,7 @@ from mpmagic.cell.figures import Touch, draws_into_axes, plots, touch_of
 from mpmagic.cell.files import file_uses
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.processwide import REASON, changes_logger, changes_process, taken_back_by
 from mpmagic.cell.syntax import brief
 
 __all__ = ["Calls"]
@@ -31,32 +32,10 @@ _KERNEL_ONLY: Final = {
     "input": "only the kernel can ask",
     "breakpoint": "only the kernel can be debugged",
 }
-_PROCESS_STATE: Final = frozenset(
-    {"posix.chdir", "os.chdir", "posix.umask", "posix.putenv", "warnings.simplefilter",
-     "warnings.filterwarnings", "warnings.resetwarnings", "locale.setlocale",
-     "sys.setrecursionlimit", "logging.basicConfig", "logging.disable", "random.seed",
-     "numpy.seterr", "numpy.set_printoptions", "decimal.setcontext", "gc.set_threshold",
-     "gc.freeze", "gc.enable", "gc.disable"}
-)  # fmt: skip
-# The context managers that take such a change back when they are left.
-_TAKEN_BACK_BY: Final = {
-    "warnings.simplefilter": "warnings.catch_warnings",
-    "warnings.filterwarnings": "warnings.catch_warnings",
-    "warnings.resetwarnings": "warnings.catch_warnings",
-    "numpy.seterr": "numpy.errstate",
-    "numpy.set_printoptions": "numpy.printoptions",
-    "decimal.setcontext": "decimal.localcontext",
-}
 _SHOWS: Final = frozenset(
     f"IPython.core.display_functions.{name}"
     for name in ("display", "update_display", "publish_display_data", "clear_output")
 )
-
-
-def _only_asks(callee: Any, node: ast.Call) -> bool:
-    """Whether a call only reads what others of the same function would change."""
-    asks = len(node.args) == 1 and not node.keywords
-    return asks and tables.qualified_name(callee) == "locale.setlocale"
 
 
 class Calls:
@@ -120,10 +99,8 @@ class Calls:
             self._collector.effects.kernel_only[line] = f"`{name}`: {_KERNEL_ONLY[name]}"
         if tables.qualified_name(callee) in _SHOWS and not self._knowledge.shows_in_workers:
             self._keep(node, "only the kernel can display")
-        if tables.qualified_name(callee) in _PROCESS_STATE and not _only_asks(callee, node):
-            reason = "it changes the state of the process, which iterations share"
-            manager = _TAKEN_BACK_BY.get(tables.qualified_name(callee), "")
-            self._collector.refuse(line, brief(node.func), reason, manager)
+        if changes_process(callee, node):
+            self._collector.refuse(line, brief(node.func), REASON, taken_back_by(callee))
         if tables.call_draws(callee):
             self._collector.effects.draws.append(Mutation(node))
         for position in tables.mutated_arguments(callee):
@@ -221,6 +198,9 @@ class Calls:
             self._absorb_call(summary, [receiver, *node.args], node)
             if kind is not None:
                 return
+        if changes_logger(kind, func.attr):
+            self._collector.refuse(node.lineno, brief(func), REASON)
+            return
         self._drawn_into(node)
         self._filled(node)
         if plots(kind, func, node):

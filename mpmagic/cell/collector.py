@@ -16,6 +16,7 @@ from mpmagic.cell import tables
 from mpmagic.cell.effects import Effects, FunctionSummary, Mutation, Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.processwide import stores_taken_back_by
 from mpmagic.cell.syntax import brief, walk
 
 __all__ = ["Collector", "own_names", "parameters_of", "type_parameters_of"]
@@ -86,7 +87,15 @@ class Collector:
                 reason = (
                     "it changes state of the process, which what the work calls may read unseen"
                 )
-                self.refuse(mutation.line, brief(node), reason)
+                self.refuse(mutation.line, brief(node), reason, self._taken_back_by(node, outer))
+
+    def _taken_back_by(self, node: ast.AST, name: str) -> frozenset[str]:
+        """The managers that take such a change back."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=changed)) | ast.Subscript(value=changed):
+                return stores_taken_back_by(self.knowledge.resolve(changed))
+            case _:
+                return stores_taken_back_by(self.knowledge.value(name))
 
     def _stores(self, node: ast.AST, name: str) -> bool:
         """Whether this changes more than an object that `name`, a module, merely holds."""
@@ -126,7 +135,9 @@ class Collector:
             known = self.effects.aliases.setdefault(name, set()) if scope is None else scope[name]
             known.update(roots - {name})
 
-    def refuse(self, line: int, name: str, reason: str, taken_back_by: str = "") -> None:
+    def refuse(
+        self, line: int, name: str, reason: str, taken_back_by: frozenset[str] = frozenset()
+    ) -> None:
         """Note a place that no split can be right for."""
         self.effects.refusals.append(Refusal(line, name, reason, taken_back_by))
 

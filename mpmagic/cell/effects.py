@@ -51,13 +51,13 @@ class Refusal:
     Attributes
     ----------
     taken_back_by
-        The context manager inside which it would be right, by its qualified name; empty for none.
+        The context managers inside which it would be right, by their qualified names.
     """
 
     line: int
     name: str
     reason: str
-    taken_back_by: str = ""
+    taken_back_by: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import functools
 import sys
 import types
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,15 +50,22 @@ class Formats:
         from IPython.core.formatters import DisplayFormatter
 
         formatter = DisplayFormatter()
-        for mime, settings in self.settings.items():
-            for name, value in settings.items():
-                setattr(formatter.formatters[mime], name, value)
+        with _numpy_as_it_is():  # a precision is set there too, which somebody may have changed
+            for mime, settings in self.settings.items():
+                for name, value in settings.items():
+                    setattr(formatter.formatters[mime], name, value)
         for (mime, table), keys in self.removed.items():
             for key in keys:
                 getattr(formatter.formatters[mime], table).pop(key, None)
         for (mime, table), printers in self.printers.items():
             getattr(formatter.formatters[mime], table).update(printers)
         return formatter
+
+
+def _numpy_as_it_is() -> AbstractContextManager[object]:
+    numpy = sys.modules.get("numpy")
+    kept: AbstractContextManager[object] = nullcontext() if numpy is None else numpy.printoptions()
+    return kept
 
 
 def formats_in(namespace: Mapping[str, Any]) -> Formats | None:

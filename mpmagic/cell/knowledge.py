@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import logging
 import types
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -195,6 +196,8 @@ class Knowledge:
         callee = self.resolve(node.func)
         if isinstance(callee, type) and callee in _CONSTRUCTORS:
             return callee
+        if tables.qualified_name(callee) == "logging.getLogger":
+            return logging.Logger
         try:
             return _RESULT_TYPES.get(callee)
         except TypeError:  # an unhashable callable

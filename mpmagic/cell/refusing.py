@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from mpmagic.cell import tables
 from mpmagic.cell.compound import commits_in
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.guard import infallible
 from mpmagic.cell.jumps import breaks_of, jumps
+from mpmagic.cell.processwide import made_by
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage, Unit
 
@@ -60,12 +60,10 @@ def _taken_back(dependence: Dependence) -> Iterator[tuple[Unit, Refusal]]:
     """Changes of the process's state that end with a ``with`` of the body around them."""
     for unit in dependence.every_unit():
         if isinstance(unit.node, ast.With):
-            calls = [i.context_expr for i in unit.node.items]
-            made = [dependence.knowledge.resolve(c.func) for c in calls if isinstance(c, ast.Call)]
-            names = {tables.qualified_name(callee) for callee in made} - {""}
+            names = made_by([i.context_expr for i in unit.node.items], dependence.knowledge)
             inside = (u for block in unit.blocks for inner in block for u in inner.walk())
             for refusal in (r for u in inside for r in u.header.refusals):
-                if refusal.taken_back_by in names:
+                if refusal.taken_back_by & names:
                     yield unit, refusal
 
 

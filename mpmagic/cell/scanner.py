@@ -20,6 +20,7 @@ from mpmagic.cell.effects import Effects
 from mpmagic.cell.expressions import Expressions
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.paths import root_of, roots_of
+from mpmagic.cell.processwide import made_by
 from mpmagic.cell.syntax import brief, walk
 
 __all__ = ["Scanner"]
@@ -138,9 +139,15 @@ class Scanner(Expressions):
     def visit_With(self, node: ast.With) -> None:
         for item in node.items:
             self.visit(item)
+        refusals = self._collector.effects.refusals
+        before = len(refusals)
         with self.holding(node):
             for statement in node.body:
                 self.visit(statement)
+        if self._collector.is_inside:  # of a function all runs in one process
+            made = [i.context_expr for i in node.items]
+            names = made_by(made, self._knowledge)
+            refusals[before:] = [r for r in refusals[before:] if not r.taken_back_by & names]
 
     @contextmanager
     def holding(self, node: ast.stmt) -> Iterator[None]:

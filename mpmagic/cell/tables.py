@@ -124,8 +124,11 @@ _NOT_DRAWS: Final = frozenset(
     {"getstate", "get_state", "bit_generator", "__getstate__", "spawn", "seed", "setstate"}
 )
 
-# What functions say that they are from, from Python 3.13 and 3.14 on.
-_PUBLIC: Final = {"_decimal": "decimal", "_py_warnings": "warnings"}
+# What modules written in C, or for one version of Python, are public as.
+_PUBLIC: Final = {
+    "_codecs": "codecs", "_csv": "csv", "_decimal": "decimal", "_py_warnings": "warnings",
+    "_socket": "socket",
+}  # fmt: skip
 
 _MAKING_WHAT_STAYS: Final = frozenset(
     {"_io.open", "io.open", "gzip.open", "bz2.open", "lzma.open", "tempfile.NamedTemporaryFile",

@@ -106,7 +106,7 @@ def stationed() -> Iterator[Post]:
 
 @contextmanager
 def _visiting() -> Iterator[None]:
-    before, patches = ProcessState.of_this_process(), Patches()
+    before, patches = ProcessState.for_others(), Patches()
     _leave_stream_alone(patches)
     try:
         with routed(), capturing(), at_post(_guest):

@@ -195,7 +195,9 @@ class _Handles(_Table):
             return _reduce_semaphore
         reducer = _standard()[kind]
         name = getattr(reducer, "__name__", "")
-        if name in _OTHERS:  # what cloudpickle, or pickle itself, does better
+        # What cloudpickle, or pickle itself, does better; and what other libraries have put there:
+        # torch would send descriptors of its tensors' memory, and have it moved to get some.
+        if name in _OTHERS or not reducer.__module__.startswith(_OWN):
             raise KeyError(kind)
         return _INSTEAD.get(name, reducer)
 
@@ -214,6 +216,7 @@ def _standard() -> dict[type, Reducer]:
 
 
 _OTHERS: Final = frozenset(("_reduce_method", "_reduce_method_descriptor", "_reduce_partial"))
+_OWN: Final = ("multiprocessing.", "mpmagic.")
 _INSTEAD: Final[dict[str, Reducer]] = {
     "reduce_arena": _reduce_arena,
     "reduce_ctype": _reduce_value,

@@ -68,6 +68,8 @@ def _remedy(what: str) -> str:
         return "hand in a generator or a `random_state` for each iteration, or use `--seed N`"
     if what == LEFT_FIGURES:
         return "close it in the iteration, or draw by a statement of the loop's own body"
+    if what.startswith("left"):
+        return "set it before the loop, or take it back in the work, best by a context manager"
     named = re.search(r"`(\w+)", what)
     name = named.group(1) if named is not None else "NAME"
     return f"write it as a statement of the loop's body, or allow it with `--local {name}`"

@@ -125,7 +125,7 @@ class EachRun:
             targets=frozenset(),
             filename=cell.filename,
             texts=texts_of(captured.functions, cell.filename, cell.text),
-            state=ProcessState.of_this_process(),
+            state=ProcessState.for_others(),
             class_ids=captured.class_ids,
             modules=modules,
             formats=formats_in(cell.namespace),

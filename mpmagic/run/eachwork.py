@@ -16,7 +16,9 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program
 from mpmagic.run.resident import ResidentCell, here, resident_values, start_anew
+from mpmagic.run.residentstate import StateChange
 from mpmagic.run.shown import Screen
+from mpmagic.run.state import ProcessState
 from mpmagic.run.tape import taped
 from mpmagic.run.warned import warnings_taped
 
@@ -90,7 +92,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     space, left = residents.namespace, resident_values(residents.names)
     program = Program(cell.source.payload, cell.captured.payload, space)
     space.update(left)  # functions of the notebook may have brought what they read there
-    known, value = set(space), None
+    known, value, before = set(space), None, ProcessState.for_others()
     if program.source.formats is not None:
         take_backend(program.source.formats.backend)
     with (
@@ -114,6 +116,7 @@ def _run(cell: ResidentCell) -> tuple[Program, EachLog, BaseException | None]:
     if raised is None:
         residents.done.append(cell.key)
         residents.names |= log.names
+        residents.changes.append(StateChange(before, ProcessState.for_others()))
         _keep(value, log, program)
     return program, log, raised
 

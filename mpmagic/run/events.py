@@ -19,7 +19,7 @@ from mpmagic.run.dispatch import Flight
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
 from mpmagic.run.figures import open_again
-from mpmagic.run.log import RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
+from mpmagic.run.log import LEVELS, RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.side import Side
 from mpmagic.run.speculation import Outcome, raise_as_here, take
@@ -185,7 +185,7 @@ class Events:
                 if self.index in preludes and not early.has_begun(self.index):
                     play(preludes[self.index])
                 yield (START, items[self.index])
-            elif self._skipping and code not in (UNSENDABLE, SIGNALS):
+            elif self._skipping and code not in (UNSENDABLE, SIGNALS, LEVELS):
                 continue
             elif code == DELETED:
                 self._temporaries.deleted(event[1])

@@ -227,7 +227,7 @@ def send(
         own=captured.own,
         filename=cell.filename,
         texts=texts_of(captured.functions, cell.filename, cell.text),
-        state=ProcessState.of_this_process(),
+        state=ProcessState.for_others(),
         class_ids=captured.class_ids,
         seed=cell.options.seed,
         modules=modules,

@@ -9,8 +9,8 @@ from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.packed import Packed
 from mpmagic.run.sampling import Samples
 
-__all__ = ["FILTERED", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT", "UNBOUND",
-           "UNSENDABLE", "WARN", "Chunk", "Given", "Log", "Lost"]  # fmt: skip
+__all__ = ["FILTERED", "LEVELS", "LOST", "PIECE", "RAISE", "RECORD", "SHOWN", "SIGNALS", "TEXT",
+           "UNBOUND", "UNSENDABLE", "WARN", "Chunk", "Given", "Log", "Lost"]  # fmt: skip
 
 TEXT: Final = -3
 """The event of text that the work wrote: its stream's name, and the pieces."""
@@ -34,6 +34,9 @@ FILTERED: Final = -8
 SIGNALS: Final = -10
 """The event of decimal arithmetic's signals, at the head of a log: their classes."""
 
+
+LEVELS: Final = -13
+"""The event of levels of loggers, at the head of a log: the one that is disabled, and others."""
 
 SHOWN: Final = -12
 """The event of something displayed: what the kernel has to do, see `mpmagic.run.shown`."""

@@ -46,7 +46,7 @@ def pack_program(
         own=admitted.captured.own,
         filename=cell.filename,
         texts=texts_of(admitted.captured.functions, cell.filename, cell.text),
-        state=ProcessState.of_this_process(),
+        state=ProcessState.for_others(),
         class_ids=admitted.captured.class_ids,
         seed=cell.options.seed,
         speculates=split.speculates,

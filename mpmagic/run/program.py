@@ -20,7 +20,7 @@ from mpmagic.run.log import UNBOUND
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
-from mpmagic.run.resident import resident_values
+from mpmagic.run.resident import here, resident_values
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
@@ -159,9 +159,12 @@ class Program:
             namespace = {"__name__": "__main__", "__builtins__": builtins}
         self.side = Side(namespace, nans=Nans(numbering=False))
         self.source: ProgramSource = decode(source, self.side)
+        self._is_settled = False
         self._state = self.source.state
         if self._state is not None and tenancy() is Tenancy.GUEST:
             self._state = self._state.for_guest()
+        if self._state is not None:
+            self._state = here().state(self._state)
         self._apply_state()  # modules of the notebook are imported by its paths
         if import_as_sent(self.source.modules):
             _shelf().programs.clear()  # they hold what came from the modules' old selves
@@ -193,8 +196,10 @@ class Program:
 
     def enter(self) -> None:
         """Bring this process, or this thread, into the state that the loop began in."""
-        self._apply_state()
         shelf = _shelf()
+        if shelf.entered is not self or not self._is_settled:
+            self._apply_state()
+        self._is_settled = False  # until a chunk has ended and left all as it was
         if shelf.entered is not self:
             if tenancy() is not Tenancy.COMPANION:  # there the modules are the kernel's own
                 adopt(self.source.modules)
@@ -209,6 +214,14 @@ class Program:
             self._state.apply_to_thread()
         else:
             self._state.apply()
+
+    def left_changed(self) -> str:
+        """What the work has left changed of the process, in words; empty for nothing."""
+        if self._state is None:
+            return ""
+        deviations = self._state.deviations()
+        self._is_settled = deviations.is_as_it_was and tenancy() is Tenancy.OWNER
+        return f"left {deviations.lost[0]} changed" if deviations.lost else ""
 
     @property
     def places(self) -> Places:

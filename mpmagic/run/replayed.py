@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpmagic.run.log import FILTERED, RECORD, SHOWN, SIGNALS, TEXT, WARN
+from mpmagic.run.log import FILTERED, LEVELS, RECORD, SHOWN, SIGNALS, TEXT, WARN
 from mpmagic.run.logged import log_again
+from mpmagic.run.loglevels import set_again
 from mpmagic.run.signals import signal_again
 from mpmagic.run.tape import play
 from mpmagic.run.warned import forget_shown, warn_again
@@ -34,6 +35,8 @@ def replay_aside(event: tuple[Any, ...], namespace: dict[str, Any]) -> bool:
             log_again(event)
         case code if code == SIGNALS:
             signal_again(event)
+        case code if code == LEVELS:
+            set_again(event)
         case _:
             return False
     return True

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mpmagic.pool import Parcel
+from mpmagic.run.residentstate import StateChange
+from mpmagic.run.state import ProcessState
 
 __all__ = ["ResidentCell", "Residents", "here", "resident_values", "start_anew"]
 
@@ -43,12 +46,19 @@ class Residents:
         The keys of the cells that have run, in order.
     names
         What they have bound; the rest is what they read of the notebook.
+    changes
+        What they have changed of this process's state.
     """
 
     def __init__(self) -> None:
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.done: list[tuple[bytes, bytes]] = []
         self.names: frozenset[str] = frozenset()
+        self.changes: list[StateChange] = []
+
+    def state(self, kernels: ProcessState) -> ProcessState:
+        """The kernel's state with what the cells have changed."""
+        return functools.reduce(lambda state, change: change.on(state), self.changes, kernels)
 
 
 _here = Residents()

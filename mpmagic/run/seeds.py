@@ -32,6 +32,10 @@ def seed_iteration(seed: int, index: int, captured: Mapping[str, Any]) -> None:
     _seed_python(random, np.random.SeedSequence(seed, spawn_key=(index, 0)))
     if "numpy.random" in sys.modules:
         np.random.seed(np.random.SeedSequence(seed, spawn_key=(index, 1)).generate_state(8))
+    if (torch := sys.modules.get("torch")) is not None:
+        # A key that no captured name has: those count from 2.
+        sequence = np.random.SeedSequence(seed, spawn_key=(index, 0, 0))
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
     for number, name in enumerate(sorted(captured), 2):
         _seed_value(captured[name], np.random.SeedSequence(seed, spawn_key=(index, number)))
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import decimal
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.errors import EngineError
-from mpmagic.run.settings import PRINTING, SETTINGS
+from mpmagic.run.setting import Remembered
+from mpmagic.run.settings import LOG_LEVELS, SETTINGS, THREADS_OWN
+from mpmagic.run.tenancy import Tenancy, tenancy
 
-__all__ = ["ProcessState"]
+__all__ = ["Deviations", "ProcessState"]
 
 # Of the kernel alone: figures are drawn without a screen in workers, and thread caps are theirs.
 _NOT_TAKEN: Final = frozenset(
@@ -22,6 +26,26 @@ _NOT_TAKEN: Final = frozenset(
      "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "ARROW_IO_THREADS", "RAYON_NUM_THREADS",
      "PYTHONHASHSEED", "JPY_PARENT_PID", "JPY_SESSION_NAME", "COLUMNS", "LINES"}
 )  # fmt: skip
+
+
+_HOST: Final = os.uname().nodename
+
+
+class Deviations(NamedTuple):
+    """How a process's state has changed.
+
+    Attributes
+    ----------
+    lost
+        In words, what would have stayed in the notebook's process. Importing a library may change
+        the environment, the path of modules, filters of warnings and levels of loggers: that isn't
+        among it.
+    is_as_it_was
+        Whether nothing has changed at all.
+    """
+
+    lost: list[str]
+    is_as_it_was: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +72,8 @@ class ProcessState:
         The value of each of `mpmagic.run.settings.SETTINGS`.
     host
         The name of the machine.
+    umask
+        What files that are made may not be; None if it was taken for granted.
     """
 
     directory: str
@@ -59,15 +85,20 @@ class ProcessState:
     floats: tuple[tuple[str, str], ...] = ()
     settings: tuple[Any, ...] = field(default=(), compare=False)
     host: str = field(default="", compare=False)
+    umask: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def for_others(cls) -> ProcessState:
+        """The state as it is now, with what is too slow to be looked at for each chunk."""
+        return replace(cls.of_this_process(), umask=_umask())
 
     @classmethod
     def of_this_process(cls) -> ProcessState:
         """The state as it is now."""
-        environment = sorted((k, v) for k, v in os.environ.items() if k not in _NOT_TAKEN)
         return cls(
-            _directory(), tuple(sys.path), tuple(environment), sys.getrecursionlimit(),
+            _directory(), tuple(sys.path), _environment(), sys.getrecursionlimit(),
             tuple(warnings.filters), decimal.getcontext().copy(), _float_errors(),
-            tuple(setting.read() for setting in SETTINGS), os.uname().nodename,
+            tuple(setting.read() for setting in SETTINGS), _HOST,
         )  # fmt: skip
 
     def apply(self) -> None:
@@ -80,11 +111,13 @@ class ProcessState:
         """
         if self.decimals is not None:
             decimal.setcontext(self.decimals.copy())
+        if self.umask is not None:
+            os.umask(self.umask)
         now = ProcessState.of_this_process()
         if self != now:
             self._take_over()
         for setting, old, wanted in zip(SETTINGS, now.settings, self.settings, strict=True):
-            if old != wanted:
+            if setting.differs(old, wanted):
                 setting.change(old, wanted)
 
     def apply_to_thread(self) -> None:
@@ -93,9 +126,34 @@ class ProcessState:
             decimal.setcontext(self.decimals.copy())
         if self.floats:
             _set_float_errors(self.floats)
-        wanted = self.settings[SETTINGS.index(PRINTING)]
-        if (now := PRINTING.read()) != wanted:
-            PRINTING.change(now, wanted)
+        for setting, wanted in zip(SETTINGS, self.settings, strict=True):
+            if setting in THREADS_OWN and setting.differs(now := setting.read(), wanted):
+                setting.change(now, wanted)
+
+    def deviations(self) -> Deviations:
+        """How this process's state differs from this one."""
+        now = ProcessState.of_this_process()
+        words = list(self._lost_in(now))
+        # Threads of the notebook's process are kept from what isn't theirs by its guards.
+        looked_at = THREADS_OWN if tenancy() is Tenancy.COMPANION else SETTINGS
+        of_settings = zip(SETTINGS, now.settings, self.settings, strict=True)
+        differing = [s for s, v, w in of_settings if s in looked_at and s.differs(v, w)]
+        words += [setting.words for setting in differing if setting is not LOG_LEVELS]
+        return Deviations(words, is_as_it_was=self == now and not words and not differing)
+
+    def _lost_in(self, now: ProcessState) -> Iterator[str]:
+        if now.directory != self.directory:
+            yield "the working directory"
+        if now.recursion_limit != self.recursion_limit:
+            yield "the recursion limit"
+        # To ask for it is to set it; in another's process it isn't ours to set.
+        ours = self.umask if tenancy() is Tenancy.OWNER else None
+        if ours is not None and os.umask(ours) != ours:
+            yield "the umask"
+        if self.decimals is not None and _rules(now.decimals) != _rules(self.decimals):
+            yield "the decimal context"
+        if self.floats and now.floats != self.floats:
+            yield "what numpy does on floating-point errors"
 
     def for_guest(self) -> ProcessState:
         """The same for a process that was there before, perhaps on another machine.
@@ -143,6 +201,33 @@ def _directory() -> str:
         return str(Path.cwd())
     except FileNotFoundError:
         return ""
+
+
+def _umask() -> int:
+    """Only by setting another one can it be asked for, but the system may tell it too."""
+    with contextlib.suppress(OSError, StopIteration), Path("/proc/self/status").open() as status:
+        line = next(line for line in status if line.startswith("Umask:"))
+        return int(line.split()[1], 8)
+    os.umask(now := os.umask(0o077))
+    return now
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    return _variables.within(os.environ._data)  # type: ignore[attr-defined,no-any-return]
+
+
+def _find_variables() -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((k, v) for k, v in os.environ.items() if k not in _NOT_TAKEN))
+
+
+_variables: Final = Remembered(_find_variables)
+
+
+def _rules(context: decimal.Context | None) -> tuple[Any, ...]:
+    """What a context is but for the flags that each operation may raise."""
+    assert context is not None
+    limits = context.prec, context.Emin, context.Emax, context.clamp
+    return (*limits, context.rounding, context.capitals, context.traps)
 
 
 def _set_float_errors(wanted: tuple[tuple[str, str], ...]) -> None:

@@ -38,11 +38,12 @@ def surroundings(codes: Iterable[types.CodeType], namespace: dict[str, Any]) -> 
     namespace
         The notebook's.
     """
-    state = ProcessState.of_this_process()
+    state = ProcessState.for_others()
     seen: dict[str, Any] = {
         "the working directory": state.directory,
         "`sys.path`": state.path,
         "the recursion limit": state.recursion_limit,
+        "the umask": state.umask,
         "the filters of warnings": state.filters,
         "the decimal context": state.decimals,
         "what numpy does on floating-point errors": state.floats,
@@ -52,7 +53,7 @@ def surroundings(codes: Iterable[types.CodeType], namespace: dict[str, Any]) -> 
             seen[f"the environment's `{name}`"] = value
     for setting, value in zip(SETTINGS, state.settings, strict=True):
         if setting is not LOG_LEVELS:  # of all loggers that are there, as libraries leave them
-            seen[f"a setting ({setting.read.__name__.strip('_').replace('_', ' ')})"] = value
+            seen[setting.words] = value
     found = {what: lasting(value, namespace).digest.hex() for what, value in seen.items()}
     names = {name for code in codes for name in names_in(code)}
     return found | {f"the module `{n}`": source for n, source in user_sources(names).items()}

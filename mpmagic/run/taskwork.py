@@ -13,6 +13,7 @@ from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
 from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.identity import Sharing
 from mpmagic.run.logged import records_taped
+from mpmagic.run.loglevels import LevelWatch
 from mpmagic.run.observer import UNTIMED, Timing
 from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program, forget_program, load_program
@@ -90,7 +91,7 @@ def _run(program: Program, index: int, figures: FigureWatch) -> CallLog:
     draws = DrawWatch() if seed is None else None
     if seed is not None:
         seed_iteration(seed, index, program.side.captured)
-    start, signals = perf_counter(), SignalWatch()
+    start, signals, levels = perf_counter(), SignalWatch(), LevelWatch()
     with (
         taped(log.events),
         Screen(log.events, program.source.formats, program.side).on(),
@@ -106,6 +107,7 @@ def _run(program: Program, index: int, figures: FigureWatch) -> CallLog:
             log.failure = pack_failure(error, program)
     log.timing = Timing(worker_number(), start, start, perf_counter())
     signals.note(log.events)
+    levels.note(log.events)
     log.lost_write = _lost_write(program, draws)
     if figures.close_new() and not log.lost_write and log.failure is None:
         log.lost_write = LEFT_FIGURES
@@ -127,7 +129,7 @@ def _lost_write(program: Program, draws: DrawWatch | None) -> str:
     changed = program.watch.changed()
     if not changed and (attribute := program.module_watch.changed()):
         changed = [attribute]
-    return f"changed `{changed[0]}`" if changed else ""
+    return f"changed `{changed[0]}`" if changed else program.left_changed()
 
 
 def _keep(value: Any, log: CallLog, program: Program) -> None:

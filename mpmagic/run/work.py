@@ -29,6 +29,7 @@ from mpmagic.run.keys import hashed, slotted, summed
 from mpmagic.run.live import Announcer
 from mpmagic.run.log import LOST, RAISE, UNSENDABLE, Chunk, Log
 from mpmagic.run.logged import records_taped
+from mpmagic.run.loglevels import LevelWatch
 from mpmagic.run.observer import Timing
 from mpmagic.run.packed import Packed
 from mpmagic.run.program import Program, forget_program, load_program, opened
@@ -152,7 +153,8 @@ class _Recorder:
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         source = program.source
         draws = DrawWatch(source.followed) if source.seed is None else None
-        signals, announcer = SignalWatch(), Announcer(log.events, program.source.silent)
+        signals, levels = SignalWatch(), LevelWatch()
+        announcer = Announcer(log.events, program.source.silent)
         if program.source.formats is not None:
             take_backend(program.source.formats.backend)
         try:
@@ -170,6 +172,7 @@ class _Recorder:
             announcer.stop()
         log.laps = self._iterations.laps()
         signals.note(log.events)
+        levels.note(log.events)
         if (at := post()) is not None and at.complaint:
             self._refuse(at.complaint)
         self._keep_finals()
@@ -213,7 +216,7 @@ class _Recorder:
             return f"changed `{names[0]}`"
         if attribute := program.module_watch.changed():
             return f"changed `{attribute}`"
-        return ""
+        return program.left_changed()
 
     def _pack_lost(self, what: str) -> Packed:
         forget_program(self._program)

@@ -125,6 +125,44 @@ def test_as_if_the_notebook_had_the_names(prepared: Notebook, cell: str) -> None
     assert not (why := compare(serial, parallel, cell=cell)), why
 
 
+OPTIONS = {
+    "pd.set_option('display.max_rows', 7)": "pd.get_option('display.max_rows')",
+    "np.set_printoptions(precision=2)": "str(np.array([1 / 3]))",
+    "np.seterr(divide='raise')": "np.geterr()['divide']",
+    "os.environ['MPMAGIC_CELLS'] = '1'": "os.environ.get('MPMAGIC_CELLS')",
+    "decimal.getcontext().prec = 4": "str(decimal.Decimal(1) / 3)",
+    "socket.setdefaulttimeout(3)": "socket.getdefaulttimeout()",
+    "mpl.rcParams['figure.dpi'] = 77": "mpl.rcParams['figure.dpi']",
+    "logging.getLogger('cells.each').setLevel(7)": "logging.getLogger('cells.each').level",
+    "os.chdir('/')": "os.getcwd()",
+    "sys.path.insert(0, '/cells')": "sys.path[0]",
+    "warnings.simplefilter('error')": "warnings.filters[0][0]",
+}
+IMPORTS = "import decimal, logging, os, socket, sys, warnings\nimport matplotlib as mpl\n"
+IMPORTS += "import numpy as np\nimport pandas as pd"
+
+
+@pytest.mark.parametrize("cell", OPTIONS)
+def test_options_stay_in_the_workers(pool_notebook: Notebook, cell: str) -> None:
+    """Until they are forgotten; what the notebook sets besides is theirs too."""
+    setup = f"{IMPORTS}\nsys.setrecursionlimit(2345)\ndef look():\n"
+    setup += f"    return {OPTIONS[cell]}, sys.getrecursionlimit()"
+    loop = "out = [look() for x in range(4)]"
+    before = pool_notebook.run(setup, loop).names["out"]
+    expected = pool_notebook.run(setup, f"{cell}\n{loop}").names["out"]
+    assert expected != before
+    try:
+        each = pool_notebook.run("", f"%%parallel --each -n 1\n{IMPORTS}\n{cell}")
+        assert each.error is None
+        for _ in range(2):
+            found = pool_notebook.run(setup, f"%%parallel -n 1 --chunk 1\n{loop}")
+            assert found.error is None
+            assert found.names["out"] == expected
+    finally:
+        pool_notebook.run("", "%mppool forget")
+    assert pool_notebook.run(setup, f"%%parallel -n 1\n{loop}").names["out"] == before
+
+
 @pytest.mark.parametrize(
     ("cell", "says"),
     [

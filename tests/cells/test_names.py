@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mpmagic.cell import calls, tables
+from mpmagic.cell import processwide, tables
 
 KNOWN = {
-    "state of the process": calls._PROCESS_STATE,
-    "takes it back": frozenset(calls._TAKEN_BACK_BY.values()),
+    "state of the process": processwide._CHANGING,
+    "takes it back": frozenset().union(*processwide._TAKEN_BACK_BY.values()),
     "stays": tables._MAKING_WHAT_STAYS,
     "changes arguments": frozenset(tables._MUTATED_ARGUMENTS),
 }
