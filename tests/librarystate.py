@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import sklearn  # noqa: F401 - it sets a variable of the environment, once
 from pandas._config import config as pandas_config
 
 __all__ = ["library_state", "put_back"]

@@ -216,6 +216,7 @@ class Notebook:
         self._clear_desk()
         _restore(os.environ, self._environment)
         sys.path[:] = self._path
+        shell.display_formatter.formatters["text/plain"].float_precision = ""
         put_back(self._libraries)
 
     def _clear_desk(self) -> None:

@@ -209,7 +209,7 @@ def _may_be_pandas(receiver: ast.expr, knowledge: Knowledge) -> bool:
     kind = knowledge.type_of(receiver)
     if kind is None:
         return knowledge.resolve(receiver) is UNKNOWN
-    return kind.__name__ in _KINDS and kind.__module__.partition(".")[0] == "pandas"
+    return kind.__name__ in _KINDS and str(kind.__module__).partition(".")[0] == "pandas"
 
 
 def _is_function(node: ast.expr, knowledge: Knowledge) -> bool:

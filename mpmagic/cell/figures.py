@@ -78,7 +78,7 @@ def plots(kind: type | None, func: ast.Attribute, node: ast.Call) -> bool:
     if func.attr not in _PANDAS:
         return False
     if kind is not None:
-        return kind.__module__.partition(".")[0] == "pandas"
+        return str(kind.__module__).partition(".")[0] == "pandas"
     if draws_into_axes(node):
         return True
     first = node.args[0] if node.args else ast.Constant("")

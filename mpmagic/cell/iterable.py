@@ -136,7 +136,7 @@ def _stores_own_rows(frame: str, dependence: Dependence) -> bool:
 def _is_frame_type(kind: type | None) -> bool:
     if kind is None:
         return False
-    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+    return str(kind.__module__).partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
 
 
 def _names_columns(name: str, iterable: ast.expr, dependence: Dependence) -> bool:
@@ -212,7 +212,7 @@ def only_labels_bar(name: str, dependence: Dependence) -> bool:
     if kind is None and not dependence.knowledge.is_hidden(name):
         return False
     # Of a bar that the cell makes the type is looked at when the loop is reached.
-    if kind is not None and kind.__module__.partition(".")[0] != "tqdm":
+    if kind is not None and str(kind.__module__).partition(".")[0] != "tqdm":
         return False
     touching = [u for u in dependence.every_unit() if name in u.header.touched()]
     return all(_labels(u.node, name, dependence) for u in touching)

@@ -122,7 +122,7 @@ class Roles(Generic[_Handed]):
 
     def _role_of_method(self, func: ast.Attribute) -> Role:
         kind = self._knowledge.type_of(func.value)
-        known = kind is None or kind in _PLAIN or not kind.__module__.startswith("__main__")
+        known = kind is None or kind in _PLAIN or not str(kind.__module__).startswith("__main__")
         if func.attr in KEEPING and known:
             return Role.KEPT
         if func.attr in _READING and known:

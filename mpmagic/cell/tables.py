@@ -321,6 +321,6 @@ def call_draws(function: Any) -> bool:
     if owner is None or isinstance(owner, types.ModuleType):
         return False
     name = getattr(function, "__name__", "")
-    module = type(owner).__module__
+    module = str(type(owner).__module__)
     is_global = module == "random" or module.startswith("numpy.random")
     return is_global and method_draws(type(owner), name)

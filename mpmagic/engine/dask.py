@@ -10,7 +10,7 @@ import importlib
 import random
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -81,6 +81,49 @@ def _leave_stream_alone() -> None:
             module.random = _stream
 
 
+class _Executor(Executor):
+    """Has a client run calls.
+
+    Dask's own writes an error into the log, which a notebook shows, for a future that is cancelled
+    while its result is on the way.
+
+    Parameters
+    ----------
+    client
+        The client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have the call made by a worker."""
+        task = self._client.submit(fn, *args, pure=False, **kwargs)
+        future: Future[Any] = Future()
+        future.add_done_callback(lambda future: future.cancelled() and task.cancel())
+        self._client.loop.add_callback(_carry, task, future)
+        return future
+
+
+async def _carry(task: Any, future: Future[Any]) -> None:
+    """Hand on what comes of a task."""
+    result, error = None, None
+    try:
+        result = await task._result(raiseit=False)
+        if task.status == "error":
+            _, error, _ = result
+    except Exception as raised:
+        error = raised
+    if task.status == "cancelled" or isinstance(error, CancelledError):
+        future.cancel()
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 class DaskEngine(GuestEngine):
     """The workers of a scheduler; one chunk at a time in each process.
 
@@ -103,7 +146,7 @@ class DaskEngine(GuestEngine):
         homes = self._asked()
         count = min(workers or len(homes), len(homes))
         home = here() if here() in homes else homes[0]
-        super().__init__(client.get_executor(pure=False), count, name=name, home=home)
+        super().__init__(_Executor(client), count, name=name, home=home)
         self._scattered = _scattered.setdefault(client, {})
         self._away: weakref.WeakSet[Carried] = weakref.WeakSet()
 

@@ -20,7 +20,7 @@ _SPARE_BYTES: Final = 64  # the offsets of texts are one more than the texts
 def reduce_column(obj: Any) -> Any:
     """How such a column is pickled; `NotImplemented` for anything else."""
     kind = type(obj)
-    if not kind.__module__.startswith("pandas."):
+    if not str(kind.__module__).startswith("pandas."):
         return NotImplemented
     arrow: Any = getattr(sys.modules.get(_ARROW), "ArrowExtensionArray", None)
     if arrow is None or not isinstance(obj, arrow) or not _is_pickled_like(kind, arrow):

@@ -122,7 +122,7 @@ class Disguised:
     def _why_not(self) -> str:
         kind = type(self._receiver)
         options = TAKEN.get((kind.__name__, self._method))
-        if kind.__module__.partition(".")[0] != "pandas" or options is None:
+        if str(kind.__module__).partition(".")[0] != "pandas" or options is None:
             return f"`{self._method}` of an object of type {kind.__name__} isn't split"
         if not self._options.keys() <= options:
             return f"`{self._method}` has an option that the function may get"

@@ -89,7 +89,7 @@ def stores_past_rows(name: str, frame: Any, dependence: Dependence, iterable: An
 
 def _unwrapped(target: ast.expr, iterable: Any) -> tuple[Any, ast.expr | None]:
     """What is inside a progress bar or `enumerate`, and the part of the target that it gives."""
-    if type(iterable).__module__.partition(".")[0] == "tqdm" and hasattr(iterable, "iterable"):
+    if str(type(iterable).__module__).partition(".")[0] == "tqdm" and hasattr(iterable, "iterable"):
         return _unwrapped(target, iterable.iterable)
     if type(iterable) is enumerate:
         counted: Any = iterable.__reduce__()[1]

@@ -99,7 +99,7 @@ _REFILLED: Final = (
 
 
 def _kind(owner: Any) -> str:
-    return f"{type(owner).__module__.partition('.')[0]}.{type(owner).__name__}"
+    return f"{str(type(owner).__module__).partition('.')[0]}.{type(owner).__name__}"
 
 
 def _attribute(owner: Any, name: str) -> Any:

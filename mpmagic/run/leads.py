@@ -56,7 +56,7 @@ def _column(position: int, iterable: Any) -> Leads | None:
 def _values(iterable: Any) -> list[Any] | range | None:
     if type(iterable) in (range, list, tuple, dict, set, frozenset, type({}.keys())):
         return iterable if isinstance(iterable, range) else list(iterable)
-    module = type(iterable).__module__.partition(".")[0]
+    module = str(type(iterable).__module__).partition(".")[0]
     if module == "pandas" and type(iterable).__name__ == "DataFrame":
         return list(iterable.columns)
     if module in ("pandas", "numpy") and getattr(iterable, "ndim", 0) == 1:

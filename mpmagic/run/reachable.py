@@ -114,7 +114,7 @@ def is_of_kernel(kind: type) -> bool:
     A stream of the kernel's, which a bar around the items writes to, leads to the kernel, and that
     to every object of the notebook.
     """
-    return kind.__module__.partition(".")[0] == "ipykernel"
+    return str(kind.__module__).partition(".")[0] == "ipykernel"
 
 
 def is_array(value: Any) -> bool:

@@ -28,7 +28,7 @@ class SeenEncoder(Encoder):
 
     def reducer_override(self, obj: Any) -> Any:
         """The visible parts of an object of pandas; everything else as it is sent."""
-        parts = _parts(obj) if type(obj).__module__.partition(".")[0] == "pandas" else None
+        parts = _parts(obj) if str(type(obj).__module__).partition(".")[0] == "pandas" else None
         if parts is None:
             return super().reducer_override(obj)
         return _seen, (type(obj).__qualname__, *parts)

@@ -146,8 +146,8 @@ class ProcessState:
             yield "the working directory"
         if now.recursion_limit != self.recursion_limit:
             yield "the recursion limit"
-        # To ask for it is to set it; in another's process it isn't ours to set.
-        ours = self.umask if tenancy() is Tenancy.OWNER else None
+        # To ask for it is to set it; the notebook's isn't ours to set.
+        ours = None if tenancy() is Tenancy.COMPANION else self.umask
         if ours is not None and os.umask(ours) != ours:
             yield "the umask"
         if self.decimals is not None and _rules(now.decimals) != _rules(self.decimals):

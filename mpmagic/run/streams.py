@@ -144,7 +144,7 @@ class Streams:
         kind = type(value)
         if kind in (range, *_SCALARS):
             return True
-        by_numpy = all(type(owner).__module__.startswith("numpy.") for owner in self._owners)
+        by_numpy = all(str(type(owner).__module__).startswith("numpy.") for owner in self._owners)
         copying = by_numpy and all(draw.is_alone for draw in self._draws)
         if kind in (list, tuple):
             return all(map(may_be_drawn if copying else _is_immutable, value))
@@ -227,7 +227,7 @@ def _is_generator(owner: Any) -> bool:
     numpy = sys.modules.get("numpy.random")
     if numpy is None or kind not in (numpy.RandomState, numpy.Generator):
         return False
-    return type(_bits(owner)).__module__.startswith("numpy.random.")
+    return str(type(_bits(owner)).__module__).startswith("numpy.random.")
 
 
 def _bits(owner: Any) -> Any:

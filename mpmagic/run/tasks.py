@@ -142,7 +142,7 @@ class TaskRun:
     def _harmless(self, task: Task) -> bool:
         """Whether no code of the user's can run in a call that the kernel makes."""
         values = [self._cell.namespace.get(name) for name in task.effects.reads]
-        modules = {type(value).__module__.partition(".")[0] for value in values}
+        modules = {str(type(value).__module__).partition(".")[0] for value in values}
         return task.kind is Kind.LIGHT and modules <= _KNOWN_MODULES
 
     # -- what comes back -----------------------------------------------------------------------

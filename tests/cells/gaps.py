@@ -36,8 +36,10 @@ NOT_ON_THREADS: Final = (
     "output/display-in-a-comprehension",
     "output/display-in-a-function-that-the-source-hides",
     "output/shell-escape-for-its-lines",
+    "process/option-that-a-library-sets-for-a-while",
+    "process/parameters-for-a-while",
 )
-"""Cells that draw by pyplot, display, warn or run commands: refused or stopped on threads."""
+"""Cells that draw by pyplot, display, warn, set options or run commands: refused or stopped."""
 
 
 def reason_of(case: str, *, pool: bool) -> str:

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from distributed import Client
 from distributed.comm import core
 
 import mpmagic
+from mpmagic.engine.dask import DaskEngine
 from tests.compare import assert_equal, judge
 from tests.engines.conftest import Cluster, client_of, running
 from tests.engines.names import named
@@ -53,6 +55,21 @@ def test_client_leaves_the_stream_alone(client: Client, pool_notebook: Notebook)
     sizeof([str(x) for x in range(10_000)])
     assert core.random is not random
     assert random.getstate() == state
+
+
+def test_calls_called_back_while_their_results_come(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor = DaskEngine(client, None, name="client").executor
+    futures = []
+    for _ in range(20):
+        futures.append(executor.submit(bytes, 20_000_000))
+        while not futures[-1].done():
+            if any(state.status == "finished" for state in client.futures.values()):
+                futures[-1].cancel()
+    assert not wait(futures, timeout=60).not_done
+    assert any(future.cancelled() for future in futures)
+    assert not caplog.records
 
 
 def test_large_values_travel_once(client: Client, pool_notebook: Notebook) -> None:
