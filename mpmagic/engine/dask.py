@@ -100,9 +100,15 @@ class _Executor(Executor):
         """Have the call made by a worker."""
         task = self._client.submit(fn, *args, pure=False, **kwargs)
         future: Future[Any] = Future()
-        future.add_done_callback(lambda future: future.cancelled() and task.cancel())
+        future.add_done_callback(lambda _: _call_back(task, future))
         self._client.loop.add_callback(_carry, task, future)
         return future
+
+
+def _call_back(task: Any, future: Future[Any]) -> None:
+    # Of one that has ended the result may be on its way: the client would warn that it's gone.
+    if future.cancelled() and task.status == "pending":
+        task.cancel()
 
 
 async def _carry(task: Any, future: Future[Any]) -> None:
