@@ -22,6 +22,7 @@ class BackgroundState(enum.Enum):
 
     WORKING = "its work goes on"
     READY = "its work is done"
+    COMMITTING = "being committed"
     COMMITTED = "committed"
     FAILED = "ended by an exception"
     CANCELLED = "cancelled"
@@ -132,9 +133,13 @@ class BackgroundCell:
             )
         if not anyway:
             self._run.check_changed(self._name)
-        self._progress, self._ended = self._run.progress, BackgroundState.FAILED
-        with self._shown() as show_last:
-            self._run.commit(show_last=show_last)
+        self._progress, self._ended = self._run.progress, BackgroundState.COMMITTING
+        try:
+            with self._shown() as show_last:
+                self._run.commit(show_last=show_last)
+        except BaseException:
+            self._ended = BackgroundState.FAILED
+            raise
         self._progress = self._progress[1], self._progress[1]
         self._ended = BackgroundState.COMMITTED
 

@@ -20,7 +20,9 @@ __all__ = ["BackgroundLine", "follow"]
 
 _PAUSE_SECONDS: Final = 0.3
 _THREAD: Final = "mpmagic-background"
-_UNSETTLED: Final = (BackgroundState.WORKING, BackgroundState.READY)
+_UNSETTLED: Final = frozenset(
+    {BackgroundState.WORKING, BackgroundState.READY, BackgroundState.COMMITTING}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ def test_its_line_lives(begun: KernelSession, tmp_path: Path) -> None:
     assert begun.value("(out, x, repr(job))") == (list(range(6)), 5, "job: 6 iterations, committed")
 
 
+def test_its_line_lives_while_it_is_committed(begun: KernelSession, tmp_path: Path) -> None:
+    (shown,) = begun.execute("job").of("display_data")
+    begun.start("job.commit()")
+    line = ""
+    while not line.endswith(", being committed"):
+        line = last_line(begun, shown["transient"]["display_id"])
+    (tmp_path / "go").touch()
+    assert last_line(begun, shown["transient"]["display_id"]) == "job: 6 iterations, committed"
+
+
 def test_tab_completes_its_name(begun: KernelSession) -> None:
     line = "%mpcommit "
     assert begun.complete(line, len(line))["matches"] == ["job"]
