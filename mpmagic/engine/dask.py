@@ -238,6 +238,8 @@ class DaskEngine(GuestEngine):
                 f"`--on {self.name}`: several workers died one after the other while they ran the "
                 f"same iterations ({error})."
             )
+        if type(error).__name__ == "CommClosedError":
+            return self._gone(error)
         return super()._told(error)
 
     def _gone(self, error: BaseException) -> EngineError:

@@ -31,6 +31,7 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
+from mpmagic.run.librarystores import stored_states
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
 from mpmagic.run.overlap import may_overlap
@@ -268,6 +269,7 @@ def _modules(
         states = states_of(captured.values.values(), reached, names, cell.options.local)
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
+    states = (*states, *stored_states(cell.namespace, reached, names))
     changed = [cell.namespace[n] for n in split.shared & cell.namespace.keys()]
     for module in [m for m in changed if isinstance(m, types.ModuleType) and is_users(m)]:
         if any(state.name == module.__name__ for state in states):

@@ -19,6 +19,7 @@ from mpmagic.run.eachwork import EachLog, run_each
 from mpmagic.run.engine import recall
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
+from mpmagic.run.librarystores import stored_states
 from mpmagic.run.modules import names_in, states_of
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
@@ -117,6 +118,7 @@ class EachRun:
         codes = (code.body, *(f.__code__ for f in captured.functions))
         looked_up = {name for one in codes for name in names_in(one)}
         modules = states_of(captured.values.values(), captured.modules, looked_up, frozenset())
+        modules = (*modules, *stored_states(cell.namespace, captured.modules, looked_up))
         source = ProgramSource(
             work=code.body,
             last=code.last,

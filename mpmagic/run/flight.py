@@ -19,6 +19,7 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import Finder
+from mpmagic.run.librarystores import stored_states
 from mpmagic.run.modules import ModuleState, names_in, states_of
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
@@ -195,7 +196,8 @@ def modules_of(task: Task, captured: Captured, cell: CellContext) -> tuple[Modul
     call = compiled(ast.Expression(task.node.value), cell.filename, "eval")
     codes = (call, *(f.__code__ for f in captured.functions))
     names = {name for code in codes for name in names_in(code)}
-    return states_of(captured.values.values(), captured.modules, names, cell.options.local)
+    states = states_of(captured.values.values(), captured.modules, names, cell.options.local)
+    return (*states, *stored_states(cell.namespace, captured.modules, names))
 
 
 def send(

@@ -78,7 +78,7 @@ def adopt(states: Iterable[ModuleState]) -> None:
     UnsendableValue
         If one of them refers to what can't be found here.
     """
-    present = [s for s in states if s.name in sys.modules]
+    present = [s for s in states if s.name in sys.modules or (s.needed and _is_there(s.name))]
     kept = {(s.name, path) for s in present for path in s.attributes.paths}
     for key in _replaced.keys() - kept:
         _set(sys.modules[key[0]], key[1], _replaced.pop(key))
@@ -91,6 +91,15 @@ def adopt(states: Iterable[ModuleState]) -> None:
             for path, value in _differing(module, state.attributes, _named(module, state)):
                 _replaced.setdefault((state.name, path), _get(module, path))
                 _set(module, path, value())
+
+
+def _is_there(name: str) -> bool:
+    """Import a library's module; if it can't be, the work's own import says why."""
+    try:
+        importlib.import_module(name)
+    except Exception:
+        return False
+    return True
 
 
 def _named(module: types.ModuleType, state: ModuleState) -> Attributes:

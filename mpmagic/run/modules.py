@@ -54,12 +54,15 @@ class ModuleState:
         What can be told of its attributes.
     watched
         Whether changes that the work makes to them are lost writes.
+    needed
+        Whether workers import it for that, since the work leads to its package.
     """
 
     name: str
     source: bytes = b""
     attributes: Attributes = field(default_factory=Attributes)
     watched: bool = True
+    needed: bool = False
 
 
 def states_of(
