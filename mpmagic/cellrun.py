@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpmagic.options import check_names
+from mpmagic.options import check_names, is_plain
 from mpmagic.refusals import (
     check_background,
     check_each_cell,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
     from mpmagic.cell.plan import CellPlan
     from mpmagic.errors import NotParallel
+    from mpmagic.run.brief import Look
     from mpmagic.run.context import CellContext
     from mpmagic.run.engine import Engine
     from mpmagic.run.options import Options, RunReport
@@ -68,6 +69,8 @@ class CellRunner:
     ----------
     engine
         Where all cells run; None for what they, or ``%mppool --on``, say.
+    sends_all
+        Whether cells are planned, and sent, that were too short for workers before.
     last_run
         What became of the last parallel cell.
     """
@@ -77,6 +80,7 @@ class CellRunner:
         self._workforce = workforce
         self._errors_shown: ErrorsShown | None = None
         self.engine: Engine | None = None
+        self.sends_all = False
         self.last_run: RunReport | None = None
 
     def run(self, cell: ParsedCell) -> None:
@@ -231,6 +235,12 @@ class CellRunner:
         with self._errors().shown(), refusals_shown(self._shell), features_on(cell.features):
             engine = self._engine_for(cell.given)
             options = _options_of(cell.given, engine, self._lacking(cell.tree))
+            look = self._look(cell, engine)
+            if look is not None and look.reason:
+                as_it_is = self._as_it_is(cell, options, look)
+                yield as_it_is
+                look.ended(as_it_is[1].report)
+                return
             plan = self._planned(cell, options)
             if plan is None:
                 yield None
@@ -243,6 +253,25 @@ class CellRunner:
                 context = self._context(cell, options, engine)
                 self._tell(plan, context, serial)
                 yield plan, context
+                if look is not None:
+                    look.ended(context.report)
+
+    def _look(self, cell: ParsedCell, engine: Engine | None) -> Look | None:
+        """A look at a cell that may run as it is if it's short, for all that the user has asked."""
+        force = self._workforce
+        if self.sends_all or engine is not None or force.each().names or not is_plain(cell.given):
+            return None
+        return force.brief().look((cell.text, cell.line), cell.tree, self._shell.user_ns)
+
+    def _as_it_is(
+        self, cell: ParsedCell, options: Options, look: Look
+    ) -> tuple[CellPlan, CellContext]:
+        """A cell that needn't be planned."""
+        from mpmagic.cell.plan import CellPlan
+
+        plan, context = CellPlan(cell.tree, []), self._context(cell, options, None)
+        self._tell(plan, context, look.reason)
+        return plan, context
 
     def _lacking(self, tree: ast.Module) -> frozenset[str]:
         """Names that cells of ``--each`` have left in the workers, and the notebook hasn't.

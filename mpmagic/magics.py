@@ -60,6 +60,15 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._runner.engine = engine
 
     @property
+    def sends_all(self) -> bool:
+        """Whether cells are planned, and sent, that were too short for workers before."""
+        return self._runner.sends_all
+
+    @sends_all.setter
+    def sends_all(self, sends_all: bool) -> None:
+        self._runner.sends_all = sends_all
+
+    @property
     def last_run(self) -> RunReport | None:
         """What became of the last parallel cell."""
         return self._runner.last_run

@@ -177,6 +177,13 @@ def pool_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def is_plain(given: argparse.Namespace) -> bool:
+    """Whether nothing is asked of a cell that the cell as it is wouldn't do."""
+    apart = ("workers", "on", "or_serial", "quiet", "expression")
+    parser = parallel_parser()
+    return all(parser.get_default(n) == v for n, v in vars(given).items() if n not in apart)
+
+
 def parse(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace | None:
     """Read the rest of a magic's line.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
+    from mpmagic.run.brief import BriefCells
     from mpmagic.run.each import EachCells
     from mpmagic.run.engine import Engine
     from mpmagic.run.past import Past
@@ -38,6 +39,7 @@ class Workforce:
         self._table: LiveTable | None = None
         self._each: EachCells | None = None
         self._past: Past | None = None
+        self._brief: BriefCells | None = None
 
     def change(self, given: argparse.Namespace) -> None:
         """Do what ``%mppool`` is asked for."""
@@ -86,6 +88,14 @@ class Workforce:
         if self._past is None:
             self._past = Past()
         return self._past
+
+    def brief(self) -> BriefCells:
+        """The cells whose work was too short for workers."""
+        from mpmagic.run.brief import BriefCells
+
+        if self._brief is None:
+            self._brief = BriefCells()
+        return self._brief
 
     def table(self) -> WorkerTable | None:
         """The table; None in a notebook, where it's displayed already, and goes on living."""

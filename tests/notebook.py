@@ -101,6 +101,7 @@ class Notebook:
         self.shell.run_line_magic("load_ext", extension)
         # By its name others may be found later: ipyparallel's magics are called the same.
         self._magics = self.shell.magics_manager.registry["ParallelMagics"]
+        self._magics.sends_all = True  # the same cell runs again and again
         self._empty = self._baseline = dict(self.shell.user_ns)
         self._hidden = dict(self.shell.user_ns_hidden)
         self._events: list[Event] = []

@@ -123,9 +123,8 @@ def _note(own: Any, fresh: Any, mime: str, formats: Formats) -> bool:
         return False
     if own.singleton_printers != fresh.singleton_printers:
         return False
-    for name in own.trait_names():
-        if name in ("parent", "config", "log", "singleton_printers", *_TABLES):
-            continue
+    kind: Any = type(own)
+    for name in _settings_of(kind):
         value = getattr(own, name)
         if value != getattr(fresh, name):
             formats.settings.setdefault(mime, {})[name] = value
@@ -138,6 +137,13 @@ def _note(own: Any, fresh: Any, mime: str, formats: Formats) -> bool:
         if gone:
             formats.removed[mime, table] = gone
     return True
+
+
+@functools.lru_cache(maxsize=64)
+def _settings_of(kind: Any) -> tuple[str, ...]:
+    """Names of a formatter's traits; traitlets takes long to find them."""
+    apart = {"parent", "config", "log", "singleton_printers", *_TABLES}
+    return tuple(name for name in kind.class_trait_names() if name not in apart)
 
 
 def _is_same(printer: Any, other: Any) -> bool:

@@ -6,16 +6,16 @@ import difflib
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mpmagic.engine import dask, ipyparallel
-from mpmagic.engine.guest import Home
-from mpmagic.engine.probe import ASK_MPMAGIC, ASK_PYTHON, check
 from mpmagic.errors import EngineError
 from mpmagic.pool import Pool, cpu_count
 from mpmagic.run.eachwork import Cells
 from mpmagic.run.engine import Engine
 from mpmagic.run.wait import Inbox
+
+if TYPE_CHECKING:
+    from mpmagic.engine.guest import Home
 
 __all__ = ["PROCESSES", "THREADS", "Chooser"]
 
@@ -103,6 +103,8 @@ class Chooser:
         return ThreadEngine(self._threads, workers or self._threads.count)
 
     def _of_value(self, name: str, value: Any, workers: int | None) -> Engine:
+        from mpmagic.engine import dask, ipyparallel
+
         if isinstance(value, Pool):
             from mpmagic.engine.processes import PoolEngine
 
@@ -119,6 +121,8 @@ class Chooser:
         )
 
     def _at_address(self, address: str, workers: int | None) -> Engine:
+        from mpmagic.engine import dask
+
         client = self._clients.get(address)
         if client is None or client.status == "closed":
             client = self._clients[address] = dask.connect(address)
@@ -134,6 +138,8 @@ class Chooser:
 
     def _home(self, name: str, executor: Executor) -> Home:
         """Ask a worker what it is, also to see whether the executor still takes work."""
+        from mpmagic.engine.probe import ASK_MPMAGIC, ASK_PYTHON, check
+
         python = self._asked(name, executor, ASK_PYTHON)
         if (home := _known.get(executor)) is None:
             mpmagic: Any = None

@@ -171,7 +171,7 @@ def _users_modules(names: Iterable[str]) -> list[str]:
         found.add(name)
         open_ |= _linked(module)
         open_ |= {name.rpartition(".")[0]} if "." in name else set()
-    return [name for name in list(sys.modules) if name in found]
+    return [name for name in list(sys.modules) if name in found] if found else []
 
 
 def _linked(module: types.ModuleType) -> set[str]:
