@@ -83,6 +83,12 @@ class CellRunner:
         self.sends_all = False
         self.last_run: RunReport | None = None
 
+    def prepare(self, given: argparse.Namespace) -> None:
+        """Let workers begin to be made, while the planner is imported and looks at the cell."""
+        force = self._workforce
+        if self.engine is None and force.named(given.on) == "processes" and not given.explain:
+            force.prepare(given.workers)
+
     def run(self, cell: ParsedCell) -> None:
         """Run a cell."""
         from mpmagic.run.cell import run_cell

@@ -86,6 +86,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         is_awaited = awaits_itself(filename)
         if given is None:
             return _nothing() if is_awaited else None
+        self._runner.prepare(given)
         keep_text(filename, text)
         tree, warned = parsed(self.shell, cell, filename, offset)
         features = self.shell.compile.flags | features_in(tree)
@@ -125,6 +126,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
             return None
         if not expression:
             raise UsageError(f"%parallel: an expression is missing\n{parser.format_usage()}")
+        self._runner.prepare(given)
         place = placed_line(self.shell, line, expression)
         tree, warned = tree_of(self.shell, expression, place)
         if first_await(tree):

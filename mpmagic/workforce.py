@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mpmagic.engine.choosing import Chooser
@@ -138,6 +138,11 @@ class Workforce:
             self._inbox = Inbox()
         return self._inbox
 
+    def prepare(self, workers: int | None) -> None:
+        """Start what the pool's workers are forked from, while there is something else to do."""
+        if self._pool is None:
+            self.own_pool(workers).prepare()
+
     def default_workers(self) -> int:
         """How many workers the pool has, or will have."""
         from mpmagic.pool import cpu_count
@@ -154,11 +159,16 @@ class Workforce:
                 mp_context=self._method,
                 memory_limit=self._memory,
                 threads=self._threads,
+                preload=_PRELOAD,
                 daemon=True,
             )
         elif workers is not None and workers > self._pool.max_workers:
             self._pool.grow(workers)
         return self._pool
+
+
+_PRELOAD: Final = ("mpmagic.run.work", "mpmagic.run.taskwork")
+"""What workers run; it imports nothing that starts threads."""
 
 
 def _differ(given: argparse.Namespace) -> bool:

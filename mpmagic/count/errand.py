@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 
 from mpmagic.count.counter import new_counter
-from mpmagic.count.openfile import open_regular
 from mpmagic.count.places import Place
 from mpmagic.count.query import Query
 from mpmagic.count.record import FileCount
+from mpmagic.count.regular import open_regular
 from mpmagic.count.scan import Span, SpanReader, Watch
 from mpmagic.count.tally import Tally
 from mpmagic.count.wholefile import Setting, count_whole

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from mpmagic.count.counter import Counter, new_counter
 from mpmagic.count.counts import Counts
 from mpmagic.count.newlines import BLOCK
-from mpmagic.count.openfile import open_regular
 from mpmagic.count.places import Paths, expand
 from mpmagic.count.query import Query
 from mpmagic.count.record import FileCount, Status, failed, record_of
+from mpmagic.count.regular import open_regular
 from mpmagic.count.scan import SpanReader, Watch
 from mpmagic.count.special import refusal
 from mpmagic.count.tally import Tally

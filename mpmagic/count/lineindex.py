@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from mpmagic.count.newlines import BLOCK, NativeBlock, new_block, read_into
-from mpmagic.count.openfile import open_regular
+from mpmagic.count.regular import open_regular
 
 __all__ = ["LineIndex", "index_of"]
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, overload
 
 from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.lineindex import LineIndex, index_of
-from mpmagic.count.openfile import open_regular
+from mpmagic.count.regular import open_regular
 
 __all__ = ["Lines"]
 

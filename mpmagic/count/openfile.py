@@ -11,19 +11,12 @@ from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.frames import Frame, frames_of
 from mpmagic.count.places import Place, explain
 from mpmagic.count.record import FileCount, Status, record_of
+from mpmagic.count.regular import open_regular
 from mpmagic.count.remembered import Remembered, recall, remember
 from mpmagic.count.scan import Span
 from mpmagic.count.tally import Tally
 
-__all__ = ["OpenFile", "open_regular"]
-
-
-def open_regular(path: str) -> int:
-    """Open a file for reading.
-
-    Not blocking, since a named pipe may have taken the place of the file since it was looked at.
-    """
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+__all__ = ["OpenFile"]
 
 
 class OpenFile:

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from mpmagic.count.counter import Counter
 from mpmagic.count.decoding import Source, corruption, decoded
 from mpmagic.count.formats import HEAD, Format, format_of
-from mpmagic.count.openfile import open_regular
 from mpmagic.count.places import Place
 from mpmagic.count.record import FileCount, Status, failed, record_of
+from mpmagic.count.regular import open_regular
 from mpmagic.count.remote import fsspec
 from mpmagic.count.tally import Tally
 

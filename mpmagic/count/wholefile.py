@@ -8,9 +8,9 @@ from typing import NamedTuple
 from mpmagic.count.counter import Counter
 from mpmagic.count.formats import HEAD, Format, format_of
 from mpmagic.count.newlines import Block, read_into
-from mpmagic.count.openfile import open_regular
 from mpmagic.count.places import Place
 from mpmagic.count.record import FileCount, Status, failed, record_of
+from mpmagic.count.regular import open_regular
 from mpmagic.count.scan import SpanReader, Watch
 from mpmagic.count.special import refusal
 from mpmagic.count.tally import Tally

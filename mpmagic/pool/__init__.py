@@ -6,22 +6,26 @@
 
 from __future__ import annotations
 
-from mpmagic.pool.context import (
-    content_digest,
-    drain_output,
-    in_worker,
-    is_interrupt,
-    mark,
-    output_watch,
-    report,
-    start_clock,
-    throw_away,
-)
-from mpmagic.pool.cpus import cpu_count
-from mpmagic.pool.executor import Pool
-from mpmagic.pool.future import TaskFuture
-from mpmagic.pool.parcel import Parcel
-from mpmagic.pool.status import WorkerState, WorkerStatus
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpmagic.pool.context import (
+        content_digest,
+        drain_output,
+        in_worker,
+        is_interrupt,
+        mark,
+        output_watch,
+        report,
+        start_clock,
+        throw_away,
+    )
+    from mpmagic.pool.cpus import cpu_count
+    from mpmagic.pool.executor import Pool
+    from mpmagic.pool.future import TaskFuture
+    from mpmagic.pool.parcel import Parcel
+    from mpmagic.pool.status import WorkerState, WorkerStatus
 
 __all__ = [
     "Parcel",
@@ -40,3 +44,26 @@ __all__ = [
     "start_clock",
     "throw_away",
 ]
+
+_HOMES = {
+    "Parcel": "parcel",
+    "Pool": "executor",
+    "TaskFuture": "future",
+    "WorkerState": "status",
+    "WorkerStatus": "status",
+    "cpu_count": "cpus",
+}
+"""Modules of names; all others are what a task says to its worker."""
+
+
+def __getattr__(name: str) -> Any:
+    # What workers are forked from imports this package, and needs next to nothing of it.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'context')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

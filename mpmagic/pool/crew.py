@@ -52,6 +52,8 @@ class Orders:
         Seconds that the initialiser may take.
     most_tasks : int or None
         Tasks after which each is replaced.
+    preload : tuple of str
+        Modules that the fork server imports for all.
     """
 
     method: str
@@ -64,6 +66,7 @@ class Orders:
     most_held: Callable[[int], int]
     start_limit: float | None = None
     most_tasks: int | None = None
+    preload: tuple[str, ...] = ()
 
     def environ(self) -> dict[str, str]:
         """Give the environment in which an interpreter starts."""
@@ -121,7 +124,7 @@ class Crew:
         make: Callable[..., Launcher] = (
             SpawnLauncher if orders.method == "spawn" else ForkServerLauncher
         )
-        self._launcher: Launcher = make(self, selector, orders.environ)
+        self._launcher: Launcher = make(self, selector, orders.environ, orders.preload)
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self._members.values()))
@@ -138,6 +141,10 @@ class Crew:
         return sum(m.state is state for m in self)
 
     # Making and ending
+
+    def prepare(self) -> None:
+        """Start what it takes to make workers fast."""
+        self._launcher.prepare()
 
     def hire(self) -> Member | None:
         """Begin to make one more worker; None if there can't be one now."""

@@ -74,6 +74,8 @@ class Pool(Executor):
         begun is given to another in any case.
     max_tasks_per_child : int, optional
         Tasks after which a worker is replaced.
+    preload : iterable of str
+        Modules that are imported once, where workers are forked from. They must start no threads.
     daemon : bool
         At the end of the interpreter, kill what runs instead of waiting for it.
 
@@ -95,6 +97,7 @@ class Pool(Executor):
         task_timeout: float | None = None,
         retries: int = 0,
         max_tasks_per_child: int | None = None,
+        preload: Iterable[str] = (),
         daemon: bool = False,
     ) -> None:
         if initializer is not None and not callable(initializer):
@@ -116,6 +119,7 @@ class Pool(Executor):
             budget=budget(),
             most_held=self._depot.most_held,
             most_tasks=positive("max_tasks_per_child", max_tasks_per_child),
+            preload=tuple(preload),
             start_limit=self._task_timeout if initializer is not None else None,
         )
         self._supervisor = Supervisor(orders, self._max_workers)
@@ -278,6 +282,11 @@ class Pool(Executor):
         self._check_usable()
         self._max_workers = max(self._max_workers, n)
         self._supervisor.tell(partial(self._supervisor.grow, n))
+
+    def prepare(self) -> None:
+        """Start what workers are forked from, in the background; they come with the first call."""
+        self._check_usable()
+        self._supervisor.tell(self._supervisor.prepare)
 
     def restart(self) -> None:
         """Replace all workers by new ones; those that run a task when it has ended."""

@@ -4,13 +4,15 @@
 socket in the temporary folder and keeping the terminal's process group. This one is the pool's
 alone, is reached through an inherited socket, and never runs the notebook's `__main__`.
 
-It imports the standard library, cloudpickle and mpmagic, nothing that starts threads.
+It imports the standard library, cloudpickle, mpmagic and what the pool's owner says, nothing that
+starts threads.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import select
 import signal
@@ -30,7 +32,7 @@ __all__ = ["ForkServer", "main"]
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-def main(control: int, kernel: int) -> None:
+def main(control: int, kernel: int, preload: tuple[str, ...]) -> None:
     """Serve until the kernel is gone.
 
     Parameters
@@ -39,11 +41,16 @@ def main(control: int, kernel: int) -> None:
         Descriptor of the socket over which the kernel gives its orders.
     kernel : int
         The kernel's process number.
+    preload : tuple of str
+        Modules to import, which start no threads.
     """
     # What every worker needs; imported once, here, and inherited.
     import mpmagic.pool.failure
     import mpmagic.pool.pickling  # noqa: F401
 
+    for name in preload:
+        with contextlib.suppress(ImportError):  # whoever needs it is told then
+            importlib.import_module(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # else the workers' collections would copy all pages that they share with us

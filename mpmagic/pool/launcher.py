@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import selectors
@@ -71,6 +72,9 @@ class Watcher(Protocol):
 class Launcher(Protocol):
     """Makes workers, signals them and says when they end. For the supervisor's thread alone."""
 
+    def prepare(self) -> None:
+        """Start what it takes to make workers fast."""
+
     def launch(self, number: int, ends: Ends) -> None:
         """Begin to make a worker; the descriptors in `ends` are taken over."""
 
@@ -102,6 +106,8 @@ class ForkServerLauncher:
         Of the supervisor; a key's data is called when it is ready.
     environ : callable
         Gives the environment for the server.
+    preload : tuple of str
+        Modules that the server imports, for all workers.
     """
 
     def __init__(
@@ -109,13 +115,20 @@ class ForkServerLauncher:
         watcher: Watcher,
         selector: selectors.BaseSelector,
         environ: Callable[[], dict[str, str]],
+        preload: tuple[str, ...] = (),
     ) -> None:
         self._watcher = watcher
         self._selector = selector
         self._environ = environ
+        self._preload = preload
         self._server: subprocess.Popen[bytes] | None = None
         self._control: Channel | None = None
         self._numbers: set[int] = set()
+
+    def prepare(self) -> None:
+        if self._control is None:
+            with contextlib.suppress(OSError):  # the first worker's launch says what's wrong
+                self._control = self._start_server()
 
     def launch(self, number: int, ends: Ends) -> None:
         keeper = _Descriptors(ends)
@@ -145,7 +158,8 @@ class ForkServerLauncher:
 
     def _start_server(self) -> Channel:
         near, far = socket.socketpair()
-        statement = f"from mpmagic.pool.forkserver import main; main({far.fileno()}, {os.getpid()})"
+        arguments = f"{far.fileno()}, {os.getpid()}, {self._preload!r}"
+        statement = f"from mpmagic.pool.forkserver import main; main({arguments})"
         with far:
             try:
                 self._server = subprocess.Popen(
@@ -228,12 +242,16 @@ class SpawnLauncher:
         watcher: Watcher,
         selector: selectors.BaseSelector,
         environ: Callable[[], dict[str, str]],
+        preload: tuple[str, ...] = (),
     ) -> None:
         self._watcher = watcher
         self._selector = selector
-        self._environ = environ
+        self._environ = environ  # each interpreter imports for itself what it needs
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._handles: dict[int, Any] = {}
+
+    def prepare(self) -> None:
+        pass
 
     def launch(self, number: int, ends: Ends) -> None:
         keeper = _Descriptors(ends)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.count.newlines import newlines_in
-from mpmagic.count.openfile import open_regular
+from mpmagic.count.regular import open_regular
 from mpmagic.errors import FileChanged
 
 __all__ = ["FileRange", "Reading", "Returns", "finds_lines"]

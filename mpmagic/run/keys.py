@@ -7,10 +7,9 @@ a sum can take.
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any, Final
-
-import numpy as np
 
 from mpmagic.errors import UnsendableValue
 
@@ -28,7 +27,7 @@ def hashed(key: Any) -> Any:
 def summed(value: Any) -> Any:
     """Give a value back if a sum can take it."""
     kind = type(value)
-    if kind not in (int, float, bool) and not isinstance(value, np.number | np.bool_):
+    if kind not in (int, float, bool) and not _is_numpys(value):
         raise UnsendableValue(
             f"a {kind.__name__} is added under a `try`, which the kernel would have to do outside "
             f"it; compute it in the `try` and add it after it"
@@ -36,6 +35,11 @@ def summed(value: Any) -> Any:
     if kind is int and abs(value) > _LARGEST_INT:
         raise UnsendableValue("a number is added that may be too large for the sum")
     return value
+
+
+def _is_numpys(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")  # workers import it where the work does
+    return numpy is not None and isinstance(value, (numpy.number, numpy.bool_))
 
 
 def is_found_by_identity(key: Any) -> bool:

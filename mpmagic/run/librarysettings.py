@@ -124,7 +124,14 @@ def _is_other(value: Any, default: Any) -> bool:
 _of_pandas: Final = Remembered(_find_pandas_options)
 _of_matplotlib: Final = Remembered(_find_plot_parameters)
 
-PRINTING: Final = Setting("numpy's print options", _print_options, _change_print_options)
+_NUMPYS: Final = {
+    "edgeitems": 3, "threshold": 1000, "floatmode": "maxprec", "precision": 8, "suppress": False,
+    "linewidth": 75, "nanstr": "nan", "infstr": "inf", "sign": "-", "formatter": None,
+    "legacy": False, "override_repr": None,
+}  # fmt: skip
+"""Those of numpy's second version. Where others are the default, workers import numpy at once."""
+
+PRINTING: Final = Setting("numpy's print options", _print_options, _change_print_options, _NUMPYS)
 _SKLEARN: Final = Setting(
     "scikit-learn's configuration", _sklearn_configuration, _change_sklearn_configuration, {}
 )

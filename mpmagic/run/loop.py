@@ -20,12 +20,10 @@ from typing import Any, NoReturn
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.residents import first_read
 from mpmagic.cell.split import START
-from mpmagic.cell.tallied import tallied
 from mpmagic.errors import MpmagicError
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.brevity import Brevity
-from mpmagic.run.combined import Combined, can_combine
 from mpmagic.run.complaints import (
     inputs_changed,
     left_in_workers,
@@ -221,6 +219,9 @@ class LoopRun:
             return  # it has to see each line
         if ranges is None or not ranges.open(self._source.first):
             return
+        from mpmagic.cell.tallied import tallied
+        from mpmagic.run.combined import Combined, can_combine
+
         form = tallied(self.planned.loop, split, cell.filename) if split.commit else None
         captured = self._admitted.captured
         if form is None or not can_combine(form, captured.values, cell):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from mpmagic.count.openfile import open_regular
+from mpmagic.count.regular import open_regular
 from mpmagic.count.wholelines import last_line_end, line_start
 from mpmagic.run.filerange import FileRange, Reading, Returns, finds_lines
 

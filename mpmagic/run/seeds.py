@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["seed_iteration"]
 
@@ -29,6 +30,8 @@ def seed_iteration(seed: int, index: int, captured: Mapping[str, Any]) -> None:
     captured
         Captured values; generators among them are seeded in place.
     """
+    import numpy as np  # workers do where the work does, or here
+
     _seed_python(random, np.random.SeedSequence(seed, spawn_key=(index, 0)))
     if "numpy.random" in sys.modules:
         np.random.seed(np.random.SeedSequence(seed, spawn_key=(index, 1)).generate_state(8))
@@ -41,6 +44,8 @@ def seed_iteration(seed: int, index: int, captured: Mapping[str, Any]) -> None:
 
 
 def _seed_value(value: Any, sequence: np.random.SeedSequence) -> None:
+    import numpy as np
+
     if isinstance(value, random.Random):
         _seed_python(value, sequence)
     elif isinstance(value, np.random.RandomState):

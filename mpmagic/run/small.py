@@ -14,8 +14,6 @@ import types
 from collections.abc import Iterable
 from typing import Any, Final
 
-import numpy as np
-
 from mpmagic.run.log import LOST, UNBOUND
 
 __all__ = ["ALWAYS_SMALL", "small_or_lost"]
@@ -24,7 +22,7 @@ ALWAYS_SMALL: Final = frozenset({int, float, complex, bool, type(None)})
 """Types of values that are small, whichever they are."""
 
 _SMALL_KINDS: Final = (
-    np.generic, types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
+    types.FunctionType, types.BuiltinFunctionType, type, range, pathlib.PurePath,
     decimal.Decimal, fractions.Fraction, datetime.date, datetime.time, datetime.timedelta,
 )  # fmt: skip
 _OWN_COPIES: Final = frozenset(
@@ -68,14 +66,23 @@ def _parts_of(value: Any) -> Iterable[Any] | None:
         return ()
     if kind in (str, bytes):
         return () if len(value) <= _SMALL_LENGTH else None
-    if kind is np.ndarray and not value.dtype.hasobject:
-        return () if value.nbytes <= _SMALL_LENGTH else None
+    if kind.__module__ == "numpy" and (size := _size_in_numpy(value)) is not None:
+        return () if size <= _SMALL_LENGTH else None
     if _is_plain_object(kind):
         value = vars(value)
         return list(value.values()) if len(value) <= _SMALL_COUNT else None
     if kind not in (list, tuple, set, frozenset, dict) or len(value) > _SMALL_COUNT:
         return None
     return [*value.keys(), *value.values()] if kind is dict else list(value)
+
+
+def _size_in_numpy(value: Any) -> int | None:
+    """Bytes of an array without objects; 0 of an element of one, None of anything else."""
+    numpy: Any = sys.modules["numpy"]  # workers import it where the work does
+    if isinstance(value, numpy.generic):
+        return 0
+    plain = type(value) is numpy.ndarray and not value.dtype.hasobject
+    return int(value.nbytes) if plain else None
 
 
 def _is_plain_object(kind: type) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import decimal
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mpmagic.errors import EngineError
 from mpmagic.run.setting import Remembered
 from mpmagic.run.settings import LOG_LEVELS, SETTINGS, THREADS_OWN
 from mpmagic.run.tenancy import Tenancy, tenancy
+from mpmagic.run.warningfilters import Filter, filters_here, is_same, take_over
 
 __all__ = ["Deviations", "ProcessState"]
 
@@ -27,6 +27,9 @@ _NOT_TAKEN: Final = frozenset(
      "PYTHONHASHSEED", "JPY_PARENT_PID", "JPY_SESSION_NAME", "COLUMNS", "LINES"}
 )  # fmt: skip
 
+
+_NUMPYS: Final = (("divide", "warn"), ("invalid", "warn"), ("over", "warn"), ("under", "ignore"))
+"""What numpy does from the start."""
 
 _HOST: Final = os.uname().nodename
 
@@ -80,9 +83,9 @@ class ProcessState:
     path: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     recursion_limit: int
-    filters: tuple[Any, ...] = ()
+    filters: tuple[Filter, ...] = field(default=(), compare=False)
     decimals: decimal.Context | None = field(default=None, compare=False)
-    floats: tuple[tuple[str, str], ...] = ()
+    floats: tuple[tuple[str, str], ...] = _NUMPYS
     settings: tuple[Any, ...] = field(default=(), compare=False)
     host: str = field(default="", compare=False)
     umask: int | None = field(default=None, compare=False)
@@ -97,7 +100,7 @@ class ProcessState:
         """The state as it is now."""
         return cls(
             _directory(), tuple(sys.path), _environment(), sys.getrecursionlimit(),
-            tuple(warnings.filters), decimal.getcontext().copy(), _float_errors(),
+            filters_here(), decimal.getcontext().copy(), _float_errors(),
             tuple(setting.read() for setting in SETTINGS), _HOST,
         )  # fmt: skip
 
@@ -114,7 +117,7 @@ class ProcessState:
         if self.umask is not None:
             os.umask(self.umask)
         now = ProcessState.of_this_process()
-        if self != now:
+        if not self._is_like(now):
             self._take_over()
         for setting, old, wanted in zip(SETTINGS, now.settings, self.settings, strict=True):
             if setting.differs(old, wanted):
@@ -124,8 +127,7 @@ class ProcessState:
         """Make of it this thread's what a thread has of its own."""
         if self.decimals is not None:
             decimal.setcontext(self.decimals.copy())
-        if self.floats:
-            _set_float_errors(self.floats)
+        _set_float_errors(self.floats)
         for setting, wanted in zip(SETTINGS, self.settings, strict=True):
             if setting in THREADS_OWN and setting.differs(now := setting.read(), wanted):
                 setting.change(now, wanted)
@@ -139,7 +141,10 @@ class ProcessState:
         of_settings = zip(SETTINGS, now.settings, self.settings, strict=True)
         differing = [s for s, v, w in of_settings if s in looked_at and s.differs(v, w)]
         words += [setting.words for setting in differing if setting is not LOG_LEVELS]
-        return Deviations(words, is_as_it_was=self == now and not words and not differing)
+        return Deviations(words, is_as_it_was=self._is_like(now) and not words and not differing)
+
+    def _is_like(self, now: ProcessState) -> bool:
+        return self == now and is_same(self.filters, now.filters)
 
     def _lost_in(self, now: ProcessState) -> Iterator[str]:
         if now.directory != self.directory:
@@ -152,7 +157,7 @@ class ProcessState:
             yield "the umask"
         if self.decimals is not None and _rules(now.decimals) != _rules(self.decimals):
             yield "the decimal context"
-        if self.floats and now.floats != self.floats:
+        if now.floats != self.floats:
             yield "what numpy does on floating-point errors"
 
     def for_guest(self) -> ProcessState:
@@ -179,13 +184,11 @@ class ProcessState:
         return replace(self, environment=environment, path=path)
 
     def _take_over(self) -> None:
-        warnings.filters[:] = self.filters  # type: ignore[index]
-        _filters_changed()
-        if self.floats:
-            _set_float_errors(self.floats)
+        _set_float_errors(self.floats)
         if self.directory:
             os.chdir(self.directory)
         sys.path[:] = self.path
+        take_over(self.filters)  # it may import the modules of their categories
         sys.setrecursionlimit(self.recursion_limit)
         wanted = dict(self.environment)
         for name in os.environ.keys() - wanted.keys() - _NOT_TAKEN:
@@ -231,17 +234,12 @@ def _rules(context: decimal.Context | None) -> tuple[Any, ...]:
 
 
 def _set_float_errors(wanted: tuple[tuple[str, str], ...]) -> None:
-    import numpy as np
+    if wanted != _float_errors():
+        import numpy as np
 
-    np.seterr(**dict(wanted))  # type: ignore[arg-type]
+        np.seterr(**dict(wanted))  # type: ignore[arg-type]
 
 
 def _float_errors() -> tuple[tuple[str, str], ...]:
     numpy = sys.modules.get("numpy")
-    return tuple(sorted(numpy.geterr().items())) if numpy is not None else ()
-
-
-def _filters_changed() -> None:
-    """Make `warnings` look at its filters again; adding one is the public way to say so."""
-    warnings.simplefilter("default", append=True)
-    del warnings.filters[-1]  # type: ignore[attr-defined]
+    return _NUMPYS if numpy is None else tuple(sorted(numpy.geterr().items()))
