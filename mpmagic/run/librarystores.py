@@ -61,7 +61,7 @@ def stored_states(
         Names and attributes in the code of the work and of the functions that it calls.
     """
     found: dict[str, Attributes] = {}
-    for store in {s for text in namespace.get("In", ()) for s in _stores_in(text)}:
+    for store in {s for text in _cells_in(namespace) for s in _stores_in(text)}:
         module = _module_of(store, namespace)
         if module is not None and _is_carried(module, store.path[-1]):
             attributes = found.setdefault(module.__name__, Attributes())
@@ -72,6 +72,11 @@ def stored_states(
         for name, attributes in found.items()
         if _forget_own(attributes)
     ]
+
+
+def _cells_in(namespace: Mapping[str, Any]) -> list[str]:
+    cells = namespace.get("In")  # anybody may have bound it to something else
+    return [c for c in cells if isinstance(c, str)] if isinstance(cells, list) else []
 
 
 def _is_carried(module: types.ModuleType, attribute: str) -> bool:

@@ -6,11 +6,15 @@ import locale
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 from mpmagic.run.setting import Setting
 
 __all__ = ["LOG_LEVELS", "SETTINGS"]
+
+_Levels = tuple[int, dict[str, tuple[int, bool]]]
+"""Up to which level nothing is logged, and by name of each logger its own and whether it's off."""
 
 _CSV: Final[tuple[int, dict[str, Any]]] = (131072, {})
 _DIALECTS: Final = frozenset({"excel", "excel-tab", "unix"})
@@ -39,7 +43,7 @@ def _change_timezone(_: Any, __: Any) -> None:
     time.tzset()  # the environment, which says which, has been taken over already
 
 
-def _log_levels() -> tuple[int, dict[str, tuple[int, bool]]]:
+def _log_levels() -> _Levels:
     known = list(logging.root.manager.loggerDict.items())
     loggers = [(n, x) for n, x in known if isinstance(x, logging.Logger)]
     levels = {n: (logger.level, logger.disabled) for n, logger in loggers}
@@ -47,15 +51,24 @@ def _log_levels() -> tuple[int, dict[str, tuple[int, bool]]]:
     return logging.root.manager.disable, levels
 
 
-def _change_log_levels(now: Any, wanted: tuple[int, dict[str, tuple[int, bool]]]) -> None:
+def _change_log_levels(now: _Levels, wanted: _Levels) -> None:
     if now[0] != wanted[0]:
         logging.disable(wanted[0])
-    # Loggers that the kernel doesn't know keep the level that their library gave them.
+    for name, (level, disabled) in _other_levels(now, wanted):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.disabled = disabled
+
+
+def _are_levels(now: _Levels, wanted: _Levels) -> bool:
+    return now[0] == wanted[0] and next(_other_levels(now, wanted), None) is None
+
+
+def _other_levels(now: _Levels, wanted: _Levels) -> Iterator[tuple[str, tuple[int, bool]]]:
+    """Loggers that the kernel doesn't know keep the level that their library gave them."""
     for name, (level, disabled) in wanted[1].items() - now[1].items():
         if name in now[1] or level or disabled:
-            logger = logging.getLogger(name)
-            logger.setLevel(level)
-            logger.disabled = disabled
+            yield name, (level, disabled)
 
 
 def _socket_timeout() -> tuple[float | None] | None:
@@ -108,7 +121,9 @@ def _change_xml_prefixes(now: dict[str, str] | None, wanted: dict[str, str]) -> 
     known.update(wanted)
 
 
-LOG_LEVELS: Final = Setting("the levels of loggers", _log_levels, _change_log_levels)
+LOG_LEVELS: Final = Setting(
+    "the levels of loggers", _log_levels, _change_log_levels, is_met=_are_levels
+)
 """Of all loggers that there are."""
 
 SETTINGS: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
@@ -23,18 +24,21 @@ class Setting(NamedTuple):
         Brings it from what it is to what it shall be.
     default
         What it is where the library has just been imported.
+    is_met
+        Whether what it is will do for what it shall be.
     """
 
     words: str
     read: Callable[[], Any]
     change: Callable[[Any, Any], None]
     default: Any = None
+    is_met: Callable[[Any, Any], bool] = operator.eq
 
     def differs(self, now: Any, wanted: Any) -> bool:
         """Whether it has to be changed; one of a library that isn't wanted is left alone."""
         if wanted is None:
             return False
-        return bool((self.default if now is None else now) != wanted)
+        return not self.is_met(self.default if now is None else now, wanted)
 
 
 class Remembered:
