@@ -12,7 +12,7 @@ import linecache
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["awaits_itself", "first_await", "have_awaited"]
+__all__ = ["awaits_itself", "first_await", "have_awaited", "may_await"]
 
 _CALL: Final = "get_ipython().run_cell_magic('parallel', "
 
@@ -29,6 +29,11 @@ def first_await(tree: ast.Module) -> int:
     return min((node.lineno for node in _top_level(tree) if _awaits(node)), default=0)
 
 
+def may_await(text: str) -> bool:
+    """Whether it's worth looking: a source that awaits says so in words."""
+    return "await" in text or "async" in text
+
+
 def awaits_itself(filename: str) -> bool:
     """Whether the cell that is running, compiled under that name, awaits what the magic gives."""
     return linecache.getline(filename, 1).startswith(f"await {_CALL}")
@@ -43,7 +48,7 @@ class _Awaiting:
     def __call__(self, lines: list[str]) -> list[str]:
         """The lines, awaited if need be."""
         text = "".join(lines)
-        if not text.startswith(_CALL) or not ("await" in text or "async" in text):
+        if not text.startswith(_CALL) or not may_await(text):
             return lines
         try:
             call = ast.parse(text, mode="eval").body

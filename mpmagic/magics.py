@@ -15,7 +15,7 @@ from IPython.core.magic import (
 )
 
 from mpmagic import completion
-from mpmagic.awaiting import awaits_itself, first_await, have_awaited
+from mpmagic.awaiting import awaits_itself, first_await, have_awaited, may_await
 from mpmagic.cellrun import CellRunner, ParsedCell
 from mpmagic.cellsource import parsed, placed
 from mpmagic.celltext import keep_text
@@ -92,7 +92,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         features = self.shell.compile.flags | features_in(tree)
         tree = with_escapes(tree, self.shell)
         whole = ParsedCell(filename, text, tree, warned, features, given)
-        line_of_await = first_await(tree)
+        line_of_await = first_await(tree) if may_await(cell) else 0
         if given.each:
             check_each(given)
             return self._runner.each(whole)
@@ -129,7 +129,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
         self._runner.prepare(given)
         place = placed_line(self.shell, line, expression)
         tree, warned = tree_of(self.shell, expression, place)
-        if first_await(tree):
+        if may_await(expression) and first_await(tree):
             raise NotParallel(
                 f"line {place.line}: `%parallel` takes no expression that awaits. Gather what it "
                 f"awaits before, or put `%%parallel` on top of the cell. Nothing of it ran."

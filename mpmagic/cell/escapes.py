@@ -12,6 +12,8 @@ import string
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
+from mpmagic.cell.syntax import walk
+
 __all__ = ["is_escape", "with_escapes"]
 
 _MODULE: Final = "mpmagic.run.escaped"
@@ -34,7 +36,10 @@ def with_escapes(tree: ast.Module, shell: Any) -> ast.Module:
         return tree
     is_raw = type(shell).system is getattr(type(shell), "system_raw", None)
     methods = {"getoutput"} if is_raw else {"getoutput", "system"}
-    bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | shell.user_ns.keys()
+    nodes = list(walk(tree))
+    if not any(isinstance(n, ast.Attribute) and n.attr in methods for n in nodes):
+        return tree
+    bound = {n.id for n in nodes if isinstance(n, ast.Name)} | shell.user_ns.keys()
     _Rewriter(bound, methods).visit(tree)
     return ast.fix_missing_locations(tree)
 

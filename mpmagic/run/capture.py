@@ -97,7 +97,8 @@ def capture(
         try:
             with known.of_program():
                 packed = encoder.encode({n: v for n, v in values.items() if n not in local})
-            Encoder(Side(namespace), by_reference=False).encode(own)  # sent by the loop itself
+            if own:  # sent by the loop itself
+                Encoder(Side(namespace), by_reference=False).encode(own)
         except Exception as error:
             raise _named(values, namespace, error) from error
         missing = globals_of(encoder.functions) - values.keys()
