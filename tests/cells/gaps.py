@@ -36,6 +36,8 @@ NOT_ON_THREADS: Final = (
     "output/display-in-a-comprehension",
     "output/display-in-a-function-that-the-source-hides",
     "output/shell-escape-for-its-lines",
+    "process/filter-of-a-class-of-the-notebook",
+    "process/filter-that-makes-an-exception-of-it",
     "process/option-that-a-library-sets-for-a-while",
     "process/parameters-for-a-while",
 )
