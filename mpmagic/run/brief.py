@@ -119,7 +119,7 @@ class Look:
             )
 
     def ended(self, report: RunReport) -> None:
-        """Take into account what became of it; one that fails is planned again."""
+        """Take into account what became of it, if it came to its end."""
         if self.reason:
             if perf_counter() - self._began > _LONG:
                 self._cells.forget(self._key)

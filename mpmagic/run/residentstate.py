@@ -29,12 +29,13 @@ class StateChange(NamedTuple):
     def on(self, state: ProcessState) -> ProcessState:
         """That state with the same done to it."""
         before, after = self
-        names = ("directory", "recursion_limit", "decimals", "floats", "umask")
+        names = ("directory", "recursion_limit", "floats", "umask")
         changed = {n: _merged(*(getattr(s, n) for s in (before, after, state))) for n in names}
         environments = (dict(s.environment) for s in (before, after, state))
         return dataclasses.replace(
             state,
             **changed,
+            decimals=(after if before.has_other_decimals(after) else state).decimals,
             environment=tuple(sorted(_merged(*environments).items())),
             path=_grown(before.path, after.path, state.path),
             filters=_grown(before.filters, after.filters, state.filters),

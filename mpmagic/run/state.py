@@ -146,6 +146,10 @@ class ProcessState:
     def _is_like(self, now: ProcessState) -> bool:
         return self == now and is_same(self.filters, now.filters)
 
+    def has_other_decimals(self, other: ProcessState) -> bool:
+        """Whether decimal arithmetic has other rules; contexts themselves are never equal."""
+        return _rules(self.decimals) != _rules(other.decimals)
+
     def _lost_in(self, now: ProcessState) -> Iterator[str]:
         if now.directory != self.directory:
             yield "the working directory"
@@ -155,7 +159,7 @@ class ProcessState:
         ours = None if tenancy() is Tenancy.COMPANION else self.umask
         if ours is not None and os.umask(ours) != ours:
             yield "the umask"
-        if self.decimals is not None and _rules(now.decimals) != _rules(self.decimals):
+        if self.decimals is not None and self.has_other_decimals(now):
             yield "the decimal context"
         if now.floats != self.floats:
             yield "what numpy does on floating-point errors"
@@ -228,7 +232,8 @@ _variables: Final = Remembered(_find_variables)
 
 def _rules(context: decimal.Context | None) -> tuple[Any, ...]:
     """What a context is but for the flags that each operation may raise."""
-    assert context is not None
+    if context is None:
+        return ()
     limits = context.prec, context.Emin, context.Emax, context.clamp
     return (*limits, context.rounding, context.capitals, context.traps)
 

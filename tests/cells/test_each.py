@@ -125,6 +125,19 @@ def test_as_if_the_notebook_had_the_names(prepared: Notebook, cell: str) -> None
     assert not (why := compare(serial, parallel, cell=cell)), why
 
 
+def test_what_no_cell_has_changed_follows_the_notebook(pool_notebook: Notebook) -> None:
+    setup = "import decimal\ndecimal.getcontext().prec = {}\ndef third(x):\n"
+    setup += "    return str(decimal.Decimal(x) / 3)"
+    try:
+        assert pool_notebook.run("", "%%parallel --each -n 1\nlimit = 3").error is None
+        for digits in (5, 7):
+            cell = "%%parallel -n 1 --chunk 1\nout = [third(x) for x in (1, 2)]"
+            outcome = pool_notebook.run(setup.format(digits), cell)
+            assert [len(text) for text in outcome.names["out"]] == [digits + 2] * 2
+    finally:
+        pool_notebook.run("", "%mppool forget")
+
+
 OPTIONS = {
     "pd.set_option('display.max_rows', 7)": "pd.get_option('display.max_rows')",
     "np.set_printoptions(precision=2)": "str(np.array([1 / 3]))",
