@@ -29,11 +29,11 @@ from mpmagic.run.alias import Aliases
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
+from mpmagic.run.inreach import modules_in_reach
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
 from mpmagic.run.iterated import stored_columns, stores_past_rows
-from mpmagic.run.librarystores import stored_states
 from mpmagic.run.logged import written_by_handlers
-from mpmagic.run.modules import ModuleState, is_users, names_in, states_of
+from mpmagic.run.modules import ModuleState, is_users
 from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
 from mpmagic.run.shadow import Shadow, shadow_of
@@ -262,14 +262,10 @@ def _modules(
     split: SplitLoop, captured: Captured, source: ItemSource, cell: CellContext
 ) -> tuple[ModuleState, ...]:
     """The modules that the work may look into; none of them may be changed by commits."""
-    codes = (split.work.code, *(f.__code__ for f in captured.functions))
-    names = {name for code in codes for name in names_in(code)}
-    reached = captured.modules | source.modules
     try:
-        states = states_of(captured.values.values(), reached, names, cell.options.local)
+        states = modules_in_reach(split.work.code, captured, cell, reached=source.modules)
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
-    states = (*states, *stored_states(cell.namespace, reached, names))
     changed = [cell.namespace[n] for n in split.shared & cell.namespace.keys()]
     for module in [m for m in changed if isinstance(m, types.ModuleType) and is_users(m)]:
         if any(state.name == module.__name__ for state in states):

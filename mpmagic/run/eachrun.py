@@ -19,8 +19,7 @@ from mpmagic.run.eachwork import EachLog, run_each
 from mpmagic.run.engine import recall
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
-from mpmagic.run.librarystores import stored_states
-from mpmagic.run.modules import names_in, states_of
+from mpmagic.run.inreach import modules_in_reach
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
 from mpmagic.run.placeholder import Placeholder
@@ -115,10 +114,6 @@ class EachRun:
 
     def _packed(self, captured: Captured, label: str) -> ResidentCell:
         cell, code = self._cell, self._code
-        codes = (code.body, *(f.__code__ for f in captured.functions))
-        looked_up = {name for one in codes for name in names_in(one)}
-        modules = states_of(captured.values.values(), captured.modules, looked_up, frozenset())
-        modules = (*modules, *stored_states(cell.namespace, captured.modules, looked_up))
         source = ProgramSource(
             work=code.body,
             last=code.last,
@@ -129,7 +124,7 @@ class EachRun:
             texts=texts_of(captured.functions, cell.filename, cell.text),
             state=ProcessState.for_others(),
             class_ids=captured.class_ids,
-            modules=modules,
+            modules=modules_in_reach(code.body, captured, cell),
             formats=formats_in(cell.namespace),
             verbose=cell.verbose,
             version=next(_numbers),

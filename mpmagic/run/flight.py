@@ -19,8 +19,8 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.failure import unpack_failure
 from mpmagic.run.figures import LEFT_FIGURES
 from mpmagic.run.identity import Finder
-from mpmagic.run.librarystores import stored_states
-from mpmagic.run.modules import ModuleState, names_in, states_of
+from mpmagic.run.inreach import modules_in_reach
+from mpmagic.run.modules import ModuleState
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
 from mpmagic.run.program import ProgramSource
@@ -194,10 +194,7 @@ def modules_of(task: Task, captured: Captured, cell: CellContext) -> tuple[Modul
         If a worker couldn't have one of them as the kernel has it.
     """
     call = compiled(ast.Expression(task.node.value), cell.filename, "eval")
-    codes = (call, *(f.__code__ for f in captured.functions))
-    names = {name for code in codes for name in names_in(code)}
-    states = states_of(captured.values.values(), captured.modules, names, cell.options.local)
-    return (*states, *stored_states(cell.namespace, captured.modules, names))
+    return modules_in_reach(call, captured, cell)
 
 
 def send(
