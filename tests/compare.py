@@ -20,6 +20,8 @@ from mpmagic.errors import MpmagicError, NotParallel
 from tests.deep import Drained, difference, is_notebook_class
 from tests.notebook import IMMUTABLE, Notebook, Outcome
 
+_SHOWN = 2000  # characters of an output, in a failure's words
+
 MAGIC_LINES = 1
 """How many lines the magic adds on top: line 3 of the cell is line 4 with it."""
 
@@ -282,7 +284,10 @@ def _bound_in_loops(cell: str) -> frozenset[str]:
 def _events(serial: Outcome, parallel: Outcome) -> str | None:
     a = [(e.channel, _placed(e.content, serial, MAGIC_LINES)) for e in serial.events]
     b = [(e.channel, _placed(e.content, parallel, 0)) for e in parallel.events]
-    return difference(a, b, "output")
+    if not (words := difference(a, b, "output")):
+        return None
+    new = next((e for e, old in itertools.zip_longest(b, a) if difference(old, e, "")), None)
+    return f"{words}; there is now {str(new)[:_SHOWN]}"
 
 
 def _placed(content: Any, outcome: Outcome, lines: int) -> Any:

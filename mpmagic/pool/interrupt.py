@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
+import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mpmagic.pool.words import Word, Words
 
 __all__ = ["NO_TASK", "Interrupt"]
 
 NO_TASK = 0
+_PAUSE_SECONDS = 0.001  # for what swallowed an interrupt to end
 
 
 class Interrupt:
@@ -27,6 +31,8 @@ class Interrupt:
         self._held_off = 0
         self._is_due = False
         self._thread = threading.get_ident()
+        self._told_before = sys.unraisablehook
+        self._struck = NO_TASK
         self.task = NO_TASK
         self.has_struck = self.has_struck_an_import = False
 
@@ -34,6 +40,15 @@ class Interrupt:
         """Let it strike the task, from now on."""
         self.has_struck = False
         self.task = task
+
+    def end(self) -> None:
+        """Let it strike nothing: the task is over."""
+        self.task = self._struck = NO_TASK
+
+    def watch_finalisers(self) -> None:
+        """Strike again where the first strike hit what no exception gets out of."""
+        self._told_before = sys.unraisablehook
+        sys.unraisablehook = self._on_unraisable
 
     def install(self) -> None:
         if signal.getsignal(signal.SIGINT) != self._handle:
@@ -50,9 +65,21 @@ class Interrupt:
 
     def _strike(self) -> NoReturn:
         # Once: a second would strike while the first is being dealt with.
-        self.task = NO_TASK
+        self.task, self._struck = NO_TASK, self.task
         self.has_struck = True
         raise KeyboardInterrupt
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        """Take what a finaliser or a callback of a weak reference would only print.
+
+        Nothing can be raised from here either, so the next signal comes when this is over. A bare
+        thread: `threading` takes locks, which the code that was interrupted here may hold.
+        """
+        if self._struck == NO_TASK or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            self._told_before(unraisable)
+            return
+        self.task, self._struck = self._struck, NO_TASK
+        _thread.start_new_thread(_signal_soon, (self._thread,))
 
     def raise_if_early(self) -> None:
         """Raise for a signal that came while the task was still on its way here."""
@@ -79,6 +106,11 @@ class Interrupt:
                 self._is_due = False
                 if self.task != NO_TASK:
                     self._strike()
+
+
+def _signal_soon(thread: int) -> None:
+    time.sleep(_PAUSE_SECONDS)
+    signal.pthread_kill(thread, signal.SIGINT)
 
 
 def _is_importing(frame: types.FrameType | None) -> bool:

@@ -139,6 +139,7 @@ class Worker:
     def serve(self) -> None:
         """Do what the kernel says until it says stop; EOFError when it is gone."""
         self._interrupt.install()
+        self._interrupt.watch_finalisers()
         while True:
             message, descriptors = self._next()
             match message:
@@ -210,7 +211,7 @@ class Worker:
                 error.add_note(f"while {stage} in worker process {os.getpid()}")
             raise
         finally:
-            self._interrupt.task = NO_TASK
+            self._interrupt.end()
 
     def _pickled_failure(self, error: BaseException) -> Pickled:
         from mpmagic.pool.failure import pickle_failure

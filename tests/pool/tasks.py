@@ -65,6 +65,18 @@ def touch_and_spin(path: str) -> None:
     spin()
 
 
+def finalise_and_spin(path: str) -> None:
+    """Spin in what no exception gets out of, then outside of it."""
+
+    class Slow:
+        def __del__(self) -> None:
+            Path(path).write_text(str(os.getpid()))
+            spin()
+
+    Slow()
+    spin()
+
+
 def hold_the_gil(path: str) -> None:
     """Work in C, without letting go of the GIL or looking for signals; make a folder first."""
     steps = itertools.chain(map(os.mkdir, [path]), itertools.repeat(None))

@@ -33,6 +33,20 @@ def test_running_work_is_interrupted(
     assert pool.submit(tasks.pid).result(30) == pid  # the worker has survived
 
 
+def test_an_interrupt_that_hits_a_finaliser_is_one(
+    new_pool: Callable[..., Pool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python prints what is raised there, and goes on."""
+    pool = new_pool(1)
+    running = pool.submit(tasks.finalise_and_spin, str(tmp_path / "x"))
+    pid = int(text_of(tmp_path / "x"))
+    pool.interrupt([running], grace=30)
+    assert isinstance(running.exception(60), KeyboardInterrupt)
+    assert pool.submit(tasks.pid).result(30) == pid
+    pool.shutdown()
+    assert "".join(capsys.readouterr()) == ""
+
+
 @pytest.mark.parametrize("work", [tasks.ignore_interrupts, tasks.hold_the_gil])
 def test_work_that_ignores_it_is_killed(
     new_pool: Callable[..., Pool], tmp_path: Path, work: Callable[..., object]
