@@ -12,8 +12,8 @@ import ast
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.rethrow import rethrown
-from mpmagic.cell.split import EVENTS, FAILURE
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.vocabulary import EVENTS, FAILURE
 
 __all__ = ["attempt", "raising"]
 

@@ -7,8 +7,8 @@ import copy
 from dataclasses import dataclass
 
 from mpmagic.cell.comprehension import Comprehension
-from mpmagic.cell.split import EVENT, EVENTS
 from mpmagic.cell.syntax import copied, walk
+from mpmagic.cell.vocabulary import EVENT, EVENTS
 
 __all__ = ["Collected"]
 

@@ -17,9 +17,9 @@ from mpmagic.cell.comprehension import Comprehension, exhausts
 from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.syntax import children, copied
+from mpmagic.cell.vocabulary import ITEM
 
 __all__ = [
-    "ITEM",
     "TAKEN",
     "Disguise",
     "Mapping",
@@ -41,8 +41,6 @@ TAKEN: Final[dict[tuple[str, str], frozenset[str]]] = {
 _KINDS: Final = frozenset(kind for kind, _ in TAKEN)
 _METHODS: Final = frozenset(method for _, method in TAKEN)
 _OPTIONS: Final = frozenset().union(*TAKEN.values())
-ITEM: Final = "its argument"
-"""How the name of the loop's variable begins: none that a user could give, shown by messages."""
 
 
 @dataclass(frozen=True, slots=True)

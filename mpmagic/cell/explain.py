@@ -6,14 +6,13 @@ import ast
 import re
 from collections.abc import Iterable
 
-from mpmagic.cell.disguise import ITEM
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.listing import Explanation, Line
 from mpmagic.cell.plan import CellPlan, PlannedLoop
-from mpmagic.cell.split import DRAIN
 from mpmagic.cell.task import Kind
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.vocabulary import DRAIN, ITEM
 
 __all__ = ["about_line", "explained", "no_comprehension", "told", "why_refused"]
 

@@ -17,10 +17,10 @@ from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.roles import KEEPING, Role, Roles, makes_new
-from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.touching import Touch, Touches
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.vocabulary import EVENT
 
 __all__ = ["Handover", "Hold"]
 

@@ -13,9 +13,9 @@ import copy
 from mpmagic.cell.operands import Operands, When
 from mpmagic.cell.replay import is_given
 from mpmagic.cell.rethrow import rethrown
-from mpmagic.cell.split import EVENTS
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit, blocks_of
+from mpmagic.cell.vocabulary import EVENTS
 
 __all__ = ["Hoister"]
 

@@ -22,8 +22,8 @@ from mpmagic.cell.probe import Probe, is_repeatable, may_raise
 from mpmagic.cell.replay import given
 from mpmagic.cell.site import Piece
 from mpmagic.cell.speculation import Sent, Speculation
-from mpmagic.cell.split import DRAIN, REPLAY
 from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, copied, locate_new
+from mpmagic.cell.vocabulary import DRAIN, REPLAY
 
 __all__ = ["Operands", "When"]
 

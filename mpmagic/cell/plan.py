@@ -23,7 +23,6 @@ from mpmagic.cell.comprehension import (
 from mpmagic.cell.constants import method_call, placeholder
 from mpmagic.cell.dependence import Allowances, Unsplittable
 from mpmagic.cell.disguise import (
-    ITEM,
     SplitGenerator,
     disguises,
     mappings,
@@ -38,6 +37,7 @@ from mpmagic.cell.syntax import copied, iterating, locate_new, set_blocks, walk
 from mpmagic.cell.task import Task
 from mpmagic.cell.taskgraph import TaskGroup, plan_tasks
 from mpmagic.cell.unit import Unit, blocks_of
+from mpmagic.cell.vocabulary import ITEM
 
 _Node = TypeVar("_Node", bound=ast.AST)
 

@@ -11,8 +11,8 @@ import ast
 from dataclasses import dataclass
 from typing import Final
 
-from mpmagic.cell.split import EVENT
 from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, walk
+from mpmagic.cell.vocabulary import EVENT
 
 __all__ = ["Probe", "is_repeatable", "may_fail", "may_raise"]
 

@@ -10,9 +10,9 @@ import ast
 from typing import Final
 
 from mpmagic.cell.draw import Draw
-from mpmagic.cell.split import EVENT, EVENTS, FAILURE, REPLAY, START
 from mpmagic.cell.syntax import copied, loaded, set_blocks
 from mpmagic.cell.unit import blocks_of
+from mpmagic.cell.vocabulary import EVENT, EVENTS, FAILURE, REPLAY, START
 
 __all__ = ["COMMIT", "drawn_again", "given", "is_given", "operand", "replay"]
 

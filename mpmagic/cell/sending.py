@@ -8,9 +8,9 @@ import copy
 from mpmagic.cell.replay import drawn_again
 from mpmagic.cell.site import site_of
 from mpmagic.cell.sites import Sites
-from mpmagic.cell.split import BREAK, DELETED
 from mpmagic.cell.syntax import copied, loaded, set_blocks, unannotated
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.vocabulary import BREAK, DELETED
 from mpmagic.cell.workcode import (
     FAILED,
     ITEMS,

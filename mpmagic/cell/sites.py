@@ -31,9 +31,9 @@ from mpmagic.cell.replay import operand
 from mpmagic.cell.site import Site, site_of
 from mpmagic.cell.slices import store_targets
 from mpmagic.cell.speculation import Speculation
-from mpmagic.cell.split import FAILURE, REPLAY
 from mpmagic.cell.syntax import copied, unannotated, walk
 from mpmagic.cell.unit import Stage, Unit
+from mpmagic.cell.vocabulary import FAILURE, REPLAY
 from mpmagic.cell.workcode import (
     KEEP,
     KEY,

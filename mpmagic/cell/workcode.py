@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from mpmagic.cell.speculation import AHEAD
-from mpmagic.cell.split import DRAIN
 from mpmagic.cell.syntax import brief, copied
+from mpmagic.cell.vocabulary import DRAIN
 
 __all__ = ["BOUND", "CAUGHT", "FAILED", "HELD", "ITEMS", "KEEP", "KEY", "LOG", "NUMBER", "SLOT",
            "WORK", "bound_now", "call", "caught", "held", "kept", "local",

@@ -14,9 +14,9 @@ from mpmagic.cell.advice import advice_for, guarded_call, kept_call
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import Refusal
 from mpmagic.cell.rethrow import TIDY
-from mpmagic.cell.split import EVENTS, FAILURE
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Stage
+from mpmagic.cell.vocabulary import EVENTS, FAILURE
 
 __all__ = ["calls_in_kernel", "calls_in_work", "idle", "is_heavy", "is_heavy_itself"]
 

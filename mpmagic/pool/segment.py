@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 
 __all__ = ["Layout", "Segment", "content_key", "map_private", "map_shared", "new_file", "read_copy"]
@@ -23,6 +22,8 @@ def new_file(size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("mpmagic", os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     try:

@@ -7,7 +7,6 @@ attributes, are looked into as well; ``"Model.limit"`` is a path.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import decimal
 import enum
@@ -28,7 +27,8 @@ _ATOMS: Final = frozenset(
      decimal.Decimal, fractions.Fraction, uuid.UUID,
      *(type(cls()) for cls in (pathlib.Path, pathlib.PurePath))}
 )  # fmt: skip
-_BAGS: Final = (types.SimpleNamespace, argparse.Namespace)
+# By name: argparse takes a millisecond to import, which the first cell would wait for.
+_BAGS: Final = {("types", "SimpleNamespace"), ("argparse", "Namespace")}
 
 _BUDGET: Final = 10_000
 """Objects in one value, or kilobytes of text: what is larger isn't looked at."""
@@ -83,7 +83,9 @@ def _is_holder(value: Any, module: types.ModuleType) -> bool:
     if isinstance(value, type):
         return value.__module__ == module.__name__ and not issubclass(value, enum.Enum)
     kind = type(value)
-    return kind in _BAGS or (kind.__module__ == module.__name__ and type(vars_of(value)) is dict)
+    if (kind.__module__, kind.__qualname__) in _BAGS:
+        return True
+    return kind.__module__ == module.__name__ and type(vars_of(value)) is dict
 
 
 def vars_of(value: Any) -> Any:

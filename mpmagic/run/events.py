@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from mpmagic.cell.split import BREAK, DELETED, START
+from mpmagic.cell.vocabulary import BREAK, DELETED, START
 from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.run.admission import Admitted
 from mpmagic.run.complaints import unsendable_value

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from time import perf_counter
 from typing import Any, Final
 
-from mpmagic.cell.split import START
+from mpmagic.cell.vocabulary import START
 from mpmagic.pool import in_worker, mark, start_clock
 from mpmagic.run.begun import Begun
 from mpmagic.run.identity import Places

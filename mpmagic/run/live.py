@@ -14,7 +14,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any, Final
 
-from mpmagic.cell.split import START
+from mpmagic.cell.vocabulary import START
 from mpmagic.pool import in_worker, report
 from mpmagic.run.log import FILTERED, SHOWN, TEXT
 from mpmagic.run.tape import catch_up, play

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.residents import first_read
-from mpmagic.cell.split import START
+from mpmagic.cell.vocabulary import START
 from mpmagic.errors import MpmagicError
 from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.admission import StaysInKernel, admit

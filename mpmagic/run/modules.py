@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import hashlib
 import sys
 import sysconfig
 import types
@@ -215,6 +214,8 @@ class Source:
     def __init__(self, file: str) -> None:
         content = Path(file).read_bytes()
         # With its place: a module of that name from somewhere else is another one.
+        import hashlib  # loads OpenSSL, and few workers come here
+
         self.digest = hashlib.blake2b(file.encode() + b"\0" + content, digest_size=16).digest()
         self._content, self._file = content, file
 

@@ -8,7 +8,7 @@ other one that it sends, under which both sides know it.
 from __future__ import annotations
 
 import math
-import secrets
+import random
 import struct
 import sys
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ class Nans:
     def of_run(cls) -> Nans:
         """Those of one run of a loop: they get other numbers than another run's."""
         made = cls()
-        made._run = secrets.randbits(60)
+        made._run = random.SystemRandom().getrandbits(60)
         return made
 
     @property

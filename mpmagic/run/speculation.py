@@ -10,9 +10,8 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mpmagic.cell.site import Piece
 from mpmagic.pool import is_interrupt
 from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.keys import slotted
@@ -24,6 +23,9 @@ from mpmagic.run.replayed import replay_aside
 from mpmagic.run.tape import catch_up
 from mpmagic.run.warned import forget_unseen
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
+
+if TYPE_CHECKING:
+    from mpmagic.cell.site import Piece
 
 __all__ = ["Outcome", "Speculator", "Stuck", "raise_as_here", "take"]
 

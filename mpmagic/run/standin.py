@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import importlib.abc
 import importlib.machinery
 import sys
 import types
@@ -52,7 +51,7 @@ def _display(*values: Any, **options: Any) -> Any:
     return display(*values, **options)
 
 
-class _AtImport(importlib.abc.MetaPathFinder):
+class _AtImport:
     """Waits for IPython to be imported: most work never does, and it takes a tenth of a second."""
 
     def find_spec(

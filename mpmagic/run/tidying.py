@@ -17,7 +17,7 @@ import inspect
 from types import FrameType, TracebackType
 from typing import Final
 
-from mpmagic.cell.disguise import ITEM
+from mpmagic.cell.vocabulary import ITEM
 from mpmagic.pool.traces import Shape, restored, spot_of
 from mpmagic.run.origins import chained
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-from mpmagic.cell.split import BREAK, START
+from mpmagic.cell.vocabulary import BREAK, START
 from mpmagic.errors import FileChanged, UnsendableValue
 from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.codec import Encoder
