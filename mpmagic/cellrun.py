@@ -8,10 +8,9 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpmagic.options import check_names, is_plain
 from mpmagic.refusals import (
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CellRunner", "ParsedCell"]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedCell:
+class ParsedCell(NamedTuple):
     """A cell that was parsed: what it is, and what is asked of it.
 
     Attributes

@@ -8,8 +8,7 @@ import linecache
 import re
 import sys
 import types
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mpmagic.cellsource import parsed
 from mpmagic.celltext import keep_text
@@ -24,8 +23,7 @@ _VALUE: Final = re.compile(r"""\s*("[^"]*"|'[^']*'|\S+)""")
 _CALL: Final = "get_ipython().run_line_magic('parallel', "
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a line magic stands.
 
     Attributes

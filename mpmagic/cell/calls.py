@@ -10,8 +10,7 @@ import ast
 import builtins
 import dataclasses
 import types
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.collector import Collector
@@ -86,7 +85,9 @@ class Calls:
     def _called(self, callee: Any, node: ast.Call, *, statement: bool) -> None:
         if isinstance(node.func, ast.Name) and self._changes_owner(callee, statement=statement):
             self._collector.mutate(node.func.id, node)
-        if isinstance(callee, str | tuple):
+        if self._changes_itself(callee):
+            self._changes(node.func, node)
+        if type(callee) in (str, tuple):
             return  # it can't be called, and would be taken for the name of something
         summary = self._collector.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
@@ -156,6 +157,11 @@ class Calls:
         if summary is not None:
             return 0 in summary.mutated_parameters
         return tables.mutates(type(owner), callee.__name__, statement=statement)
+
+    def _changes_itself(self, callee: Any) -> bool:
+        """Whether an object of a class of the notebook's changes itself when it is called."""
+        summary = self._collector.summarise((type(callee), "__call__"))
+        return summary is not None and 0 in summary.mutated_parameters
 
     def _absorb_call(
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
@@ -241,8 +247,7 @@ class Calls:
             self._collector.mutate(FIGURE, node)
 
 
-@dataclass(frozen=True, slots=True)
-class _ByName:
+class _ByName(NamedTuple):
     """A callee that the cell itself defines before the loop."""
 
     name: str
@@ -257,5 +262,5 @@ def _at_call(effects: Effects, node: ast.Call) -> Effects:
         mutates={n: Mutation(node, m.shallow) for n, m in effects.mutates.items()},
         draws=[Mutation(node) for _ in effects.draws],
         kernel_only={line: "; ".join(kept)} if kept else {},
-        refusals=[dataclasses.replace(refusal, line=line) for refusal in effects.refusals],
+        refusals=[refusal._replace(line=line) for refusal in effects.refusals],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpmagic.cell.comprehension import Comprehension
 from mpmagic.cell.syntax import copied, walk
@@ -13,8 +13,7 @@ from mpmagic.cell.vocabulary import EVENT, EVENTS
 __all__ = ["Collected"]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """What the kernel makes of the events of a comprehension's iterations.
 
     Attributes

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mpmagic.cell.draw import Draw
 from mpmagic.cell.effects import FIGURE, Effects, Refusal
@@ -35,8 +36,7 @@ from mpmagic.cell.unit import Stage, Unit, cut
 __all__ = ["Allowances", "Dependence", "Unsplittable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Allowances:
+class Allowances(NamedTuple):
     """What the user lets a loop do beyond the promise's defaults.
 
     Attributes

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell.comprehension import Comprehension, exhausts
 from mpmagic.cell.constants import method_call, placeholder
@@ -43,8 +42,7 @@ _METHODS: Final = frozenset(method for _, method in TAKEN)
 _OPTIONS: Final = frozenset().union(*TAKEN.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Disguise:
+class Disguise(NamedTuple):
     """A call of a method that may be one of pandas'.
 
     Attributes
@@ -87,8 +85,7 @@ class Disguise:
         return [copied(keyword) for keyword in self.call.keywords]
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """A call of `map` that is exhausted where it is made.
 
     Attributes
@@ -115,8 +112,7 @@ class Mapping:
         return ast.IfExp(_asked(number, "calls", function), split, copied(self.call))
 
 
-@dataclass(frozen=True, slots=True)
-class SplitGenerator:
+class SplitGenerator(NamedTuple):
     """A generator that the plan has split.
 
     Attributes

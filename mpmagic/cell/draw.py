@@ -6,8 +6,7 @@ import ast
 import io
 import itertools
 import types
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["FLOWING", "STEPPING", "Draw"]
 
@@ -28,8 +27,7 @@ FLOWING: Final = frozenset(
 """Types of iterators of which there are no copies that last: these are stepped themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """A draw, set apart; or a step of an iterator, which gives a value in the same way.
 
     Attributes

@@ -13,8 +13,7 @@ import functools
 import inspect
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.draw import FLOWING, STEPPING, Draw
@@ -51,8 +50,7 @@ _FUNCTIONS: Final = (
 _JUMPS: Final = (ast.Break, ast.Continue, ast.Raise)
 
 
-@dataclass(frozen=True, slots=True)
-class DrawsApart:
+class DrawsApart(NamedTuple):
     """A body, with its draws set apart.
 
     Attributes

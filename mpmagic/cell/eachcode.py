@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import types
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpmagic.cell.compiled import compiled
 from mpmagic.cell.flow import Flow
@@ -14,8 +14,7 @@ from mpmagic.cell.knowledge import bound_names
 __all__ = ["EachCode", "each_code", "line_of_magic"]
 
 
-@dataclass(frozen=True, slots=True)
-class EachCode:
+class EachCode(NamedTuple):
     """What of a cell travels.
 
     Attributes

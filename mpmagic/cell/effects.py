@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell.syntax import brief
 
@@ -18,8 +18,7 @@ __all__ = ["FIGURE", "Effects", "FunctionSummary", "Mutation", "Refusal"]
 FIGURE: Final = "pyplot's current figure"
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(NamedTuple):
     """A place that may change an object that a name leads to.
 
     Attributes
@@ -44,8 +43,7 @@ class Mutation:
         return brief(self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A place that no split can be right for, and why.
 
     Attributes
@@ -146,8 +144,7 @@ class Effects:
         self.substantial |= other.substantial
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionSummary:
+class FunctionSummary(NamedTuple):
     """What calling a function of the notebook does.
 
     Attributes

@@ -58,7 +58,8 @@ class Summaries:
             A callable; a name that the cell defines; or a pair of the receiver's type (None if
             it isn't known) and the method's name.
         """
-        key = callee if isinstance(callee, str | tuple) else id(callee)
+        # Exactly those: an instance of a named tuple of the notebook's may be called.
+        key = callee if type(callee) in (str, tuple) else id(callee)
         if key in self._done:
             return self._done[key]
         if key in self._under_way:
@@ -83,9 +84,9 @@ class Summaries:
         return self(value) if known else None
 
     def _summarise(self, callee: Any) -> FunctionSummary | None:
-        if isinstance(callee, str):
+        if type(callee) is str:
             return self._defined_by_cell(callee)
-        if isinstance(callee, tuple):
+        if type(callee) is tuple:
             return self._method(*callee)
         callee = unwrapped(callee)
         if isinstance(callee, types.MethodType):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Explanation", "Line"]
 
 _WIDTH = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of the cell.
 
     Attributes
@@ -32,8 +31,7 @@ class Line:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What becomes of a cell; its text is what a terminal shows without colours.
 
     Attributes

@@ -11,7 +11,7 @@ import ast
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mpmagic.cell.advice import AHEAD
 from mpmagic.cell.comprehension import (
@@ -75,8 +75,7 @@ class PlannedLoop:
     lazy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedLoop:
+class RefusedLoop(NamedTuple):
     """A loop that stays in the kernel, and why."""
 
     line: int

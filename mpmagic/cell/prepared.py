@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell.draw import Draw
 
 __all__ = ["CHECK", "DREW", "PLAIN", "TYPE", "Prepared", "drawing", "keeping", "looking_at"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A slice of a loop's body that runs ahead.
 
     Attributes

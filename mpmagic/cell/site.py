@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.jumps import jumps
@@ -19,8 +20,7 @@ from mpmagic.cell.unit import Stage, Unit
 __all__ = ["Piece", "Site", "site_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What the kernel does with the outcome of what a worker ran ahead.
 
     Attributes

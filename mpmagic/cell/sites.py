@@ -212,7 +212,7 @@ class Sites:
             replace(
                 site,
                 pieces={
-                    at: replace(piece, spare=frozenset(piece.names) - read)
+                    at: piece._replace(spare=frozenset(piece.names) - read)
                     for at, piece in site.pieces.items()
                 },
             )

@@ -13,8 +13,7 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell.columns import Columns, find_columns
 from mpmagic.cell.effects import Effects
@@ -39,8 +38,7 @@ class SliceKind(enum.Enum):
     ITEM = "the loop's item itself"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """Sliced state.
 
     Attributes

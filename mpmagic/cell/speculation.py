@@ -15,8 +15,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from mpmagic.cell.aliasing import may_alias
 from mpmagic.cell.collector import own_names
@@ -44,8 +43,7 @@ _BINDING: Final = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctio
                    ast.Delete, ast.Global, ast.Match, ast.Return)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A piece as the worker sends it.
 
     Attributes

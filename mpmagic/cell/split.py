@@ -7,7 +7,7 @@ the numbers below), and the operands that the worker computed for it.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpmagic.cell.half import Half
 from mpmagic.cell.prepared import Prepared
@@ -17,8 +17,7 @@ from mpmagic.cell.slices import Slice
 __all__ = ["SplitLoop"]
 
 
-@dataclass(frozen=True, slots=True)
-class SplitLoop:
+class SplitLoop(NamedTuple):
     """A loop in its two halves.
 
     Attributes

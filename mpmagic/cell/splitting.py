@@ -7,7 +7,8 @@ itself and without, and with ``--ahead`` guard by guard.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from mpmagic.cell.ahead import unguarded
 from mpmagic.cell.collected import Collected
@@ -56,8 +57,7 @@ def split_loop(
         raise Unsplittable(reason.refusal, advice, reason.units) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Tries:
+class _Tries(NamedTuple):
     """The ways in which one loop may be split, the best first; each raises what `split_loop` does.
 
     Attributes

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.cell.half import Half
 from mpmagic.cell.split import SplitLoop
@@ -47,8 +46,7 @@ _HARMLESS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Tallied:
+class Tallied(NamedTuple):
     """A loop whose commits can be summed.
 
     Attributes

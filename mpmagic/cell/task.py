@@ -14,8 +14,7 @@ import inspect
 import io
 import types
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Allowances
@@ -61,8 +60,7 @@ class Kind(enum.Enum):
     BARRIER = "barrier"
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A statement that binds the result of a call.
 
     Attributes

@@ -11,6 +11,7 @@ import ast
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mpmagic.cell.constants import method_call
 from mpmagic.cell.dependence import Allowances
@@ -21,8 +22,7 @@ from mpmagic.cell.task import Kind, Task, task_of
 __all__ = ["TaskGroup", "TaskPlan", "plan_tasks"]
 
 
-@dataclass(frozen=True, slots=True)
-class TaskGroup:
+class TaskGroup(NamedTuple):
     """Adjacent statements, some of which run side by side.
 
     Attributes

@@ -9,9 +9,8 @@ import os
 import selectors
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mpmagic.pool.books import Books
 from mpmagic.pool.cpus import thread_caps
@@ -25,8 +24,7 @@ from mpmagic.pool.surroundings import Surroundings
 __all__ = ["Crew", "Orders", "Overseer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(NamedTuple):
     """How the workers of a pool are to be.
 
     Attributes

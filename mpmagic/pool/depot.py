@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpmagic.pool.message import Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
@@ -24,8 +24,7 @@ _MANY_SEGMENTS = 100
 _MOST_SEGMENTS = 200  # descriptors in the kernel, of which it usually may have 1,024
 
 
-@dataclass(frozen=True, slots=True)
-class Cargo:
+class Cargo(NamedTuple):
     """A pickled object and what has to be with it wherever it is opened."""
 
     pack: Pack

@@ -11,8 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mpmagic.pool.channel import Channel
 from mpmagic.pool.ends import Ends
@@ -22,8 +21,7 @@ from mpmagic.pool.message import Exited, Fork, Forked, ForkFailed, Kill
 __all__ = ["Exit", "ForkServerLauncher", "Launcher", "SpawnLauncher", "Watcher", "command"]
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a process ended.
 
     Attributes

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import types
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.dependence import Dependence, Unsplittable
@@ -52,8 +51,7 @@ class _SlotsMeet(StaysInKernel):
     """What the source takes for sliced isn't."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A loop that may be split.
 
     Attributes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from mpmagic.cell.compiled import Warned
@@ -56,7 +55,7 @@ class _Begun(LoopRun):
         length = len(iterable) if hasattr(iterable, "__len__") else None
         feed = Feed(engine, _CHUNKS_AHEAD) if length is None else Feed(engine)
         cell.engine = lambda: feed
-        cell.options = replace(options, chunk=options.chunk or _chunk(length, cell.workers))
+        cell.options = options._replace(chunk=options.chunk or _chunk(length, cell.workers))
         if not self._admits(iterable):
             self.staying = cell.report.stayed.pop()[1]
             return False

@@ -8,7 +8,6 @@ import math
 import types
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from mpmagic.cell.compiled import Warned, compiled
@@ -197,10 +196,10 @@ def refuse(plan: CellPlan, tree: ast.Module, text: str, asked: Asked) -> None:
         return
     why, (namespace, options) = why_refused(plan, text), asked
     if not options.apart:
-        apart = replace(options, apart=True).allowances
+        apart = options._replace(apart=True).allowances
         elsewhere = plan_cell(tree, namespace, apart, filename="<apart>")
         if elsewhere.loops or elsewhere.groups:
-            why = replace(why, before=f"{why.before}\n{_ELSEWHERE}")
+            why = why._replace(before=f"{why.before}\n{_ELSEWHERE}")
     raise NotParallel.of(why)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class CellContext:
     def look_again(self) -> None:
         """Take those for the notebook's own that it has by now: the cell has bound them."""
         if taken := self.options.residents & self.namespace.keys():
-            self.options = replace(self.options, residents=self.options.residents - taken)
+            self.options = self.options._replace(residents=self.options.residents - taken)
 
     def worker_named(self, number: int) -> str:
         """What a worker is called that goes by that number."""

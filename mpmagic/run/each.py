@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpmagic.run.eachwork import Cells
 from mpmagic.run.resident import ResidentCell
@@ -10,8 +10,7 @@ from mpmagic.run.resident import ResidentCell
 __all__ = ["EachCell", "EachCells", "Order"]
 
 
-@dataclass(frozen=True, slots=True)
-class EachCell:
+class EachCell(NamedTuple):
     """One of them.
 
     Attributes
@@ -44,8 +43,7 @@ class EachCell:
         return bool(other.names) and other.names <= self.names and not other.names & self.reads
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The place of a cell among the others.
 
     Attributes

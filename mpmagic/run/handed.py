@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import collections
 import sys
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.run.side import Side
 from mpmagic.run.watch import Fingerprint, fingerprint, is_inert
@@ -19,8 +18,7 @@ __all__ = ["Handed"]
 _FLAT: Final = frozenset({list, dict, set, bytearray, collections.deque, collections.Counter})
 
 
-@dataclass(frozen=True, slots=True)
-class _Watched:
+class _Watched(NamedTuple):
     """An object, and what it was when a commit was handed it."""
 
     value: Any

@@ -10,8 +10,7 @@ from __future__ import annotations
 import collections
 import copy
 import sys
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.errors import UnsendableValue
 
@@ -20,8 +19,7 @@ __all__ = ["Journal"]
 _MISSING: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """What was there: under a key or attribute of `owner`, and what that object held itself."""
 
     owner: Any

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.identity import Places
@@ -68,8 +68,7 @@ class LoopRecord:
     chunks: dict[int, KeptChunk] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """How the items of a loop are seen, in any kernel.
 
     Attributes
@@ -99,8 +98,7 @@ class Seen:
         return seen._replace(digest=whole.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Former:
+class Former(NamedTuple):
     """A run of the cell that has kept a log.
 
     Attributes

@@ -72,8 +72,7 @@ class Span:
         return f"iterations {self.first} to {self.first + self.count - 1}"
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """A loop, or a group of calls, is reached.
 
     Attributes
@@ -97,8 +96,7 @@ class Begun:
     has_bar: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """A worker's log has come back: of a chunk, or of a call.
 
     Attributes
@@ -126,8 +124,7 @@ class Returned:
     samples: Samples
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """The kernel has committed a chunk, or bound what a call gave.
 
     Attributes

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import length_hint
-from typing import Any
+from typing import Any, NamedTuple
 
 from mpmagic.cell.dependence import Allowances
 
 __all__ = ["CallsReport", "FailedIteration", "LoopReport", "Options", "RunReport"]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The options of ``%%parallel``.
 
     Attributes

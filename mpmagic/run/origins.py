@@ -7,7 +7,7 @@ import reprlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Origin", "Origins", "chained", "shortened"]
 
@@ -17,8 +17,7 @@ _KEPT: Final = 100
 _WIDTH: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an exception was raised.
 
     Attributes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpmagic.run.chunking import TARGET_SECONDS
 
@@ -25,8 +24,7 @@ _LATE: Final = 1.01
 """How much later than it must the end may come, for the sake of results that come in turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """The chunks of a loop.
 
     Attributes

@@ -14,8 +14,7 @@ import pickle
 import random
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell.draw import STEPPING, Draw
 from mpmagic.errors import LostWrite
@@ -30,8 +29,7 @@ _LARGE: Final = 1 << 16
 _SCALARS: Final = (int, float, complex, str, bytes, bool, type(None))
 
 
-@dataclass(frozen=True, slots=True)
-class Leap:
+class Leap(NamedTuple):
     """How a draw has moved a generator on: its states before it and after it."""
 
     before: Any

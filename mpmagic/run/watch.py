@@ -176,7 +176,7 @@ def _visible(value: Any) -> Any:
         cells = [c.cell_contents for c in value.__closure__ or () if c != types.CellType()]
         seen = [c for c in cells if not isinstance(c, type | types.FunctionType)]
         return (value.__defaults__, value.__kwdefaults__, _plain_state(value), seen)
-    if isinstance(value, property | types.MemberDescriptorType) or callable(value):
+    if isinstance(value, property | types.MemberDescriptorType):
         return None if not hasattr(value, "__dict__") else value
     cached = cached_names(type(value))
     if cached and "__reduce__" not in vars(type(value)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from mpmagic.count.progress import readable_size
 from mpmagic.run.observer import Begun, Committed, Returned, Unit
@@ -42,8 +43,7 @@ class Loop:
     commits: list[Committed] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """Something that takes time.
 
     Attributes
@@ -62,8 +62,7 @@ class Act:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
+class Shares(NamedTuple):
     """What a process's time went to, in seconds.
 
     Attributes
@@ -88,8 +87,7 @@ class Shares:
         return ", ".join(f"{part / whole:.0%} {name}" for name, part in named)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """One process's acts.
 
     Attributes

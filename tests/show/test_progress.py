@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -127,7 +126,7 @@ def test_no_bar_appears_only_to_say_that_it_is_over() -> None:
 def test_a_bar_of_the_cells_own_is_enough() -> None:
     bars, clock = Shown(), Clock()
     progress = Progress(bars, clock)
-    progress.begun(replace(begun(), has_bar=True))
+    progress.begun(begun()._replace(has_bar=True))
     clock.now = START + 5
     progress.tick(3, lambda: asked(10))
     progress.ended(3, START + 6)
