@@ -173,19 +173,35 @@ def _visible(value: Any) -> Any:
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
     if isinstance(value, types.FunctionType):
-        cells = [c.cell_contents for c in value.__closure__ or () if c != types.CellType()]
-        seen = [c for c in cells if not isinstance(c, type | types.FunctionType)]
-        return (value.__defaults__, value.__kwdefaults__, _plain_state(value), seen)
-    if isinstance(value, property | types.MemberDescriptorType):
-        return None if not hasattr(value, "__dict__") else value
+        return [_state(function) for function in _enclosed(value)]
+    if isinstance(value, property):
+        return [_visible(part) for part in (value.fget, value.fset, value.fdel)]
+    if isinstance(value, types.MemberDescriptorType):
+        return None
     cached = cached_names(type(value))
     if cached and "__reduce__" not in vars(type(value)):
         return (type(value), {n: v for n, v in vars(value).items() if n not in cached})
     return value
 
 
-def _plain_state(function: types.FunctionType) -> dict[str, Any]:
-    return {n: v for n, v in vars(function).items() if n != "__wrapped__"}
+def _enclosed(function: types.FunctionType) -> list[types.FunctionType]:
+    """A function and those that it holds in its closure, those that they hold included."""
+    found = [function]
+    for one in found:
+        inner = [c for c in _cells(one) if isinstance(c, types.FunctionType)]
+        found += [f for f in inner if not any(f is known for known in found)]
+    return found
+
+
+def _state(function: types.FunctionType) -> tuple[Any, ...]:
+    attributes = {n: v for n, v in vars(function).items() if n != "__wrapped__"}
+    cells = [c for c in _cells(function) if not isinstance(c, type | types.FunctionType)]
+    return (function.__defaults__, function.__kwdefaults__, attributes, cells)
+
+
+def _cells(function: types.FunctionType) -> list[Any]:
+    """What the variables of its closure hold; of those that hold nothing, nothing."""
+    return [c.cell_contents for c in function.__closure__ or () if c != types.CellType()]
 
 
 def cached_names(kind: type) -> set[str]:
