@@ -30,7 +30,10 @@ _HOMES = {
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics: what ``%load_ext mpmagic`` calls."""
-    from mpmagic.magics import register
+    from mpmagic.importing import without_collections
+
+    with without_collections():
+        from mpmagic.magics import register
 
     register(shell)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
+from mpmagic.importing import import_for_cells, without_collections
+
 if TYPE_CHECKING:
     from mpmagic.engine.choosing import Chooser
     from mpmagic.pool import Pool
@@ -139,9 +141,12 @@ class Workforce:
         return self._inbox
 
     def prepare(self, workers: int | None) -> None:
-        """Start what the pool's workers are forked from, while there is something else to do."""
+        """Begin to make workers, and import what cells need in the meantime."""
         if self._pool is None:
-            self.own_pool(workers).prepare()
+            with without_collections():
+                pool = self.own_pool(workers)
+                pool.grow(min(_SOON, pool.max_workers))
+                import_for_cells()
 
     def default_workers(self) -> int:
         """How many workers the pool has, or will have."""
@@ -167,7 +172,10 @@ class Workforce:
         return self._pool
 
 
-_PRELOAD: Final = ("mpmagic.run.work", "mpmagic.run.taskwork")
+_SOON: Final = 2
+"""Workers for the first cell; if it has more to do, it gets more of them."""
+
+_PRELOAD: Final = ("mpmagic.run.work", "mpmagic.run.taskwork", "xxhash")
 """What workers run; it imports nothing that starts threads."""
 
 

@@ -140,10 +140,6 @@ class Crew:
 
     # Making and ending
 
-    def prepare(self) -> None:
-        """Start what it takes to make workers fast."""
-        self._launcher.prepare()
-
     def hire(self) -> Member | None:
         """Begin to make one more worker; None if there can't be one now."""
         restarts, self._losses = (1, self._losses - 1) if self._losses else (0, 0)

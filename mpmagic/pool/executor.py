@@ -283,11 +283,6 @@ class Pool(Executor):
         self._max_workers = max(self._max_workers, n)
         self._supervisor.tell(partial(self._supervisor.grow, n))
 
-    def prepare(self) -> None:
-        """Start what workers are forked from, in the background; they come with the first call."""
-        self._check_usable()
-        self._supervisor.tell(self._supervisor.prepare)
-
     def restart(self) -> None:
         """Replace all workers by new ones; those that run a task when it has ended."""
         self._check_usable()

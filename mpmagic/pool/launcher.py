@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import selectors
@@ -70,9 +69,6 @@ class Watcher(Protocol):
 class Launcher(Protocol):
     """Makes workers, signals them and says when they end. For the supervisor's thread alone."""
 
-    def prepare(self) -> None:
-        """Start what it takes to make workers fast."""
-
     def launch(self, number: int, ends: Ends) -> None:
         """Begin to make a worker; the descriptors in `ends` are taken over."""
 
@@ -123,11 +119,6 @@ class ForkServerLauncher:
         self._control: Channel | None = None
         self._numbers: set[int] = set()
 
-    def prepare(self) -> None:
-        if self._control is None:
-            with contextlib.suppress(OSError):  # the first worker's launch says what's wrong
-                self._control = self._start_server()
-
     def launch(self, number: int, ends: Ends) -> None:
         keeper = _Descriptors(ends)
         if self._control is None:
@@ -157,7 +148,8 @@ class ForkServerLauncher:
     def _start_server(self) -> Channel:
         near, far = socket.socketpair()
         arguments = f"{far.fileno()}, {os.getpid()}, {self._preload!r}"
-        statement = f"from mpmagic.pool.forkserver import main; main({arguments})"
+        imports = "import gc; gc.disable(); from mpmagic.pool.forkserver import main"
+        statement = f"{imports}; main({arguments})"
         with far:
             try:
                 self._server = subprocess.Popen(
@@ -247,9 +239,6 @@ class SpawnLauncher:
         self._environ = environ  # each interpreter imports for itself what it needs
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._handles: dict[int, Any] = {}
-
-    def prepare(self) -> None:
-        pass
 
     def launch(self, number: int, ends: Ends) -> None:
         keeper = _Descriptors(ends)

@@ -159,10 +159,6 @@ class Supervisor(Loop):
                 if member.task is task:
                     self._warden.interrupt(member, grace)
 
-    def prepare(self) -> None:
-        if self._phase is Phase.OPEN:
-            self._crew.prepare()
-
     def grow(self, count: int) -> None:
         self._recruiter.want(count)
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from mpmagic.cell.eachcode import EachCode
-from mpmagic.cell.formats import formats_in
+from mpmagic.cell.formats import carried_formats
 from mpmagic.errors import EachFailed, UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.capture import Captured, capture
@@ -125,7 +125,7 @@ class EachRun:
             state=ProcessState.for_others(),
             class_ids=captured.class_ids,
             modules=modules_in_reach(code.body, captured, cell),
-            formats=formats_in(cell.namespace),
+            formats=carried_formats(cell.namespace),
             verbose=cell.verbose,
             version=next(_numbers),
         )

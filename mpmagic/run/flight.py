@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mpmagic.cell.compiled import compiled
-from mpmagic.cell.formats import formats_in
+from mpmagic.cell.formats import carried_formats
 from mpmagic.cell.task import Task
 from mpmagic.errors import LostWrite, UnsendableValue
 from mpmagic.pool import Parcel
@@ -232,7 +232,7 @@ def send(
         modules=modules,
         samples=cell.observer.samples,
         local=cell.options.local,
-        formats=formats_in(cell.namespace),
+        formats=carried_formats(cell.namespace),
         verbose=cell.verbose,
         residents=cell.lacking(captured.names),
         version=cell.version,

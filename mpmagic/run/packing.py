@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpmagic.cell.formats import formats_in
+from mpmagic.cell.formats import carried_formats
 from mpmagic.cell.slices import SliceKind
 from mpmagic.cell.tallied import Tallied
 from mpmagic.pool import Parcel
@@ -63,7 +63,7 @@ def pack_program(
         sums=() if tallied is None else tallied.sums,
         samples=cell.observer.samples,
         local=cell.options.local,
-        formats=formats_in(cell.namespace),
+        formats=carried_formats(cell.namespace),
         verbose=cell.verbose,
         residents=cell.lacking(admitted.captured.names),
         version=cell.version,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mpmagic.cell.formats import Formats
+from mpmagic.cell.formats import CarriedFormats
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import Parcel
 from mpmagic.run.codec import Encoder, decode
@@ -125,7 +125,7 @@ class ProgramSource:
     sums: tuple[str, ...] = ()
     samples: bool = False
     local: frozenset[str] = frozenset()
-    formats: Formats | None = None
+    formats: CarriedFormats | None = None
     verbose: bool = False
     last: types.CodeType | None = None
     residents: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mpmagic.cell.formats import Formats
+from mpmagic.cell.formats import CarriedFormats
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.log import SHOWN, TEXT
@@ -108,7 +108,7 @@ class Screen:
     def __init__(
         self,
         events: list[tuple[Any, ...]],
-        formats: Formats | None = None,
+        formats: CarriedFormats | None = None,
         side: Side | None = None,
     ) -> None:
         self._events = events
