@@ -68,7 +68,7 @@ class CellRunner:
     engine
         Where all cells run; None for what they, or ``%mppool --on``, say.
     sends_all
-        Whether cells are planned, and sent, that were too short for workers before.
+        Whether cells are planned, and their work is sent, even if workers are no help with it.
     last_run
         What became of the last parallel cell.
     """
@@ -368,6 +368,7 @@ class CellRunner:
             residents=force.each().names if engine is None else frozenset(),
             version=force.each().version,
             past=force.past(),
+            sends_all=self.sends_all or not is_plain(cell.given),
         )
 
     def _errors(self) -> ErrorsShown:

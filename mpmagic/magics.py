@@ -61,7 +61,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]
 
     @property
     def sends_all(self) -> bool:
-        """Whether cells are planned, and sent, that were too short for workers before."""
+        """Whether cells are planned, and their work is sent, where workers are no help."""
         return self._runner.sends_all
 
     @sends_all.setter

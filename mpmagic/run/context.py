@@ -60,6 +60,8 @@ class CellContext:
         What earlier runs of it have kept, if it is to go on where they ended.
     past
         What the iterations of loops took when their cells ran last.
+    sends_all
+        Whether work is sent that workers are no help with.
     """
 
     namespace: dict[str, Any]
@@ -79,6 +81,7 @@ class CellContext:
     underway: list[Generator[Any]] = field(default_factory=list)
     kept: KeptCell | None = None
     past: Past = field(default_factory=Past)
+    sends_all: bool = False
 
     def begun(self, rows: Generator[Any]) -> Generator[Any]:
         """Another comprehension runs."""

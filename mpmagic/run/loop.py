@@ -51,6 +51,7 @@ from mpmagic.run.tape import play
 from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.tries import Failures, check_passing
+from mpmagic.run.trivial import TRIVIAL, is_trivial
 
 __all__ = ["LoopRun"]
 
@@ -102,6 +103,8 @@ class LoopRun:
         try:
             if in_worker():
                 raise StaysInKernel("this is a worker already")
+            if is_trivial(self.planned, iterable, self._cell):
+                raise StaysInKernel(TRIVIAL)
             self._admitted = admit(self.planned, iterable, self._source, self._cell)
             check_passing(self._admitted, self._cell.options)
         except StaysInKernel as reason:
