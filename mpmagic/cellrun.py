@@ -93,7 +93,7 @@ class CellRunner:
 
         with self._ready(cell) as planned:
             if planned is not None:
-                run_cell(*planned, show_last=self._shows_last(cell.text), warned=cell.warned)
+                run_cell(*planned, show_last=self._shows_last(cell), warned=cell.warned)
 
     async def run_awaiting(self, cell: ParsedCell) -> None:
         """Run a cell whose own code awaits."""
@@ -101,7 +101,7 @@ class CellRunner:
 
         with self._ready(cell) as planned:
             if planned is not None:
-                last = self._shows_last(cell.text)
+                last = self._shows_last(cell)
                 await run_awaiting(*planned, show_last=last, warned=cell.warned)
 
     def value(self, cell: ParsedCell) -> Any:
@@ -136,7 +136,7 @@ class CellRunner:
             context = self._context(cell, _options_of(cell.given, None), None)
             run = EachRun(each_code(cell.tree, cell.filename), context, force.each(), force.renew)
             run.run(f"cell In[{self._shell.execution_count}]", _ident(self._shell))
-        shown = self._shows_last(cell.text) and any(value is not None for value in run.values)
+        shown = self._shows_last(cell) and any(value is not None for value in run.values)
         return run.values if shown else None
 
     def background(self, cell: ParsedCell) -> None:
@@ -198,7 +198,7 @@ class CellRunner:
             features_on(cell.features),
             CellView(self._shell, context, cell.given).shown(),
         ):
-            yield self._shows_last(cell.text)
+            yield self._shows_last(cell)
 
     @contextlib.contextmanager
     def _ready(self, cell: ParsedCell) -> Iterator[tuple[CellPlan, CellContext] | None]:
@@ -378,10 +378,12 @@ class CellRunner:
             self._errors_shown = ErrorsShown(self._shell)
         return self._errors_shown
 
-    def _shows_last(self, text: str) -> bool:
-        if self._shell.ast_node_interactivity == "none":
+    def _shows_last(self, cell: ParsedCell) -> bool:
+        shown = self._shell.ast_node_interactivity
+        is_value = bool(cell.tree.body) and isinstance(cell.tree.body[-1], ast.Expr)
+        if shown == "none" or (shown == "last_expr" and not is_value):
             return False
-        return not self._shell.displayhook.semicolon_at_end_of_expression(text)
+        return not self._shell.displayhook.semicolon_at_end_of_expression(cell.text)
 
 
 @contextlib.contextmanager

@@ -79,12 +79,13 @@ class CellView:
             display(stopped)
 
     def _show_summary(self) -> None:
-        from IPython.display import display
+        from IPython.display import publish_display_data
 
         report = self._cell.report
         summary = Summary(report, self._cell.workers)
         if not self._is_quiet and report.told and not self._bars.become(summary):
-            display(summary)
+            # Not `display`, which asks all formatters: a short cell would wait for those.
+            publish_display_data({"text/plain": repr(summary), "text/html": summary._repr_html_()})
 
     def _show_failures(self) -> None:
         from IPython.display import display
