@@ -275,6 +275,7 @@ class CellRunner:
 
         plan, context = CellPlan(cell.tree, []), self._context(cell, options, None)
         self._tell(plan, context, look.reason)
+        context.report.is_news = look.is_news
         return plan, context
 
     def _lacking(self, tree: ast.Module) -> frozenset[str]:

@@ -44,11 +44,14 @@ class _Known:
         The digest of what it read then; empty if that isn't known.
     left
         How often it may read something else.
+    is_told
+        Whether the user has been told that it runs as it is.
     """
 
     seconds: float
     read: bytes = b""
     left: int = _LOOKS
+    is_told: bool = False
 
 
 Key = tuple[str, int]
@@ -105,14 +108,17 @@ class Look:
     ----------
     reason
         Why it needn't be planned, for the user; empty if it has to be.
+    is_news
+        Whether the user hasn't been told yet.
     """
 
     def __init__(self, cells: BriefCells, key: Key, known: _Known | None, read: bytes) -> None:
         self._cells, self._key = cells, key
         self._known, self._read = known, read
         self._began = perf_counter()
-        self.reason = ""
+        self.reason, self.is_news = "", True
         if known is not None and read and read == known.read:
+            self.is_news, known.is_told = not known.is_told, True
             self.reason = (
                 f"its work took {known.seconds * 1e3:.2g} ms the last time, which is too short for "
                 f"workers, and what it reads is the same"

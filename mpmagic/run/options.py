@@ -176,6 +176,8 @@ class RunReport:
         The iterations that were passed over.
     told_of_resuming
         What there is to say of earlier runs, and of what is kept for later ones.
+    is_news
+        Whether the user hasn't been told the same of this cell before.
     """
 
     loops: list[LoopReport] = field(default_factory=list)
@@ -185,11 +187,13 @@ class RunReport:
     serial: str = ""
     failures: list[FailedIteration] = field(default_factory=list)
     told_of_resuming: list[str] = field(default_factory=list)
+    is_news: bool = True
 
     @property
     def told(self) -> bool:
         """Whether there is anything to say."""
-        return bool(self.loops or self.calls or self.stayed or self.kept or self.serial)
+        said = self.loops or self.calls or self.stayed or self.kept or self.serial
+        return self.is_news and bool(said)
 
     @property
     def split(self) -> int:

@@ -52,6 +52,12 @@ def test_the_third_time_it_runs_as_it_is(short: Notebook) -> None:
     assert "too short for workers" in outcome.report.serial
 
 
+def test_the_user_is_told_once(short: Notebook) -> None:
+    told = [split(short).report.told for _ in range(5)]
+    assert told == [True, True, True, False, False]
+    assert split(short, cell=f"{CELL}  # another").report.told
+
+
 @pytest.mark.parametrize(
     "change",
     [
