@@ -13,6 +13,7 @@ from mpmagic.cell.aliasing import is_called_twice
 from mpmagic.cell.attempt import attempt
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.guard import hash_checked
+from mpmagic.cell.handlers import may_look_at_exception
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.syntax import children
@@ -27,6 +28,7 @@ def check_compound(dependence: Dependence, unit: Unit) -> None:
         dependence.commit(unit, "a commit inside it decides how the inner loop goes on")
     elif isinstance(unit.node, ast.Try | ast.TryStar):
         _check_protected(dependence, unit, unit.blocks if unit.node.finalbody else unit.blocks[:1])
+        _check_handling(dependence, unit)
     elif isinstance(unit.node, ast.With):
         opened = {n for i in unit.node.items if i.optional_vars for n in bound_names(i)}
         for inner in commits_in(unit.blocks):
@@ -67,6 +69,20 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):
             continue
         dependence.checked_keys[inner] = hash_checked(inner.node, dependence.knowledge)
+
+
+def _check_handling(dependence: Dependence, unit: Unit) -> None:
+    """A commit of a handler that looks at the exception needs it to be handled in the kernel."""
+    assert isinstance(unit.node, ast.Try | ast.TryStar)
+    if unit.attempted or unit.stage is Stage.COMMIT:
+        return
+    for inner in commits_in(unit.blocks[1 : 1 + len(unit.node.handlers)]):
+        if may_look_at_exception(inner.node):
+            why = f"line {inner.node.lineno}, a commit, may look at the exception being handled"
+            tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
+            if not tries or not attempt(dependence, unit, why):
+                dependence.commit(unit, why)
+            return
 
 
 def _past_handlers(dependence: Dependence, node: ast.Try) -> bool:
