@@ -16,6 +16,7 @@ from mpmagic.run.attributes import Attributes, look_at, pickled_if_plain
 from mpmagic.run.modules import ModuleState, source_digest
 from mpmagic.run.tape import taped
 from mpmagic.run.tenancy import Tenancy, tenancy
+from mpmagic.run.unplain import states_in
 
 __all__ = ["ModuleWatch", "adopt", "import_as_sent"]
 
@@ -193,6 +194,7 @@ class ModuleWatch:
     def __init__(self, states: Iterable[ModuleState]) -> None:
         names = [s.name for s in states if s.source and s.watched and s.name in sys.modules]
         self._before = {n: look_at(sys.modules[n]) for n in names}
+        self._states = {n: states_in(sys.modules[n]) for n in names}
 
     def changed(self) -> str:
         """The attribute that isn't what it was, with its module; empty for none."""
@@ -202,6 +204,11 @@ class ModuleWatch:
                 continue
             for path in sorted(now.paths | before.paths):
                 if self._differs(path, before, now):
+                    return f"{name}.{path}"
+        for name, states in self._states.items():
+            seen = states_in(sys.modules[name])
+            for path in states.keys() & seen.keys():
+                if states[path] != seen[path]:
                     return f"{name}.{path}"
         return ""
 

@@ -27,7 +27,7 @@ from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
 __all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "cached_names", "changed_values",
-           "fingerprint", "is_inert", "seen_digest"]  # fmt: skip
+           "enclosed", "fingerprint", "is_inert", "seen_digest", "state_of"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
 """Callables that may be the methods of an object that they change."""
@@ -173,7 +173,7 @@ def _visible(value: Any) -> Any:
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
     if isinstance(value, types.FunctionType):
-        return [_state(function) for function in _enclosed(value)]
+        return [state_of(function) for function in enclosed(value)]
     if isinstance(value, property):
         return [_visible(part) for part in (value.fget, value.fset, value.fdel)]
     if isinstance(value, types.MemberDescriptorType):
@@ -184,7 +184,7 @@ def _visible(value: Any) -> Any:
     return value
 
 
-def _enclosed(function: types.FunctionType) -> list[types.FunctionType]:
+def enclosed(function: types.FunctionType) -> list[types.FunctionType]:
     """A function and those that it holds in its closure, those that they hold included."""
     found = [function]
     for one in found:
@@ -193,7 +193,7 @@ def _enclosed(function: types.FunctionType) -> list[types.FunctionType]:
     return found
 
 
-def _state(function: types.FunctionType) -> tuple[Any, ...]:
+def state_of(function: types.FunctionType) -> tuple[Any, ...]:
     attributes = {n: v for n, v in vars(function).items() if n != "__wrapped__"}
     cells = [c for c in _cells(function) if not isinstance(c, type | types.FunctionType)]
     return (function.__defaults__, function.__kwdefaults__, attributes, cells)
