@@ -6,7 +6,7 @@ Pickle leaves out what an exception gets by being raised: the traceback, and wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from mpmagic.pool.traces import Spot, flattened, restored, space_of_module
 from mpmagic.run.tidying import without_ours
@@ -31,12 +31,39 @@ def reduce_raised(error: BaseException, fill: Filling | None) -> Any:
     if isinstance(reduced, str) or len(reduced) > 3:
         return NotImplemented
     make, arguments, *state = reduced
+    if make is type(error) and (base := _base_to_begin_with(make)) is not None:
+        make, arguments = _begun, (base, make, arguments)
     state = [values for values in state if values]  # to look at `__dict__` gives it an empty one
     chained = error.__cause__, error.__context__, error.__suppress_context__
     if fill is None or (error.__traceback__ is None and not any(chained)):
         return make, arguments, *state
     trace = flattened(without_ours(error.__traceback__))
     return make, arguments, (state, trace, *chained), None, None, fill
+
+
+def _base_to_begin_with(kind: type[BaseException]) -> type[BaseException] | None:
+    """The builtin that an exception's class derives from, if it makes its own arguments.
+
+    Pickle would call the class with what that has handed on: ``super().__init__(f"bad {item}")``.
+    """
+    own = [vars(base) for base in kind.__mro__ if base.__flags__ & _MADE_BY_PYTHON]
+    if any(name in members for members in own for name in _OF_PICKLE):
+        return None
+    if not any("__init__" in members or "__new__" in members for members in own):
+        return None
+    return next(b for b in kind.__mro__ if not b.__flags__ & _MADE_BY_PYTHON)
+
+
+_MADE_BY_PYTHON: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_OF_PICKLE: Final = ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
+
+
+def _begun(
+    base: type[BaseException], kind: type[BaseException], arguments: tuple[Any, ...]
+) -> BaseException:
+    error = base.__new__(kind, *arguments)
+    base.__init__(error, *arguments)
+    return error
 
 
 def fill_raised(error: BaseException, filling: Any, namespace: dict[str, Any]) -> None:
