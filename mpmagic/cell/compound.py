@@ -77,7 +77,7 @@ def _check_handling(dependence: Dependence, unit: Unit) -> None:
     if unit.attempted or unit.stage is Stage.COMMIT:
         return
     for inner in commits_in(unit.blocks[1 : 1 + len(unit.node.handlers)]):
-        if may_look_at_exception(inner.node):
+        if may_look_at_exception(inner.node, dependence):
             why = f"line {inner.node.lineno}, a commit, may look at the exception being handled"
             tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
             if not tries or not attempt(dependence, unit, why):

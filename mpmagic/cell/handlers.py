@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.syntax import walk
 
 __all__ = ["may_look_at_exception"]
@@ -25,9 +26,10 @@ _FUNCTIONS: Final = frozenset(
 )  # fmt: skip
 
 
-def may_look_at_exception(node: ast.AST) -> bool:
-    """Whether something that a statement calls may."""
-    return any(isinstance(call, ast.Call) and _may_look(call) for call in walk(node))
+def may_look_at_exception(node: ast.AST, dependence: Dependence) -> bool:
+    """Whether something that a commit calls in the kernel may."""
+    calls = [call for call in walk(node) if isinstance(call, ast.Call) and _may_look(call)]
+    return any(dependence.touches_kernel(dependence.scanner.scan([call])) for call in calls)
 
 
 def _may_look(call: ast.Call) -> bool:

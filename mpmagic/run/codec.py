@@ -31,6 +31,7 @@ from mpmagic.run.nans import NAN, Nans, are_in, is_number
 from mpmagic.run.packed import Packed
 from mpmagic.run.raised import reduce_raised
 from mpmagic.run.reducing import fill_raised_here, reduce_function, reduce_special, whole_class
+from mpmagic.run.remade import reduce_remade
 from mpmagic.run.side import Side, fetch_captured, fetch_class, nan, reading_on
 from mpmagic.run.tensors import reduce_tensor
 
@@ -168,7 +169,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, BaseException):
             reduced = reduce_raised(obj, fill_raised_here if self.keeps_traces else None)
             return reduce_named(obj) if reduced is NotImplemented else reduced
-        for reduce in (reduce_strided, reduce_frame, reduce_column, reduce_tensor):
+        for reduce in (reduce_remade, reduce_strided, reduce_frame, reduce_column, reduce_tensor):
             if (reduced := reduce(obj)) is not NotImplemented:
                 return reduced
         return reduce_named(obj)

@@ -178,7 +178,8 @@ class Program:
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared | set(self.source.residents)
-        apart = self.source.local | self.side.captured.keys()
+        kinds = {n for n, v in self.side.captured.items() if isinstance(v, type)}
+        apart = self.source.local | kinds
         self.watch = Watch(
             self.side,
             values,

@@ -36,11 +36,24 @@ ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), ran
 """Types of values that nothing can change."""
 
 
+_OF_CLASSES: Final = frozenset(
+    {"__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__",
+     "__annotations_cache__", "__annotate__", "__annotate_func__", "__slots__", "__match_args__",
+     "__firstlineno__", "__static_attributes__", "__abstractmethods__", "__type_params__",
+     "__orig_bases__", "__parameters__", "__dataclass_fields__", "__dataclass_params__",
+     "__subclasshook__", "__class_getitem__", "__hash__", "__init_subclass__",
+     "__protocol_attrs__", "__non_callable_proto_members__", "__slotnames__"}
+)  # fmt: skip
+"""What Python itself, or a decorator of its library, keeps in a class."""
+
+
 def is_inert(value: Any) -> bool:
     """Whether nothing that holds the value can change it."""
     kind = type(value)
-    if kind in ATOMS or isinstance(value, types.ModuleType):
+    if kind in ATOMS:
         return True
+    if isinstance(value, types.ModuleType):
+        return sys.modules.get(value.__name__) is value
     if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
         return is_inert(value.__self__)
     if kind in (tuple, frozenset):
@@ -49,9 +62,22 @@ def is_inert(value: Any) -> bool:
         return ATOMS.issuperset(map(type, value)) or all(map(is_inert, value))
     if kind.__module__ == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
         return issubclass(kind, numpy.generic) and not issubclass(kind, numpy.void)
-    if isinstance(value, type | types.FunctionType):
-        return getattr(value, "__module__", "__main__") != "__main__"
-    return False
+    return isinstance(value, type | types.FunctionType) and _is_of_library(value)
+
+
+def _is_of_library(value: Any) -> bool:
+    """Whether it's found in an imported module; `functools.wraps` gives others such a name too."""
+    if isinstance(value, type) and not value.__flags__ & _MADE_BY_PYTHON:
+        return True  # nobody can change it
+    module = str(value.__module__)
+    found: Any = sys.modules.get(module) if module != "__main__" else None
+    for name in value.__qualname__.split("."):
+        # Not `getattr`: modules that make names up when asked may warn.
+        found = getattr(found, "__dict__", {}).get(name)
+    return found is value
+
+
+_MADE_BY_PYTHON: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 class Watch:
@@ -91,8 +117,15 @@ class Watch:
 
 def _classes(side: Side) -> dict[str, type]:
     """The notebook's classes that came with what was captured, such as those of instances."""
-    known = (internals._DYNAMIC_CLASS_TRACKER_BY_ID.get(i) for i in sorted(side.class_ids))
-    return {kind.__qualname__: kind for kind in known if isinstance(kind, type)}
+    found: dict[str, type] = {}
+    for identifier in sorted(side.class_ids):
+        kind = internals._DYNAMIC_CLASS_TRACKER_BY_ID.get(identifier)
+        if isinstance(kind, type):
+            name = kind.__qualname__
+            while name in found:  # a function makes one each time that it's called
+                name += "'"
+            found[name] = kind
+    return found
 
 
 @dataclass(slots=True)
@@ -166,7 +199,7 @@ def seen_digest(value: Any, side: Side) -> bytes:
 def _visible(value: Any) -> Any:
     """What the user can see of a value, in a form whose pickle is stable."""
     if isinstance(value, type):
-        own = {n: v for n, v in vars(value).items() if not n.startswith(("__", "_abc_"))}
+        own = {n: v for n, v in vars(value).items() if n not in _OF_CLASSES and n[:5] != "_abc_"}
         return {n: _visible(v) for n, v in own.items()}
     if isinstance(value, BOUND):
         return (value.__name__, _visible(value.__self__))
