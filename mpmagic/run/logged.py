@@ -9,17 +9,19 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from mpmagic.run.log import RECORD
+from mpmagic.run.modules import is_users
 from mpmagic.run.routing import BY_THE_WORK, is_routed, records_to
 from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
-__all__ = ["log_again", "records_taped", "written_by_handlers"]
+__all__ = ["left_handler", "log_again", "records_taped", "written_by_handlers"]
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
@@ -67,6 +69,29 @@ def _keep(logger: Any, record: Any, events: list[Any]) -> None:
         shown = _show(logger, record)
         catch_up(events)
         events.append((RECORD, logger.name, _portable(record), shown))
+
+
+def left_handler() -> str:
+    """Whether the work has left a handler at a logger, in words; a library may at its own ones.
+
+    It's taken away: later work finds the logger as the notebook has it.
+    """
+    if not BY_THE_WORK:
+        return ""
+    known: dict[str, Any] = dict(logging.root.manager.loggerDict)
+    for name, logger in {"root": logging.root, **known}.items():
+        handlers = [h for h in getattr(logger, "handlers", ()) if h in BY_THE_WORK]
+        left = [h for h in handlers if type(h) is not logging.NullHandler]
+        if left and not _is_librarys(name):
+            for handler in left:
+                logger.removeHandler(handler)
+            return f"left a handler at the logger `{name}`"
+    return ""
+
+
+def _is_librarys(name: str) -> bool:
+    module = sys.modules.get(name.partition(".")[0])
+    return module is not None and name != "__main__" and not is_users(module)
 
 
 def log_again(event: tuple[Any, ...]) -> None:

@@ -17,13 +17,14 @@ from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
+from mpmagic.run.logged import left_handler
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
 from mpmagic.run.resident import here, resident_values
 from mpmagic.run.sampling import Samples, sampled
 from mpmagic.run.side import Side
-from mpmagic.run.state import ProcessState
+from mpmagic.run.state import ProcessState, Surroundings
 from mpmagic.run.tenancy import Tenancy, post, tenancy
 from mpmagic.run.texts import Texts, forget_texts, keep_texts
 from mpmagic.run.watch import Watch
@@ -207,6 +208,9 @@ class Program:
             self.module_watch = ModuleWatch(self.source.modules)
             shelf.entered = self
         self.side.namespace.update(resident_values(self.source.residents))
+        # Threads of the notebook's process are kept from these by its guards.
+        apart = tenancy() is not Tenancy.COMPANION
+        self._surroundings = Surroundings.here() if apart else None
 
     def _apply_state(self) -> None:
         if self._state is None:
@@ -222,7 +226,10 @@ class Program:
             return ""
         deviations = self._state.deviations()
         self._is_settled = deviations.is_as_it_was and tenancy() is Tenancy.OWNER
-        return f"left {deviations.lost[0]} changed" if deviations.lost else ""
+        lost = deviations.lost[0] if deviations.lost else ""
+        if not lost and self._surroundings is not None:
+            lost = self._surroundings.lost()
+        return f"left {lost} changed" if lost else left_handler()
 
     @property
     def places(self) -> Places:

@@ -17,7 +17,7 @@ from mpmagic.run.settings import LOG_LEVELS, SETTINGS, THREADS_OWN
 from mpmagic.run.tenancy import Tenancy, tenancy
 from mpmagic.run.warningfilters import Filter, filters_here, is_same, take_over
 
-__all__ = ["Deviations", "ProcessState"]
+__all__ = ["Deviations", "ProcessState", "Surroundings"]
 
 # Of the kernel alone: figures are drawn without a screen in workers, and thread caps are theirs.
 _NOT_TAKEN: Final = frozenset(
@@ -42,13 +42,41 @@ class Deviations(NamedTuple):
     lost
         In words, what would have stayed in the notebook's process. Importing a library may change
         the environment, the path of modules, filters of warnings and levels of loggers: that isn't
-        among it.
+        among it; `Surroundings` tells of the first two.
     is_as_it_was
         Whether nothing has changed at all.
     """
 
     lost: list[str]
     is_as_it_was: bool
+
+
+class Surroundings(NamedTuple):
+    """What a library may change when it is imported, and nobody else without leaving a trace.
+
+    Attributes
+    ----------
+    modules
+        How many are imported.
+    environment, path
+        As those of `ProcessState`.
+    """
+
+    modules: int
+    environment: tuple[tuple[str, str], ...]
+    path: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> Surroundings:
+        """Those of this process."""
+        return cls(len(sys.modules), _environment(), tuple(sys.path))
+
+    def lost(self) -> str:
+        """What is another one now, in words, if nothing has been imported; empty for nothing."""
+        now = Surroundings.here()
+        if now.modules != self.modules or now == self:
+            return ""
+        return "the environment" if now.environment != self.environment else "the path of modules"
 
 
 @dataclass(frozen=True, slots=True)

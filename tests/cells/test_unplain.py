@@ -12,7 +12,7 @@ from tests.compare import Verdict, judge
 from tests.notebook import Notebook
 
 MODULE = """
-import collections, functools, io, itertools, random
+import collections, functools, io, itertools, os, random, sys
 import numpy as np
 RANDOM, GENERATOR = random.Random(1), np.random.default_rng(1)
 QUEUE, COUNTS, LATER = collections.deque(), collections.Counter(), collections.defaultdict(list)
@@ -54,6 +54,14 @@ def method(x): return WIDES[0].number(x)
 def attribute(x): attribute.n = getattr(attribute, "n", 0) + 1; return attribute.n
 @counting
 def decorated(x): return x
+def varied(x): os.environ["MPMAGIC_UNPLAIN"] = str(x); return x
+def searched(x): sys.path.append(f"/nowhere/{x}"); return len(sys.path)
+def for_a_moment(x):
+    os.environ["MPMAGIC_UNPLAIN"] = str(x)
+    try:
+        return os.environ["MPMAGIC_UNPLAIN"]
+    finally:
+        del os.environ["MPMAGIC_UNPLAIN"]
 def pure(x): return (x, WIDES[0].table, len(QUEUE), random.Random(x).random(), len(LATER))
 """
 LOST = [
@@ -85,7 +93,17 @@ def test_a_change_is_told(pool_notebook: Notebook, setup: str, function: str) ->
     assert "unplain" in str(judged.parallel.error)
 
 
-def test_what_only_reads_is_split(pool_notebook: Notebook, setup: str) -> None:
-    judged = judge(pool_notebook, LOOP.format(function="pure"), setup=setup, options="-n 2")
+@pytest.mark.parametrize(("function", "what"), [("varied", "environment"), ("searched", "path")])
+def test_a_change_of_the_process_is_told(
+    pool_notebook: Notebook, setup: str, function: str, what: str
+) -> None:
+    judged = judge(pool_notebook, LOOP.format(function=function), setup=setup, options="-n 2")
+    assert judged.verdict is Verdict.ERROR, judged.why
+    assert f"left the {what}" in str(judged.parallel.error)
+
+
+@pytest.mark.parametrize("function", ["pure", "for_a_moment"])
+def test_what_leaves_nothing_is_split(pool_notebook: Notebook, setup: str, function: str) -> None:
+    judged = judge(pool_notebook, LOOP.format(function=function), setup=setup, options="-n 2")
     assert judged.verdict is Verdict.EQUAL, judged.why
     assert judged.parallel.report.split == 1
