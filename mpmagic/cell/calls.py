@@ -107,7 +107,7 @@ class Calls:
         for position in tables.mutated_arguments(callee):
             if position < len(node.args):
                 self._changes(node.args[position], node)
-        self._filled(node, getattr(callee, "nin", None))
+        self._filled(node, tables.inputs_of(callee))
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
         self._drawn_into(node)
@@ -192,7 +192,7 @@ class Calls:
         if root is not None and isinstance(value, types.ModuleType):
             self._draws_picture(value, node)
             return  # a function that the module makes up when asked for it
-        if hasattr(value, "nin") and value is not UNKNOWN:  # `np.add.at(counts, keys, 1)`
+        if tables.inputs_of(value) is not None:  # `np.add.at(counts, keys, 1)`
             if func.attr == "at" and node.args:
                 self._changes(node.args[0], node)
             return

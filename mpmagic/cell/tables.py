@@ -16,6 +16,7 @@ import fractions
 import functools
 import pathlib
 import re
+import sys
 import types
 from typing import Any, Final
 
@@ -211,6 +212,13 @@ def _names_of_bases(kind: type) -> tuple[str, ...]:
 _bases_of_static: Final = functools.cache(_names_of_bases)
 _HEAP_TYPE: Final = 1 << 9
 """Of a type's flags: that it was made at run time (``Py_TPFLAGS_HEAPTYPE`` of CPython)."""
+
+
+def inputs_of(callee: Any) -> int | None:
+    """How many arrays a ufunc takes, after which comes the one for the result; None of others."""
+    numpy = sys.modules.get("numpy")
+    is_ufunc = numpy is not None and isinstance(callee, numpy.ufunc)
+    return int(callee.nin) if is_ufunc else None
 
 
 def is_immutable_type(kind: type | None) -> bool:

@@ -145,7 +145,7 @@ def _is_pure(callee: Any, call: ast.Call) -> bool:
     module = str(getattr(callee, "__module__", "") or "").partition(".")[0]
     if module in _PURE_MODULES:
         return True
-    inputs = getattr(callee, "nin", None)
+    inputs = tables.inputs_of(callee)
     if inputs is not None or module == "numpy":
         named = any(keyword.arg in (None, "out") for keyword in call.keywords)
         spread = any(isinstance(a, ast.Starred) for a in call.args)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import logging
 import types
 from typing import Any, NamedTuple
 
@@ -16,7 +17,6 @@ from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
-from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.plan import PlannedLoop
@@ -29,16 +29,17 @@ from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
 from mpmagic.run.inreach import modules_in_reach
-from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of
+from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of, is_fed_meanwhile
 from mpmagic.run.iterated import stored_columns, stores_past_rows
 from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users
 from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
+from mpmagic.run.readahead import seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
-from mpmagic.run.watch import is_inert
+from mpmagic.run.watch import is_inert, is_of_library
 
 __all__ = ["Admitted", "StaysInKernel", "admit", "told_apart"]
 
@@ -85,6 +86,8 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
         If it can't be.
     """
     source.side.namespace = cell.namespace
+    if is_fed_meanwhile(iterable):
+        raise StaysInKernel("its items come out of a queue, which may wait for what its body does")
     try:
         source.look()
     except Exception as error:
@@ -125,7 +128,8 @@ def _admit(
     shadow = shadow_of(split, planned.loop, (iterable, source), cell.namespace)
     _check_bound(planned, dependence, cell.namespace)
     _check_methods(planned.loop, dependence, cell.namespace)
-    _check_iterator(planned.loop, cell.namespace)
+    if why := seen_ahead(planned.loop, dependence, cell.namespace):
+        raise StaysInKernel(why)
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
         raise StaysInKernel("it closes all figures, and the notebook has some that are open")
     if _draws_from_items(source, cell):
@@ -220,16 +224,6 @@ def _check_bound(planned: PlannedLoop, dependence: Dependence, namespace: dict[s
                 raise StaysInKernel(f"`{node.name}`, bound before, is unbound by `except`")
 
 
-def _check_iterator(loop: ast.For, namespace: dict[str, Any]) -> None:
-    """After a break the notebook could see how far an iterator of its own was read ahead."""
-    if not breaks_of(loop.body):
-        return
-    names = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)}
-    for name in names & namespace.keys():
-        if hasattr(namespace[name], "__next__"):
-            raise StaysInKernel(f"a `break` leaves `{name}` where the serial loop would")
-
-
 def _check_methods(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> None:
     """A commit whose method isn't there raises before its operands are computed."""
     for node in walk(loop):
@@ -311,7 +305,16 @@ def _check_aliases(
         if other:
             why = dependence.kernel[name]
             raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
-    return not aliases.complete
+    # What runs code of the user's may change anything.
+    own = not is_of_library(type(iterable)) or any(map(_runs_users_code, mutated.values()))
+    return own or not aliases.complete
+
+
+def _runs_users_code(value: Any) -> bool:
+    """Whether to change an object may run code of the user's."""
+    if isinstance(value, logging.Logger):
+        return any(not is_of_library(type(h)) for h in (*value.handlers, *value.filters))
+    return not is_of_library(type(value))
 
 
 def _check_items(

@@ -6,6 +6,7 @@ of the user's, and the containers can be looked into.
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import operator
@@ -18,6 +19,7 @@ __all__ = [
     "PLAIN_ITERATORS",
     "behind",
     "containers_of",
+    "is_fed_meanwhile",
     "is_inert_iterable",
     "length_of",
     "modules_of",
@@ -78,6 +80,21 @@ def is_inert_iterable(iterable: Any) -> bool:
             if not is_inert(inner) and inner is not kind
         )
     return f"{kind.__module__}.{kind.__qualname__}" in ("numpy.ndarray",)
+
+
+def is_fed_meanwhile(iterable: Any) -> bool:
+    """Whether items come out of a queue, as of ``iter(queue.get, None)``: it isn't read ahead."""
+    if type(iterable) is not _CALLING:
+        return False
+    function = iterable.__reduce__()[1][0]
+    while isinstance(function, functools.partial):
+        function = function.func
+    owner = type(getattr(function, "__self__", None))
+    return str(owner.__module__).partition(".")[0] in _OF_QUEUES
+
+
+_CALLING: Final = type(iter(int, 1))
+_OF_QUEUES: Final = {"queue", "_queue", "multiprocessing", "asyncio"}
 
 
 def containers_of(iterable: Any) -> Iterator[Any]:

@@ -27,7 +27,8 @@ from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
 __all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "cached_names", "changed_values",
-           "enclosed", "fingerprint", "is_inert", "seen_digest", "state_of"]  # fmt: skip
+           "enclosed", "fingerprint", "is_inert", "is_of_library", "seen_digest",
+           "state_of"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
 """Callables that may be the methods of an object that they change."""
@@ -62,10 +63,10 @@ def is_inert(value: Any) -> bool:
         return ATOMS.issuperset(map(type, value)) or all(map(is_inert, value))
     if kind.__module__ == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
         return issubclass(kind, numpy.generic) and not issubclass(kind, numpy.void)
-    return isinstance(value, type | types.FunctionType) and _is_of_library(value)
+    return isinstance(value, type | types.FunctionType) and is_of_library(value)
 
 
-def _is_of_library(value: Any) -> bool:
+def is_of_library(value: Any) -> bool:
     """Whether it's found in an imported module; `functools.wraps` gives others such a name too."""
     if isinstance(value, type) and not value.__flags__ & _MADE_BY_PYTHON:
         return True  # nobody can change it

@@ -1,0 +1,45 @@
+"""Whether the body of a loop, or what follows it, could see that items are taken ahead."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.iterable import only_labels_bar
+from mpmagic.cell.jumps import breaks_of
+from mpmagic.cell.syntax import walk
+
+__all__ = ["seen_ahead"]
+
+
+def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> str:
+    """Why a loop over an iterator of the notebook's stays in the kernel; empty if it needn't.
+
+    Parameters
+    ----------
+    loop, dependence
+        The loop.
+    namespace
+        The notebook's.
+    """
+    names = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)} & namespace.keys()
+    iterators = {name for name in names if hasattr(namespace[name], "__next__")}
+    if iterators and breaks_of(loop.body):
+        return f"a `break` leaves `{min(iterators)}` where the serial loop would"
+    nodes = [node for statement in loop.body for node in walk(statement)]
+    stepped = {id(a) for n in nodes if isinstance(n, ast.Call) and _is_next(n) for a in n.args}
+    spelt = {n.id for n in nodes if isinstance(n, ast.Name) and id(n) not in stepped}
+    bars = {name for name in names if _is_bar(namespace[name])}
+    used = (iterators | {n for n in bars if not only_labels_bar(n, dependence)}) & spelt
+    return f"its body uses `{min(used)}`, from which items are taken ahead" if used else ""
+
+
+def _is_next(call: ast.Call) -> bool:
+    """Whether it steps an iterator, which is looked at elsewhere."""
+    return isinstance(call.func, ast.Name) and call.func.id == "next"
+
+
+def _is_bar(value: Any) -> bool:
+    """Whether it's a bar of tqdm's, which shows how many items were taken."""
+    return hasattr(type(value), "set_postfix")
