@@ -98,11 +98,32 @@ def whole_class(kind: type, reduced: Any) -> Any:
     make, arguments, *rest = reduced
     if make in (internals._make_skeleton_class, internals._make_skeleton_enum):
         add_annotations(kind, rest[0][0])
+    if make is internals._make_skeleton_enum:
+        state, *_, fill = rest
+        return make, arguments, (fill, state, *_members_of(kind)), None, None, _fill_enum
     slots = vars(kind).get("__slots__")
     if not slots or make is not internals._make_skeleton_class:
         return reduced
     constructor, name, bases, members, *others = arguments
     return make, (constructor, name, bases, members | {"__slots__": slots}, *others), *rest
+
+
+def _members_of(kind: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What an enumeration's own ``__init__`` has put into its members, and other names of these."""
+    own = {"_value_", "_name_", "__objclass__", "_sort_order_"}
+    members = kind.__members__.items()
+    states = {n: {k: v for k, v in vars(m).items() if k not in own} for n, m in members}
+    return states, {n: m.name for n, m in members if n != m.name}
+
+
+def _fill_enum(kind: Any, filling: tuple[Any, ...]) -> None:
+    fill, state, states, others = filling
+    fill(kind, state)
+    for other, name in others.items():
+        kind._member_map_.setdefault(other, kind._member_map_[name])
+        type.__setattr__(kind, other, kind._member_map_[name])
+    for name, values in states.items():
+        vars(kind._member_map_[name]).update(values)
 
 
 def fill_raised_here(error: BaseException, filling: Any) -> None:
