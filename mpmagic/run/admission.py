@@ -35,7 +35,7 @@ from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users
 from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
-from mpmagic.run.readahead import seen_ahead
+from mpmagic.run.readahead import reads_commits, seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
@@ -130,6 +130,8 @@ def _admit(
     _check_methods(planned.loop, dependence, cell.namespace)
     if why := seen_ahead(planned.loop, dependence, cell.namespace):
         raise StaysInKernel(why)
+    if name := reads_commits(iterable, dependence):
+        raise StaysInKernel(f"what it iterates over reads `{name}`, which the loop changes")
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
         raise StaysInKernel("it closes all figures, and the notebook has some that are open")
     if _draws_from_items(source, cell):

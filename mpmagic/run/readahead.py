@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import types
 from typing import Any
 
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.functions import global_names
 from mpmagic.cell.iterable import only_labels_bar
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.syntax import walk
+from mpmagic.run.watch import is_of_library
 
-__all__ = ["seen_ahead"]
+__all__ = ["reads_commits", "seen_ahead"]
 
 
 def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> str:
@@ -33,6 +36,17 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
     bars = {name for name in names if _is_bar(namespace[name])}
     used = (iterators | {n for n in bars if not only_labels_bar(n, dependence)}) & spelt
     return f"its body uses `{min(used)}`, from which items are taken ahead" if used else ""
+
+
+def reads_commits(iterable: Any, dependence: Dependence) -> str:
+    """The name of what an iterable of the notebook's class reads and the loop changes, or empty."""
+    kind = type(iterable)
+    if is_of_library(kind):
+        return ""
+    methods = [getattr(kind, name, None) for name in ("__iter__", "__next__", "__getitem__")]
+    codes = [method.__code__ for method in methods if isinstance(method, types.FunctionType)]
+    read = {name for code in codes for name in global_names(code)[0]}
+    return min(read & dependence.kernel.keys(), default="")
 
 
 def _is_next(call: ast.Call) -> bool:
