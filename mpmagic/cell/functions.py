@@ -22,12 +22,12 @@ from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.owncopy import without_own_changes
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
+from mpmagic.heaptypes import is_heap_type
 
 __all__ = ["Summaries", "global_names"]
 
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _EMPTY: Final = FunctionSummary(Effects())
-_MADE_BY_PYTHON: Final = 1 << 9  # the flag of types whose attributes can be set
 # The last one is what annotations in a class, and what is made of them later, load names with.
 _LOADING: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
@@ -101,7 +101,7 @@ class Summaries:
         return function.__globals__ is self._knowledge.namespace
 
     def _is_notebook_class(self, kind: type) -> bool:
-        if not kind.__flags__ & _MADE_BY_PYTHON:
+        if not is_heap_type(kind):
             return False
         # Its methods live in the notebook; its name needn't.
         return kind.__module__ == "__main__" or any(

@@ -20,6 +20,8 @@ import sys
 import types
 from typing import Any, Final
 
+from mpmagic.heaptypes import is_heap_type
+
 __all__ = [
     "FRESH_CALLS",
     "FRESH_METHODS",
@@ -201,7 +203,7 @@ FRESH_METHODS: Final = READING_METHODS - {"get", "item", "items", "keys", "resha
 
 
 def _bases(kind: type) -> tuple[str, ...]:
-    is_static = not kind.__flags__ & _HEAP_TYPE  # it never changes, and lives as long as we do
+    is_static = not is_heap_type(kind)  # it never changes, and lives as long as we do
     return _bases_of_static(kind) if is_static else _names_of_bases(kind)
 
 
@@ -210,8 +212,6 @@ def _names_of_bases(kind: type) -> tuple[str, ...]:
 
 
 _bases_of_static: Final = functools.cache(_names_of_bases)
-_HEAP_TYPE: Final = 1 << 9
-"""Of a type's flags: that it was made at run time (``Py_TPFLAGS_HEAPTYPE`` of CPython)."""
 
 
 def inputs_of(callee: Any) -> int | None:

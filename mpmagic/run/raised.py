@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from mpmagic.heaptypes import builtin_base, own_members
 from mpmagic.pool.traces import Spot, flattened, restored, space_of_module
 from mpmagic.run.tidying import without_ours
 
@@ -46,15 +47,15 @@ def _base_to_begin_with(kind: type[BaseException]) -> type[BaseException] | None
 
     Pickle would call the class with what that has handed on: ``super().__init__(f"bad {item}")``.
     """
-    own = [vars(base) for base in kind.__mro__ if base.__flags__ & _MADE_BY_PYTHON]
+    own = own_members(kind)
     if any(name in members for members in own for name in _OF_PICKLE):
         return None
     if not any("__init__" in members or "__new__" in members for members in own):
         return None
-    return next(b for b in kind.__mro__ if not b.__flags__ & _MADE_BY_PYTHON)
+    base: type[BaseException] = builtin_base(kind)
+    return base
 
 
-_MADE_BY_PYTHON: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _OF_PICKLE: Final = ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
 
 

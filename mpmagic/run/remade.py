@@ -10,10 +10,11 @@ from __future__ import annotations
 import copyreg
 from typing import Any, Final
 
+from mpmagic.heaptypes import builtin_base, is_heap_type, own_members
+
 __all__ = ["reduce_remade"]
 
 _IMMUTABLE: Final = (float, int, str, bytes, tuple, complex)
-_MADE_BY_PYTHON: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _MAKING: Final = frozenset({"__new__", "__init__"})
 _FILLING: Final = {
     list: frozenset({"append", "extend"}) | _MAKING,
@@ -28,12 +29,12 @@ _OF_PICKLE: Final = frozenset(
 def reduce_remade(obj: Any) -> Any:
     """How such an object is pickled; `NotImplemented` for all others."""
     kind = type(obj)
-    if not kind.__flags__ & _MADE_BY_PYTHON or kind.__base__ is object:
+    if not is_heap_type(kind) or kind.__base__ is object:
         return NotImplemented
-    own = [vars(base) for base in kind.__mro__ if base.__flags__ & _MADE_BY_PYTHON]
+    own = own_members(kind)
     if any(_OF_PICKLE & members.keys() for members in own):
         return NotImplemented
-    base: Any = next(b for b in kind.__mro__ if not b.__flags__ & _MADE_BY_PYTHON)
+    base = builtin_base(kind)
     if base in _IMMUTABLE:
         return _immutable(obj, kind, base, own)
     if base not in _FILLING or not any(_FILLING[base] & members.keys() for members in own):

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from cloudpickle import cloudpickle as internals
 
+from mpmagic.heaptypes import is_heap_type
 from mpmagic.pool import content_digest
 from mpmagic.run.codec import Encoder
 from mpmagic.run.packed import Packed, bytes_of, digest
@@ -68,7 +69,7 @@ def is_inert(value: Any) -> bool:
 
 def is_of_library(value: Any) -> bool:
     """Whether it's found in an imported module; `functools.wraps` gives others such a name too."""
-    if isinstance(value, type) and not value.__flags__ & _MADE_BY_PYTHON:
+    if isinstance(value, type) and not is_heap_type(value):
         return True  # nobody can change it
     module = str(value.__module__)
     found: Any = sys.modules.get(module) if module != "__main__" else None
@@ -76,9 +77,6 @@ def is_of_library(value: Any) -> bool:
         # Not `getattr`: modules that make names up when asked may warn.
         found = getattr(found, "__dict__", {}).get(name)
     return found is value
-
-
-_MADE_BY_PYTHON: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 class Watch:
