@@ -92,7 +92,7 @@ def _make_function(code: types.CodeType, cells: int) -> types.FunctionType:
 
 
 def whole_class(kind: type, reduced: Any) -> Any:
-    """A class's reduction with what cloudpickle leaves out: its slots, and its annotations."""
+    """A class's reduction with what cloudpickle leaves out: slots, annotations, where it's from."""
     if reduced is NotImplemented:
         return reduced
     make, arguments, *rest = reduced
@@ -101,11 +101,13 @@ def whole_class(kind: type, reduced: Any) -> Any:
     if make is internals._make_skeleton_enum:
         state, *_, fill = rest
         return make, arguments, (fill, state, *_members_of(kind)), None, None, _fill_enum
-    slots = vars(kind).get("__slots__")
-    if not slots or make is not internals._make_skeleton_class:
+    if make is not internals._make_skeleton_class:
         return reduced
+    left_out = {"__qualname__": kind.__qualname__} if kind.__qualname__ != kind.__name__ else {}
+    if slots := vars(kind).get("__slots__"):
+        left_out["__slots__"] = slots
     constructor, name, bases, members, *others = arguments
-    return make, (constructor, name, bases, members | {"__slots__": slots}, *others), *rest
+    return make, (constructor, name, bases, members | left_out, *others), *rest
 
 
 def _members_of(kind: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
