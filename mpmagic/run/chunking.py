@@ -1,7 +1,8 @@
 """How many iterations go into a chunk.
 
-The first chunks hold one iteration; later ones aim at a fixed time of work, which makes the cost
-of sending them small, and shrink towards the end of the loop so that workers finish together.
+The first chunks hold one iteration, or some if it is known what they took the last time; later
+ones aim at a fixed time of work, which makes the cost of sending them small, and shrink towards the
+end of the loop so that workers finish together.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Final
 __all__ = ["Chunking"]
 
 TARGET_SECONDS: Final = 0.1
+_LEAST_SECONDS: Final = 5e-3
+"""What a chunk at the end still holds: each costs a worker one millisecond that is busy itself."""
+
 _GROWTH: Final = 16
 _LARGEST: Final = 100_000
 
@@ -44,7 +48,17 @@ class Chunking:
         if remaining is not None:
             # Two more rounds at least, so that a slow chunk at the end doesn't leave others idle.
             size = min(size, -(-remaining // (2 * self._workers)))
+            size = max(size, min(self._least(), -(-remaining // self._workers)))
         return max(size, 1)
+
+    def _least(self) -> int:
+        """Iterations that are worth a chunk at the end of the loop."""
+        return int(_LEAST_SECONDS / self._seconds_each) if self._seconds_each else 1
+
+    def expect(self, seconds: float) -> None:
+        """Begin with chunks that suit what an iteration took the last time."""
+        self._seconds_each = seconds
+        self._size = int(max(1, min(self._target / max(seconds, 1e-9), _GROWTH)))
 
     def learn(self, iterations: int, seconds: float) -> None:
         """Take into account what a chunk took."""

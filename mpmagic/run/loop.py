@@ -264,7 +264,10 @@ class LoopRun:
         known = cell.past.seconds(self._key, source.remaining)
         if known is not None and (planned := schedule_of(known, admitted, source, cell)):
             return Scheduled(admitted, names, source, cell, planned=planned)
-        return Dispatch(admitted, names, source, cell)
+        dispatch = Dispatch(admitted, names, source, cell)
+        if known is not None:
+            dispatch.expect(known)
+        return dispatch
 
     @property
     def _key(self) -> tuple[str, int]:
