@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass, field
-from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.run.engine import Engine
@@ -55,7 +55,9 @@ class CellContext:
     version
         Which cells those were.
     underway
-        What gives the rows of comprehensions that haven't ended.
+        What gives the rows of comprehensions that haven't ended. Nobody but the comprehension may
+        hold it: where `any` or `next` has enough, it ends there and then, and not in whichever
+        thread happens to collect garbage, where waiting for workers would hang.
     kept
         What earlier runs of it have kept, if it is to go on where they ended.
     past
@@ -78,15 +80,15 @@ class CellContext:
     verbose: bool = False
     residents: frozenset[str] = frozenset()
     version: int = 0
-    underway: list[Generator[Any]] = field(default_factory=list)
+    underway: list[weakref.ref[Generator[Any]]] = field(default_factory=list)
     kept: KeptCell | None = None
     past: Past = field(default_factory=Past)
     sends_all: bool = False
 
     def begun(self, rows: Generator[Any]) -> Generator[Any]:
         """Another comprehension runs."""
-        others = (o for o in self.underway if getgeneratorstate(o) != GEN_CLOSED)
-        self.underway = [*others, rows]
+        others = [o for o in self.underway if o() is not None]
+        self.underway = [*others, weakref.ref(rows)]
         return rows
 
     def leave(self, error: BaseException) -> None:
@@ -95,7 +97,9 @@ class CellContext:
         They would go on until nobody has its traceback any more, in which they are.
         """
         while self.underway:
-            rows, traceback = self.underway.pop(), error.__traceback__
+            rows, traceback = self.underway.pop()(), error.__traceback__
+            if rows is None:
+                continue
             try:
                 if isinstance(error, StopIteration):  # no generator lets one through
                     rows.close()
