@@ -194,7 +194,7 @@ class ModuleWatch:
     def __init__(self, states: Iterable[ModuleState]) -> None:
         names = [s.name for s in states if s.source and s.watched and s.name in sys.modules]
         self._before = {n: look_at(sys.modules[n]) for n in names}
-        self._states = {n: states_in(sys.modules[n]) for n in names}
+        self._states = {n: states_in(sys.modules[n], seen.data) for n, seen in self._before.items()}
 
     def changed(self) -> str:
         """The attribute that isn't what it was, with its module; empty for none."""
@@ -206,7 +206,7 @@ class ModuleWatch:
                 if self._differs(path, before, now):
                     return f"{name}.{path}"
         for name, states in self._states.items():
-            seen = states_in(sys.modules[name])
+            seen = states_in(sys.modules[name], self._before[name].data)
             for path in states.keys() & seen.keys():
                 if states[path] != seen[path]:
                     return f"{name}.{path}"

@@ -21,7 +21,7 @@ from mpmagic.run.routing import BY_THE_WORK, is_routed, records_to
 from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
-__all__ = ["left_handler", "log_again", "records_taped", "written_by_handlers"]
+__all__ = ["HandlerWatch", "log_again", "records_taped", "written_by_handlers"]
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
@@ -71,22 +71,29 @@ def _keep(logger: Any, record: Any, events: list[Any]) -> None:
         events.append((RECORD, logger.name, _portable(record), shown))
 
 
-def left_handler() -> str:
-    """Whether the work has left a handler at a logger, in words; a library may at its own ones.
+class HandlerWatch:
+    """Sees what handlers are added from its making on; those that ``--each`` has added stay."""
 
-    It's taken away: later work finds the logger as the notebook has it.
-    """
-    if not BY_THE_WORK:
-        return ""
-    known: dict[str, Any] = dict(logging.root.manager.loggerDict)
-    for name, logger in {"root": logging.root, **known}.items():
-        handlers = [h for h in getattr(logger, "handlers", ()) if h in BY_THE_WORK]
-        left = [h for h in handlers if type(h) is not logging.NullHandler]
-        if left and not _is_librarys(name):
-            for handler in left:
-                logger.removeHandler(handler)
-            return f"left a handler at the logger `{name}`"
-    return ""
+    def __init__(self) -> None:
+        self._before = BY_THE_WORK.copy()
+
+    def left(self) -> str:
+        """Where the work has left one, in words; a library may leave one at its own loggers.
+
+        All are taken away: later work finds the loggers as the notebook has them.
+        """
+        added = {h for h in BY_THE_WORK - self._before if type(h) is not logging.NullHandler}
+        if not added:
+            return ""
+        known: dict[str, Any] = dict(logging.root.manager.loggerDict)
+        names = []
+        for name, logger in {"root": logging.root, **known}.items():
+            left = added.intersection(getattr(logger, "handlers", ()))
+            if left and not _is_librarys(name):
+                names.append(name)
+                for handler in left:
+                    logger.removeHandler(handler)
+        return f"left a handler at the logger `{names[0]}`" if names else ""
 
 
 def _is_librarys(name: str) -> bool:

@@ -17,7 +17,7 @@ from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
-from mpmagic.run.logged import left_handler
+from mpmagic.run.logged import HandlerWatch
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
@@ -211,6 +211,7 @@ class Program:
         # Threads of the notebook's process are kept from these by its guards.
         apart = tenancy() is not Tenancy.COMPANION
         self._surroundings = Surroundings.here() if apart else None
+        self._handlers = HandlerWatch()
 
     def _apply_state(self) -> None:
         if self._state is None:
@@ -229,7 +230,7 @@ class Program:
         lost = deviations.lost[0] if deviations.lost else ""
         if not lost and self._surroundings is not None:
             lost = self._surroundings.lost()
-        return f"left {lost} changed" if lost else left_handler()
+        return f"left {lost} changed" if lost else self._handlers.left()
 
     @property
     def places(self) -> Places:

@@ -12,7 +12,7 @@ import itertools
 import pickle
 import random
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
 from mpmagic.run.watch import cached_names, enclosed, state_of
@@ -28,16 +28,20 @@ _KNOWN: Final = frozenset(
 )  # fmt: skip
 
 
-def states_in(module: types.ModuleType) -> dict[str, bytes]:
+def states_in(module: types.ModuleType, plain: Container[str]) -> dict[str, bytes]:
     """By path, what tells the states of a module's objects and functions from others.
 
     Parameters
     ----------
     module
         Of the user's.
+    plain
+        Paths of its plain data, which are looked at elsewhere.
     """
     found: dict[str, bytes] = {}
     for path, value in _members(module, module.__name__):
+        if path in plain:
+            continue
         if (state := _pickled(value, module.__name__)) is not None:
             found[path] = state
     return found
@@ -54,8 +58,8 @@ def _members(module: types.ModuleType, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _may_change(value: Any) -> bool:
-    """Whether it's there and may be something that a module's plain data doesn't tell already."""
-    return value is not None and not isinstance(value, type | types.ModuleType | str | int | float)
+    """Whether it's there, and nothing that goes by its name."""
+    return value is not None and not isinstance(value, type | types.ModuleType)
 
 
 def _pickled(value: Any, module: str) -> bytes | None:

@@ -138,6 +138,26 @@ def test_what_no_cell_has_changed_follows_the_notebook(pool_notebook: Notebook) 
         pool_notebook.run("", "%mppool forget")
 
 
+HANDLING = """import logging
+def handled(*names):
+    for name in names:
+        logging.getLogger(name).addHandler(logging.StreamHandler())
+def look(x):
+    return x, [len(logging.getLogger(n).handlers) for n in ("cells.one", "cells.two")]
+"""
+
+
+def test_handlers_of_each_are_no_loss_of_later_work(pool_notebook: Notebook) -> None:
+    try:
+        each = pool_notebook.run(HANDLING, "%%parallel --each -n 1\nhandled('cells.one')")
+        assert each.error is None
+        outcome = pool_notebook.run(HANDLING, "%%parallel -n 1\nout = [look(x) for x in (1, 2)]")
+        assert outcome.error is None
+        assert outcome.names["out"] == [(1, [1, 0]), (2, [1, 0])]
+    finally:
+        pool_notebook.run("", "%mppool forget")
+
+
 OPTIONS = {
     "pd.set_option('display.max_rows', 7)": "pd.get_option('display.max_rows')",
     "np.set_printoptions(precision=2)": "str(np.array([1 / 3]))",

@@ -12,7 +12,7 @@ from tests.compare import Verdict, judge
 from tests.notebook import Notebook
 
 MODULE = """
-import collections, functools, io, itertools, os, random, sys
+import collections, functools, io, itertools, logging, os, random, sys
 import numpy as np
 RANDOM, GENERATOR = random.Random(1), np.random.default_rng(1)
 QUEUE, COUNTS, LATER = collections.deque(), collections.Counter(), collections.defaultdict(list)
@@ -62,6 +62,12 @@ def for_a_moment(x):
         return os.environ["MPMAGIC_UNPLAIN"]
     finally:
         del os.environ["MPMAGIC_UNPLAIN"]
+LOGGERS = ("unplain-one", "unplain-two")
+def handled(x):
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(logging.StreamHandler())
+    return x
+def handlers(x): return [len(logging.getLogger(name).handlers) for name in LOGGERS]
 def pure(x): return (x, WIDES[0].table, len(QUEUE), random.Random(x).random(), len(LATER))
 """
 LOST = [
@@ -100,6 +106,17 @@ def test_a_change_of_the_process_is_told(
     judged = judge(pool_notebook, LOOP.format(function=function), setup=setup, options="-n 2")
     assert judged.verdict is Verdict.ERROR, judged.why
     assert f"left the {what}" in str(judged.parallel.error)
+
+
+def test_handlers_left_at_several_loggers_are_all_taken_away(
+    pool_notebook: Notebook, setup: str
+) -> None:
+    cell = "%%parallel -n 1\n" + LOOP
+    error = pool_notebook.run(setup, cell.format(function="handled")).error
+    assert "left a handler" in str(error)
+    outcome = pool_notebook.run(setup, cell.format(function="handlers"))
+    assert outcome.error is None
+    assert outcome.names["out"] == [[0, 0]] * 4
 
 
 @pytest.mark.parametrize("function", ["pure", "for_a_moment"])
