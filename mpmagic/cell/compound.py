@@ -12,8 +12,8 @@ import ast
 from mpmagic.cell.aliasing import is_called_twice
 from mpmagic.cell.attempt import attempt
 from mpmagic.cell.dependence import Dependence
+from mpmagic.cell.excinfo import may_look_at_exception
 from mpmagic.cell.guard import hash_checked
-from mpmagic.cell.handlers import may_look_at_exception
 from mpmagic.cell.jumps import jumps
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.syntax import children
@@ -59,11 +59,9 @@ def _check_protected(dependence: Dependence, unit: Unit, blocks: list[list[Unit]
         if not dependence.surely_commits(inner) or is_called_twice(inner, dependence):
             kind = type(unit.node).__name__.lower().removesuffix("star")
             line, at = inner.node.lineno, unit.node.lineno
-            why = f"line {line} may raise under the `{kind}` of line {at}"
-            # With `--ahead` the pieces of the whole statement are run.
-            tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
-            if not tries or not attempt(dependence, unit, why):
-                dependence.commit(unit, why)
+            _leave_to_kernel(
+                dependence, unit, f"line {line} may raise under the `{kind}` of line {at}"
+            )
             return
         dependence.protected.add(inner)
         if isinstance(unit.node, ast.Try) and _past_handlers(dependence, unit.node):
@@ -79,10 +77,16 @@ def _check_handling(dependence: Dependence, unit: Unit) -> None:
     for inner in commits_in(unit.blocks[1 : 1 + len(unit.node.handlers)]):
         if may_look_at_exception(inner.node, dependence):
             why = f"line {inner.node.lineno}, a commit, may look at the exception being handled"
-            tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
-            if not tries or not attempt(dependence, unit, why):
-                dependence.commit(unit, why)
+            _leave_to_kernel(dependence, unit, why)
             return
+
+
+def _leave_to_kernel(dependence: Dependence, unit: Unit, why: str) -> None:
+    """Make a statement a commit, or of a ``try`` all but its beginning."""
+    # With `--ahead` the pieces of the whole statement are run.
+    tries = isinstance(unit.node, ast.Try) and not dependence.allowances.ahead
+    if not tries or not attempt(dependence, unit, why):
+        dependence.commit(unit, why)
 
 
 def _past_handlers(dependence: Dependence, node: ast.Try) -> bool:

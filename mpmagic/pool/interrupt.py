@@ -47,7 +47,6 @@ class Interrupt:
 
     def watch_finalisers(self) -> None:
         """Strike again where the first strike hit what no exception gets out of."""
-        self._told_before = sys.unraisablehook
         sys.unraisablehook = self._on_unraisable
 
     def install(self) -> None:
