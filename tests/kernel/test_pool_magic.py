@@ -174,11 +174,19 @@ def test_threads_of_the_workers() -> None:
         assert "none is not" in session.execute("%mppool --threads none").shown
 
 
+NOTHING_AHEAD = """
+from mpmagic.pool.preload import Preloads
+Preloads.news_for = lambda self, worker: ()
+"""
+
+
 def test_first_cell_has_workers_import_nothing_of_the_kernels() -> None:
     """Neither what IPython's and numpy's filters of warnings name, nor what numpy's settings do."""
     with kernel() as new:
         setup = "import numpy, pandas\ndef f(x):\n    import sys\n    return [*sys.modules]"
         assert new.execute(setup).status == "ok"
+        # A worker that waits for its first task imports ahead, which is another matter.
+        assert new.execute(NOTHING_AHEAD).status == "ok"
         cell = "%%parallel -n 1\nout = []\nfor x in range(2):\n    out.append(f(x))"
         assert new.execute(cell).status == "ok"
         loaded = "{m.partition('.')[0] for m in out[0]}"
