@@ -16,13 +16,13 @@ from mpmagic.run.identity import Places
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.nans import Nans
-from mpmagic.run.packed import Packed
+from mpmagic.run.pulled import Prelude, Pulled
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.shown import Screen
 from mpmagic.run.side import Side
 from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
-from mpmagic.run.watch import is_inert
+from mpmagic.run.watch import are_inert, is_inert
 
 __all__ = ["Batch", "ItemSource"]
 
@@ -30,8 +30,6 @@ _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
 
 _STEPPING: Final[tuple[type, ...]] = (type(iter(range(0))), type(iter([])), type(iter(())))
-
-_Waiting = tuple[Any, list[tuple[Any, ...]], Packed | None]
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class Batch:
 
     items: Any
     packed: Any
-    preludes: dict[int, list[tuple[Any, ...]]] = field(default_factory=dict)
+    preludes: dict[int, Prelude] = field(default_factory=dict)
     last: bool = False
     mutable: bool = False
 
@@ -93,10 +91,9 @@ class ItemSource:
         self.remaining = length_of(iterable)
         self.failure: BaseException | None = None
         self.inert = is_inert_iterable(iterable)
-        self.ended_with: list[tuple[Any, ...]] = []
+        self.ended_with: Prelude = []
         self._range = iterable if type(iterable) is range else None
-        # Items with what pulling them wrote and, of an iterable that runs code, their pickle.
-        self._waiting: list[_Waiting] = []
+        self._waiting = Pulled()
         self._done = False
         self._begun = False
         self.staying: dict[str, str] = {}
@@ -121,30 +118,30 @@ class ItemSource:
     @property
     def first(self) -> Any:
         """The item that was pulled to look at it; None if there was none."""
-        return self._waiting[0][0] if self._waiting else None
+        return self._waiting.items[0] if self._waiting else None
 
     def go_on(self, items: Iterator[Any]) -> None:
         """Forget what was pulled to look at it, and go on with other items."""
-        self._waiting, self._done, self.failure = [], False, None
+        self._waiting, self._done, self.failure = Pulled(), False, None
         self.ended_with = []
         self.iterator = items
 
     def read_by(self, ranges: FileRanges) -> None:
         """Give out stretches of a file, opened, instead of its lines."""
-        self._waiting, self._ranges = [], ranges
+        self._waiting, self._ranges = Pulled(), ranges
 
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
         while self._waiting:
-            item, prelude, _ = self._waiting.pop(0)
-            play(prelude)
-            yield item
+            one = self._waiting.take(1)
+            play(one.preludes.get(0, ()))
+            yield one.items[0]
         play(self.ended_with)
         if self.failure is not None:
             raise self.failure
         iterator = self.let_go()
         # Not `yield from`: after a `break` that would close a generator, and a file.
-        for item in iterator:
+        for item in iterator:  # noqa: UP028
             yield item
 
     def left(self) -> Iterator[Any]:
@@ -181,19 +178,18 @@ class ItemSource:
         try:
             self._look_ahead(size + 1)
         except Exception as error:
-            self._end_at(len(self._waiting) - 1, error)
-        taken, self._waiting = self._waiting[:size], self._waiting[size:]
-        if not taken:
-            return None
-        return self._packed(taken)
+            self._end_before(self._waiting.items[-1], error)
+            self._waiting.cut(len(self._waiting) - 1)
+        taken = self._waiting.take(size)
+        return self._packed(taken) if taken else None
 
-    def _packed(self, taken: list[_Waiting]) -> Batch | None:
-        items = [item for item, _, _ in taken]
+    def _packed(self, taken: Pulled) -> Batch | None:
+        items = taken.items
         sent = [self._sent(item) for item in items] if self.staying else items
-        mutable = not all(map(is_inert, sent))
+        mutable = not are_inert(sent)
         packed: Any = None
         if not self.inert and mutable:
-            packed = [alone for _, _, alone in taken]
+            packed = [taken.alone[i] for i in range(len(taken))]
         else:
             encoder = self._encoder(sent, mutable=mutable)
             try:
@@ -203,12 +199,12 @@ class ItemSource:
                 sound = _first_that_fails(sent, self.side)
                 if sound == len(sent):
                     raise
-                self._waiting = taken
-                self._end_at(sound, error)
-                return self._packed(taken[:sound]) if sound else None
-        preludes = {i: prelude for i, (_, prelude, _) in enumerate(taken) if prelude}
+                self._waiting.cut(0)
+                self._end_before(items[sound], error)
+                taken.cut(sound)
+                return self._packed(taken) if sound else None
         self._count_down(len(taken))
-        return Batch(items, packed, preludes, last=self.exhausted, mutable=mutable)
+        return Batch(items, packed, taken.preludes, last=self.exhausted, mutable=mutable)
 
     def _sent(self, item: Any) -> Any:
         return masked(self._target, item, self.staying) if self.staying else item
@@ -219,13 +215,12 @@ class ItemSource:
         An item that is found in one of them is found there by a worker too.
         """
         self._roots, self._places = roots, None  # once more, if the loop is split in another way
-        for index, (item, prelude, alone) in enumerate(self._waiting):
-            if alone is not None:  # nothing has been pulled since
-                sent = [self._sent(item)]
-                self._waiting[index] = item, prelude, self._encoder(sent).encode(sent)
+        for index in self._waiting.alone:  # nothing has been pulled since
+            sent = [self._sent(self._waiting.items[index])]
+            self._waiting.alone[index] = self._encoder(sent).encode(sent)
 
     def _encoder(self, sent: list[Any], *, mutable: bool = True) -> Encoder:
-        if self._roots and mutable and not all(map(is_inert, sent)):
+        if self._roots and mutable and not are_inert(sent):
             if self._places is None:
                 self._places = Places(self._roots)
             if self._places.may_be_in(sent):
@@ -259,7 +254,7 @@ class ItemSource:
         meanwhile: while the loop may still stay in the kernel, only the first item is pulled.
         """
         containers = list(containers_of(self._iterable)) if self.inert else []
-        pulled = [self._sent(item) for item, _, _ in self._waiting]
+        pulled = list(map(self._sent, self._waiting.items))
         if self.staying:
             return pulled
         return pulled + [i for c in containers for i in itertools.islice(c, _SEEN)]
@@ -315,13 +310,13 @@ class ItemSource:
         except Exception as error:
             self._done, self.failure = True, error
         self._done = self._done or len(items) < count
-        self._waiting += [(item, [], None) for item in items]
+        self._waiting.items += items
 
     def _look_ahead(self, count: int) -> None:
         if self.inert and self._begun and not self._done and count > len(self._waiting):
             self._take_many(count - len(self._waiting))
         while len(self._waiting) < count and not self._done:
-            prelude: list[tuple[Any, ...]] = []
+            prelude: Prelude = []
             try:
                 if self.inert:
                     item = next(self.iterator)
@@ -341,9 +336,9 @@ class ItemSource:
                 continue
             self.ended_with = prelude
 
-    def _take(self, item: Any, prelude: list[tuple[Any, ...]]) -> None:
+    def _take(self, item: Any, prelude: Prelude) -> None:
         """Let an item wait; of an iterable that runs code of the user's, packed at once."""
-        self._waiting.append((item, prelude, None))
+        self._waiting.add(item, prelude)
         if not self._begun:
             self._begun = True
             self.staying = staying_names(self._target, item, self.side)
@@ -361,14 +356,12 @@ class ItemSource:
         packed = encoder.encode([sent])
         if self.known is not None:
             self._check_globals(encoder)
-        self._waiting[-1] = item, prelude, packed
+        self._waiting.alone[len(self._waiting) - 1] = packed
         if not is_inert(sent):
             self._check_new(item)
 
-    def _end_at(self, index: int, error: Exception) -> None:
+    def _end_before(self, item: Any, error: Exception) -> None:
         """Let the loop end, with an error, where the item is reached that can't be sent."""
-        item = self._waiting[index][0]
-        del self._waiting[index:]
         self._done = True
         if not isinstance(error, UnsendableValue):
             error = UnsendableValue(

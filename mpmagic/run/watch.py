@@ -11,6 +11,7 @@ numbers than the serial loop.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import types
 from collections.abc import Callable, Mapping, Set
@@ -27,8 +28,8 @@ from mpmagic.run.packed import Packed, bytes_of, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
-__all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "cached_names", "changed_values",
-           "enclosed", "fingerprint", "is_inert", "is_of_library", "seen_digest",
+__all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "are_inert", "cached_names",
+           "changed_values", "enclosed", "fingerprint", "is_inert", "is_of_library", "seen_digest",
            "state_of"]  # fmt: skip
 
 BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -37,6 +38,9 @@ BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapper
 ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), range, slice})
 """Types of values that nothing can change."""
 
+
+_SHORT: Final = 16
+"""Parts of a tuple that are looked at one by one."""
 
 _OF_CLASSES: Final = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__",
@@ -59,12 +63,24 @@ def is_inert(value: Any) -> bool:
     if isinstance(value, types.BuiltinFunctionType):  # `len`, or the method of an object
         return is_inert(value.__self__)
     if kind in (tuple, frozenset):
-        if len(value) > 16:
+        if len(value) > _SHORT:
             return False
         return ATOMS.issuperset(map(type, value)) or all(map(is_inert, value))
     if kind.__module__ == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
         return issubclass(kind, numpy.generic) and not issubclass(kind, numpy.void)
     return isinstance(value, type | types.FunctionType) and is_of_library(value)
+
+
+def are_inert(values: list[Any]) -> bool:
+    """Whether nothing that holds one of the values can change it; quickly where there are many."""
+    kinds = set(map(type, values))
+    if ATOMS.issuperset(kinds):
+        return True
+    if kinds == {tuple} and max(map(len, values)) <= _SHORT:
+        # In C all the way: asked one by one, it takes as long as to pickle them.
+        if ATOMS.issuperset(map(type, itertools.chain.from_iterable(values))):
+            return True
+    return all(map(is_inert, values))
 
 
 def is_of_library(value: Any) -> bool:
