@@ -39,7 +39,7 @@ from mpmagic.run.readahead import reads_commits, seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
-from mpmagic.run.watch import is_inert, is_of_library
+from mpmagic.run.watch import are_inert, is_inert, is_of_library
 
 __all__ = ["Admitted", "StaysInKernel", "admit", "told_apart"]
 
@@ -202,7 +202,7 @@ def _items_immutable(iterable: Any) -> bool:
     if type(iterable) in (range, str, bytes):
         return True
     if type(iterable) in (list, tuple, set, frozenset, dict):
-        return all(is_inert(item) for item in iterable)
+        return are_inert(iterable)
     if type(iterable) in (enumerate, zip):
         inner = iterable.__reduce__()[1]
         parts = inner[:1] if isinstance(iterable, enumerate) else inner

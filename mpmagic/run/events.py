@@ -7,7 +7,7 @@ plays in between what the work did beside them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mpmagic.cell.vocabulary import BREAK, DELETED, START
@@ -168,11 +168,10 @@ class Events:
         """The events of that chunk which are the commits'; the others are played."""
         flight, log = self.flight, self.flight.log
         items, preludes, early = flight.batch.items, flight.batch.preludes, flight.early
-        idle = _idle_probes(log.events, self._admitted.split.probes)
-        for number, event in enumerate(log.events):
+        for event in log.events:
             code = event[0]
             if code >= 0:
-                if not self._skipping and number not in idle:
+                if not self._skipping:
                     ended, self.event = self.event if self.broken else None, event
                     yield event
                     self.event = ended or event
@@ -228,16 +227,3 @@ def tidy_raised(cell: CellContext) -> None:
     assert error is not None
     cell.leave(error)
     tidy(error)
-
-
-def _idle_probes(events: Sequence[tuple[Any, ...]], probes: Collection[int]) -> set[int]:
-    """Positions of probes that needn't run: what comes after them neither raises nor writes."""
-    if not probes:
-        return set()
-    idle, calm = set(), True
-    for number in range(len(events) - 1, -1, -1):
-        if events[number][0] not in probes:
-            calm = events[number][0] >= 0
-        elif calm:
-            idle.add(number)
-    return idle

@@ -17,7 +17,7 @@ from mpmagic.run.program import Program
 from mpmagic.run.seeds import seed_iteration
 from mpmagic.run.small import ALWAYS_SMALL, small_or_lost
 from mpmagic.run.warned import forget_unseen
-from mpmagic.run.watch import is_inert
+from mpmagic.run.watch import are_inert, is_inert
 
 __all__ = ["Iterations"]
 
@@ -127,7 +127,7 @@ class Iterations:
     def own(self) -> Places:
         """The places of what the kernel has the originals of."""
         program, items = self._program, self._items
-        if isinstance(items, range) or all(map(is_inert, items)):
+        if isinstance(items, range) or are_inert(items):
             return program.places
         deep = not program.source.mirrors
         return Places(dict(enumerate(items)), deep=deep, more=program.places)

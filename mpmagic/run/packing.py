@@ -55,6 +55,7 @@ def pack_program(
         carried=split.prepared.carried,
         drawn=tuple(draw.name for draw in split.prepared.draws),
         silent=split.silent,
+        probes=split.probes,
         mirrors=bool(split.slices),
         sliced=tuple(s.name for s in split.slices if s.kind is SliceKind.SLOT),
         modules=admitted.modules,

@@ -77,6 +77,8 @@ class ProgramSource:
         Those of them that are what the kernel has drawn, in the order of the draws.
     silent
         Sites of commits that write nothing.
+    probes
+        Sites of what a commit evaluates before the worker's operands.
     modules
         The modules that the work may look into, as the kernel has them.
     tally, counters, sums
@@ -120,6 +122,7 @@ class ProgramSource:
     carried: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
     silent: frozenset[int] = frozenset()
+    probes: frozenset[int] = frozenset()
     modules: tuple[ModuleState, ...] = ()
     tally: types.CodeType | None = None
     counters: tuple[str, ...] = ()

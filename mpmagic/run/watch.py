@@ -14,7 +14,7 @@ import functools
 import itertools
 import sys
 import types
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -71,7 +71,7 @@ def is_inert(value: Any) -> bool:
     return isinstance(value, type | types.FunctionType) and is_of_library(value)
 
 
-def are_inert(values: list[Any]) -> bool:
+def are_inert(values: Collection[Any]) -> bool:
     """Whether nothing that holds one of the values can change it; quickly where there are many."""
     kinds = set(map(type, values))
     if ATOMS.issuperset(kinds):

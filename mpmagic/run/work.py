@@ -7,7 +7,6 @@ looks whether the work changed anything that the log doesn't hold.
 from __future__ import annotations
 
 import errno
-import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
@@ -32,6 +31,7 @@ from mpmagic.run.logged import records_taped
 from mpmagic.run.loglevels import LevelWatch
 from mpmagic.run.observer import Timing
 from mpmagic.run.packed import Packed
+from mpmagic.run.probes import without_idle
 from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
@@ -39,7 +39,14 @@ from mpmagic.run.speculation import Outcome, Speculator
 from mpmagic.run.tape import noting, taped
 from mpmagic.run.tenancy import post, worker_number
 from mpmagic.run.warned import warnings_taped
-from mpmagic.run.watch import ATOMS, Fingerprint, changed_values, fingerprint, is_inert
+from mpmagic.run.watch import (
+    ATOMS,
+    Fingerprint,
+    are_inert,
+    changed_values,
+    fingerprint,
+    is_inert,
+)
 
 __all__ = ["Drained", "check_program", "run_chunk"]
 
@@ -303,21 +310,30 @@ class _Recorder:
                 self._log.finals[name] = namespace[name]
 
     def _pack(self) -> Packed:
+        log, probes, events = self._log, self._program.source.probes, self._log.events
         try:
-            return self._encoder().encode(self._log)
+            log.events = without_idle(events, probes)
+            return self._encoder().encode(log)
         except Exception:
+            log.events = events
             self._set_aside()
-            return self._encoder().encode(self._log)
+            log.events = without_idle(events, probes)
+            return self._encoder().encode(log)
 
     def _encoder(self) -> Encoder:
         """Sends what the kernel has the original of as that, if results can hold such a thing."""
         side = self._program.side
-        operands = (o for event in self._log.events if event[0] >= 0 for o in event[1:])
-        values = itertools.chain(operands, self._log.finals.values())
-        may_share = "own" in vars(self._iterations) or not all(map(is_inert, values))
-        if may_share and (places := self._iterations.own).may_be_in(self._values()):
+        if self._may_share() and (places := self._iterations.own).may_be_in(self._values()):
             return Encoder(side, by_reference=True, place_of=Sharing(places).place_of)
         return Encoder(side, by_reference=True)
+
+    def _may_share(self) -> bool:
+        if "own" in vars(self._iterations) or not are_inert(self._log.finals.values()):
+            return True
+        events = self._log.events
+        if are_inert(events):  # without text, there are no others in most logs
+            return False
+        return not are_inert([o for event in events if event[0] >= 0 for o in event[1:]])
 
     def _values(self) -> list[Any]:
         """All that the log holds of the user's."""
