@@ -150,7 +150,7 @@ class Dispatch:
     def expect(self, laps: Sequence[float]) -> None:
         """Take for granted, to begin with, that iterations take what they took the last time."""
         if laps:
-            self._chunking.expect(sum(laps) / len(laps))
+            self._chunking.expect(laps)
 
     def next_flight(self, tick: Callable[[], object]) -> Flight | None:
         """Wait for the oldest chunk and take its log; None when all are through.
