@@ -24,7 +24,7 @@ from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.alias import Aliases
+from mpmagic.run.alias import Aliases, is_held_once
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
@@ -287,7 +287,9 @@ def _check_aliases(
     loop, iterable, source = items
     sliced = {s.name for s in split.slices}
     _check_items(dependence, captured, iterable, source, cell)
-    mutated = {n: cell.namespace[n] for n in split.shared & cell.namespace.keys()}
+    shared = split.shared & cell.namespace.keys()
+    apart = {n for n in shared if _is_apart(n, dependence, cell)}
+    mutated = {n: cell.namespace[n] for n in shared}
     mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
     if not mutated:
         return bool((split.kernel_reads & captured.values.keys()) - split.shared - sliced)
@@ -295,7 +297,7 @@ def _check_aliases(
     sent |= {n: cell.namespace[n] for n in split.prepared.sources & cell.namespace.keys()}
     aliases = Aliases(sent, iterable)
     for name, value in mutated.items():
-        if _stores_past(name, value, dependence, loop.iter, iterable):
+        if name in apart or _stores_past(name, value, dependence, loop.iter, iterable):
             continue
         deep = _changed_deeply(name, value, dependence)
         past = stores_past_rows(name, value, dependence, iterable)
@@ -310,6 +312,12 @@ def _check_aliases(
     # What runs code of the user's may change anything.
     own = not is_of_library(type(iterable)) or any(map(_runs_users_code, mutated.values()))
     return own or not aliases.complete
+
+
+def _is_apart(name: str, dependence: Dependence, cell: CellContext) -> bool:
+    """Whether nothing that the work was sent can lead to what the commits change."""
+    deep = _changed_deeply(name, cell.namespace[name], dependence)
+    return is_held_once(name, cell.namespace, empty=deep)
 
 
 def _runs_users_code(value: Any) -> bool:

@@ -18,7 +18,7 @@ from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
 from mpmagic.run.reachable import Reachable, is_array, is_of_kernel
 from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
-__all__ = ["Aliases", "Reach"]
+__all__ = ["Aliases", "Reach", "is_held_once"]
 
 _BUDGET: Final = 50_000
 """Objects that are looked at: some 20 ms. What lies beyond is checked when the loop is over."""
@@ -27,6 +27,14 @@ _KEPT_BY_PYTHON: Final = frozenset({"_abc_impl", "_field_defaults", "_fields"})
 
 _HOLDING_MODULES: Final = frozenset({"builtins", "itertools", "collections", "string.templatelib"})
 _CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque)
+
+
+_PLAIN: Final = frozenset(
+    {list, dict, set, collections.deque, collections.defaultdict, collections.Counter,
+     collections.OrderedDict}
+)  # fmt: skip
+_REFERENCES_OF_ONE: Final = 2
+"""The namespace's, and that of the call that asks."""
 
 
 class Aliases:
@@ -119,6 +127,24 @@ class Aliases:
                 self.complete = False
                 return
             yield inner
+
+
+def is_held_once(name: str, namespace: Mapping[str, Any], *, empty: bool) -> bool:
+    """Whether a value is a container that nothing but its name leads to, by its reference count.
+
+    It's no part of anything else then, and nothing need be walked through to see that.
+
+    Parameters
+    ----------
+    name, namespace
+        Where the value is.
+    empty
+        Whether it must hold nothing.
+    """
+    if sys.getrefcount(namespace[name]) > _REFERENCES_OF_ONE:
+        return False
+    value = namespace[name]
+    return type(value) in _PLAIN and not (empty and value)
 
 
 class Reach:

@@ -36,6 +36,12 @@ __all__ = ["Dispatch", "Flight"]
 _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
 
+_LOOKED_AT_ONCE: Final = 1 << 20
+"""Pickled values of which the first chunk's worker sees already whether its work has changed them.
+
+That takes as long as to pickle them, 20 ms for each of these: larger ones can wait for the end.
+"""
+
 
 @dataclass(slots=True, eq=False)
 class Flight:
@@ -143,6 +149,7 @@ class Dispatch:
         self._captured = Parcel(self.key, captured.packed)
         self._program = pack_program(admitted, private, cell)
         self._watched = any(not is_inert(v) for v in captured.values.values())
+        self._looks_at_once = len(captured.packed.data) <= _LOOKED_AT_ONCE
         self._kept = (
             None if cell.kept is None else cell.kept.loop(admitted, private, source.side.nans)
         )
@@ -295,7 +302,8 @@ class Dispatch:
                 batch.last = True
             if not count:
                 return None
-        check = batch.mutable or (self._watched and (not self._engine.asks_each or self._next == 0))
+        at_once = self._next == 0 and self._looks_at_once
+        check = batch.mutable or (self._watched and (at_once or not self._engine.asks_each))
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import gc
+import itertools
 import sys
 import types
 from collections.abc import Iterable
@@ -60,13 +61,21 @@ class Reachable:
 
     def _new(self, objects: Iterable[Any]) -> list[Any]:
         """Those of the objects that haven't been met."""
-        ids, classes = self.ids, self._classes
-        found = {id(o): o for o in objects if type(o) not in _SKIPPED and id(o) not in ids}
-        kinds = {key for key, o in found.items() if isinstance(o, type)}
-        ids.update(found.keys() - kinds if kinds else found)
-        for key in kinds & classes:
+        ids, met = self.ids, list(objects)
+        # There may be a million, which C looks through three times as fast as a comprehension.
+        kinds = list(map(type, met))
+        wanted = set(kinds) - _SKIPPED
+        chosen = list(itertools.compress(met, map(wanted.__contains__, kinds)))
+        found = dict(zip(map(id, chosen), chosen, strict=True))
+        for key in found.keys() & ids:
             del found[key]
-        classes |= kinds
+        classes = set[int]()
+        if any(issubclass(kind, type) for kind in wanted):
+            classes = {key for key, o in found.items() if isinstance(o, type)}
+        ids.update(found.keys() - classes if classes else found)
+        for key in classes & self._classes:
+            del found[key]
+        self._classes |= classes
         return list(found.values())
 
     def _note(self, objects: list[Any]) -> None:
