@@ -110,7 +110,7 @@ class Depot:
         if len(self._segments) >= _MOST_SEGMENTS:
             return None
         try:
-            segment = Segment(key, views)
+            segment = Segment(key, views, helped=True)
         except OSError:  # out of descriptors or of memory for it: the socket will do
             return None
         self._segments[key] = weakref.ref(segment, _forget(self._segments, key))

@@ -11,10 +11,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from mpmagic.pool.filling import fill
+
 __all__ = ["Layout", "Segment", "content_key", "map_private", "map_shared", "new_file", "read_copy"]
 
 _ALIGNMENT = 64  # a cache line; vector code likes it and numpy doesn't mind
-_LARGEST_WRITE = 1 << 30  # Linux writes 2 GiB less a page at most
+_LARGEST_READ = 1 << 30  # Linux reads 2 GiB less a page at most
 
 
 def new_file(size: int) -> int:
@@ -68,17 +70,19 @@ class Segment:
         Names the content: equal keys, equal bytes.
     buffers : sequence of memoryview
         What to copy into it, one after the other, as `Layout` says.
+    helped : bool
+        Whether other processors may take a share of that.
     """
 
     __slots__ = ("__weakref__", "_file", "key", "layout", "size")
 
-    def __init__(self, key: bytes, buffers: Sequence[memoryview]) -> None:
+    def __init__(self, key: bytes, buffers: Sequence[memoryview], *, helped: bool = False) -> None:
         self.key = key
         self.layout = Layout(len(b) for b in buffers)
         self.size = self.layout.size
         self._file = _File(self.size)
         for offset, buffer in zip(self.layout.offsets, buffers, strict=True):
-            _write(self._file.fd, buffer, offset)
+            fill(self._file.fd, buffer, offset, helped=helped)
 
     def fileno(self) -> int:
         return self._file.fd
@@ -102,13 +106,6 @@ class _File:
             os.close(self.fd)
 
 
-def _write(fd: int, buffer: memoryview, offset: int) -> None:
-    # pwrite lets the system fill whole pages; storing through a mapping takes a fault for each.
-    done = 0
-    while done < len(buffer):
-        done += os.pwrite(fd, buffer[done : done + _LARGEST_WRITE], offset + done)
-
-
 def map_private(fd: int, size: int) -> mmap.mmap:
     """Map a segment writable, copy-on-write: what is stored stays in this process."""
     if sys.version_info >= (3, 13):
@@ -129,7 +126,7 @@ def read_copy(fd: int, offset: int, size: int) -> bytearray:
     view = memoryview(data)
     done = 0
     while done < size:
-        count = os.preadv(fd, [view[done : done + _LARGEST_WRITE]], offset + done)
+        count = os.preadv(fd, [view[done : done + _LARGEST_READ]], offset + done)
         if not count:
             raise EOFError(f"a segment of shared memory ends {size - done} bytes early")
         done += count
