@@ -16,11 +16,12 @@ from IPython.core.magic import (
 
 from mpmagic import completion
 from mpmagic.awaiting import awaits_itself, first_await, have_awaited, may_await
-from mpmagic.cellrun import CellRunner, ParsedCell
+from mpmagic.cellrun import CellRunner
 from mpmagic.cellsource import parsed, placed
 from mpmagic.celltext import keep_text
 from mpmagic.count.options import new_parser
 from mpmagic.helppage import documented_by
+from mpmagic.judging import ParsedCell
 from mpmagic.linesource import placed_line, split_options, tree_of
 from mpmagic.options import (
     check_background,
@@ -53,25 +54,25 @@ class ParallelMagics(Magics):  # type: ignore[misc]
     @property
     def engine(self) -> Engine | None:
         """Where all cells run; None for what they, or ``%mppool --on``, say."""
-        return self._runner.engine
+        return self._runner.judge.engine
 
     @engine.setter
     def engine(self, engine: Engine | None) -> None:
-        self._runner.engine = engine
+        self._runner.judge.engine = engine
 
     @property
     def sends_all(self) -> bool:
         """Whether cells are planned, and their work is sent, where workers are no help."""
-        return self._runner.sends_all
+        return self._runner.judge.sends_all
 
     @sends_all.setter
     def sends_all(self, sends_all: bool) -> None:
-        self._runner.sends_all = sends_all
+        self._runner.judge.sends_all = sends_all
 
     @property
     def last_run(self) -> RunReport | None:
         """What became of the last parallel cell."""
-        return self._runner.last_run
+        return self._runner.judge.last_run
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @cell_magic  # type: ignore[untyped-decorator]
