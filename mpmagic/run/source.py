@@ -29,7 +29,8 @@ __all__ = ["Batch", "ItemSource"]
 _SEEN: Final = 16
 """Items that are looked at before the loop begins."""
 
-_STEPPING: Final[tuple[type, ...]] = (type(iter(range(0))), type(iter([])), type(iter(())))
+_STEPPING: Final[tuple[type, ...]] = (type(iter([])), type(iter(())))
+"""Types of iterators that can be set back; from Python 3.12 on those of ranges no longer can."""
 
 
 @dataclass(slots=True)
@@ -155,8 +156,9 @@ class ItemSource:
 
     @property
     def can_be_left(self) -> bool:
-        """Whether `left` can give the rest, which isn't read to its end: numbers, or a list."""
-        return type(self.iterator) in _STEPPING and not self.exhausted
+        """Whether `left` can give the rest, which isn't read to its end: a range, or a list."""
+        steps = self._range is not None or type(self.iterator) in _STEPPING
+        return steps and not self.exhausted
 
     def let_go(self) -> Iterator[Any]:
         """Give the iterator away: one that nobody else holds is closed when the loop is left."""

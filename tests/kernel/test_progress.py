@@ -84,7 +84,8 @@ def test_an_unknown_length_gives_a_rate(session: KernelSession) -> None:
 
 
 def test_the_iteration_that_holds_up_the_end_is_named(session: KernelSession) -> None:
-    cell = "%%parallel -n 2\nfor x in range(20):\n    out.append(slow(x, 3.0 if x == 18 else 0.01))"
+    work = "slow(x, 3.0 if x == 18 else 0.01)"
+    cell = f"%%parallel -n 2 --chunk 1\nfor x in range(20):\n    out.append({work})"
     waiting = [bar for bar in states(session.execute(cell)) if "iteration 18" in bar]
     assert waiting
     assert all("19 of 20 iterations" in bar and "so far" in bar for bar in waiting)
