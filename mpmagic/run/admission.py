@@ -24,7 +24,7 @@ from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.alias import Aliases, is_held_once
+from mpmagic.run.alias import Aliases, is_new
 from mpmagic.run.capture import Captured, capture, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
@@ -288,14 +288,14 @@ def _check_aliases(
     sliced = {s.name for s in split.slices}
     _check_items(dependence, captured, iterable, source, cell)
     shared = split.shared & cell.namespace.keys()
-    apart = {n for n in shared if _is_apart(n, dependence, cell)}
+    apart = {n for n in shared if is_new(n, cell.namespace)}
     mutated = {n: cell.namespace[n] for n in shared}
     mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
     if not mutated:
         return bool((split.kernel_reads & captured.values.keys()) - split.shared - sliced)
     sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
     sent |= {n: cell.namespace[n] for n in split.prepared.sources & cell.namespace.keys()}
-    aliases = Aliases(sent, iterable)
+    aliases, complete = Aliases(sent, iterable), True
     for name, value in mutated.items():
         if name in apart or _stores_past(name, value, dependence, loop.iter, iterable):
             continue
@@ -304,6 +304,7 @@ def _check_aliases(
         columns = stored_columns(name, value, dependence)
         reached = Aliases(sent, ()) if past else aliases
         other = reached.shared_with(value, deep=deep, columns=columns)
+        complete = complete and reached.complete
         if value is iterable and only_labels_bar(name, dependence):
             continue
         if other:
@@ -311,13 +312,7 @@ def _check_aliases(
             raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
     # What runs code of the user's may change anything.
     own = not is_of_library(type(iterable)) or any(map(_runs_users_code, mutated.values()))
-    return own or not aliases.complete
-
-
-def _is_apart(name: str, dependence: Dependence, cell: CellContext) -> bool:
-    """Whether nothing that the work was sent can lead to what the commits change."""
-    deep = _changed_deeply(name, cell.namespace[name], dependence)
-    return is_held_once(name, cell.namespace, empty=deep)
+    return own or not complete
 
 
 def _runs_users_code(value: Any) -> bool:

@@ -14,11 +14,12 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from mpmagic.heaptypes import is_heap_type
 from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
 from mpmagic.run.reachable import Reachable, is_array, is_of_kernel
 from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
-__all__ = ["Aliases", "Reach", "is_held_once"]
+__all__ = ["Aliases", "Reach", "is_new"]
 
 _BUDGET: Final = 50_000
 """Objects that are looked at: some 20 ms. What lies beyond is checked when the loop is over."""
@@ -50,7 +51,8 @@ class Aliases:
     Attributes
     ----------
     complete
-        Whether all of what was sent could be looked at.
+        Whether what was sent could be told from what the commits change: if not, it has to be
+        looked at once more when the loop is over.
     """
 
     def __init__(self, sent: Mapping[str, Any], iterable: Any) -> None:
@@ -65,7 +67,8 @@ class Aliases:
         """Whether the first look shows that nothing of `value` was sent."""
         if self._near is None:
             self._near = Reachable((v for _, v in self._sent), deep=True)
-        own = Reachable([value], deep=deep)
+        # What it holds in any case: commits may change that in ways that the source doesn't show.
+        own = Reachable([value], deep=deep or self._near.data)
         memory = bool(own.arrays or own.buffers) and bool(self._near.arrays or self._near.buffers)
         frame = bool(self._near.arrays) and not deep and bool(arrays_of(value))
         return not (memory or frame) and own.ids.isdisjoint(self._near.ids)
@@ -110,6 +113,7 @@ class Aliases:
                 name = self._shares_memory(arrays_of(inner), of_frame=True)
             if name:
                 return name
+        self.complete = False  # there was something to find, in what isn't walked through
         return ""
 
     def _shares_memory(self, own: list[Any], *, of_frame: bool) -> str:
@@ -129,22 +133,19 @@ class Aliases:
             yield inner
 
 
-def is_held_once(name: str, namespace: Mapping[str, Any], *, empty: bool) -> bool:
-    """Whether a value is a container that nothing but its name leads to, by its reference count.
+def is_new(name: str, namespace: Mapping[str, Any]) -> bool:
+    """Whether a value is an empty container to which nothing but its name leads.
 
-    It's no part of anything else then, and nothing need be walked through to see that.
-
-    Parameters
-    ----------
-    name, namespace
-        Where the value is.
-    empty
-        Whether it must hold nothing.
+    It's no part of anything else then, nor holds such a part: its reference count tells, and
+    nothing need be walked through.
     """
     if sys.getrefcount(namespace[name]) > _REFERENCES_OF_ONE:
         return False
     value = namespace[name]
-    return type(value) in _PLAIN and not (empty and value)
+    if type(value) not in _PLAIN or value or getattr(value, "__dict__", None):
+        return False
+    factory = getattr(value, "default_factory", None)
+    return factory is None or (isinstance(factory, type) and not is_heap_type(factory))
 
 
 class Reach:

@@ -149,7 +149,11 @@ class Dispatch:
         self._captured = Parcel(self.key, captured.packed)
         self._program = pack_program(admitted, private, cell)
         self._watched = any(not is_inert(v) for v in captured.values.values())
-        self._looks_at_once = len(captured.packed.data) <= _LOOKED_AT_ONCE
+        options = cell.options
+        # A worker that has died can't be asked at the end, nor one of an earlier run.
+        one_by_one = options.alone or options.keep_going or cell.kept is not None
+        self._looks_each = one_by_one or not self._engine.asks_each
+        self._is_small = len(captured.packed.data) <= _LOOKED_AT_ONCE
         self._kept = (
             None if cell.kept is None else cell.kept.loop(admitted, private, source.side.nans)
         )
@@ -257,6 +261,10 @@ class Dispatch:
         """Send all there is, to an engine that takes it."""
         self._refill()
 
+    @property
+    def _looks_at_first(self) -> bool:
+        return self._next == 0 and self._is_small
+
     def progress(self) -> tuple[int, int]:
         """Iterations whose work is done, and those that were sent."""
         done = sum(flight.count for flight in list(self._flights) if flight.future.done())
@@ -302,8 +310,7 @@ class Dispatch:
                 batch.last = True
             if not count:
                 return None
-        at_once = self._next == 0 and self._looks_at_once
-        check = batch.mutable or (self._watched and (at_once or not self._engine.asks_each))
+        check = batch.mutable or (self._watched and (self._looks_each or self._looks_at_first))
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None

@@ -35,6 +35,7 @@ from mpmagic.run.context import CellContext
 from mpmagic.run.disguised import Disguised
 from mpmagic.run.dispatch import Dispatch, Flight
 from mpmagic.run.events import Events, tidy_raised
+from mpmagic.run.fence import Stopped
 from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.log import Log
 from mpmagic.run.observer import Span, Unit
@@ -179,7 +180,10 @@ class LoopRun:
         try:
             yield from self._rows()
         except MpmagicError as error:
-            raise self._fenced(error) from None
+            fenced = self._fenced(error)
+            if isinstance(error.__context__, GeneratorExit):
+                return  # whoever has had enough can't be told; the cell ends with it
+            raise fenced from None
 
     def _rows(self) -> Iterator[tuple[Any, Any]]:
         self._begin_telling()
@@ -353,7 +357,9 @@ class LoopRun:
                 yield
                 checked = True
             except BaseException as error:
-                checked = self._is_the_cells(error)
+                # Whatever ends it, be it `any` that has enough, or an interrupt: what is committed
+                # must not come from what the work has changed.
+                checked = not isinstance(error, MpmagicError | Stopped) or self._is_raised(error)
                 self._note_origin(error)
                 raise
             finally:
@@ -386,11 +392,14 @@ class LoopRun:
         else:
             self._temporaries.stopped(log, events.index, events.event, events.skipped)
 
+    def _is_raised(self, error: BaseException) -> bool:
+        """Whether the work has raised it: it may be one of mpmagic's, of a cell within the cell."""
+        return error is self.events.raised
+
     def _is_the_cells(self, error: BaseException) -> bool:
-        """Whether the cell's own code raised: what the work changed by then must not be lost."""
-        if error is self.events.raised:
-            return True
-        return isinstance(error, Exception) and not isinstance(error, MpmagicError)
+        """Whether the cell's own code raised."""
+        own = isinstance(error, Exception) and not isinstance(error, MpmagicError)
+        return own or self._is_raised(error)
 
     def _note_origin(self, error: BaseException) -> None:
         """Remember in which iteration an exception of the cell's own was raised."""

@@ -102,7 +102,7 @@ class Reachable:
                 found += _class_attributes(value)
             elif is_array(value):  # the collector sees nothing inside
                 found.append(value.base)
-                found += value.flat if value.dtype.hasobject else ()
+                found += value.ravel().tolist() if value.dtype.hasobject else ()
                 found += vars(value).values() if hasattr(value, "__dict__") else ()
             else:
                 plain.append(value)
