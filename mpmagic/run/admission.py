@@ -130,7 +130,7 @@ def _admit(
     _check_methods(planned.loop, dependence, cell.namespace)
     if why := seen_ahead(planned.loop, dependence, cell.namespace):
         raise StaysInKernel(why)
-    if name := reads_commits(iterable, dependence):
+    if name := reads_commits(iterable, dependence, cell.namespace):
         raise StaysInKernel(f"what it iterates over reads `{name}`, which the loop changes")
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
         raise StaysInKernel("it closes all figures, and the notebook has some that are open")
@@ -319,7 +319,8 @@ def _runs_users_code(value: Any) -> bool:
     """Whether to change an object may run code of the user's."""
     if isinstance(value, logging.Logger):
         return any(not is_of_library(type(h)) for h in (*value.handlers, *value.filters))
-    return not is_of_library(type(value))
+    factory = getattr(value, "default_factory", None)  # of a `defaultdict`
+    return not is_of_library(type(value)) or not (factory is None or is_inert(factory))
 
 
 def _check_items(

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import functools
+import gc
 import types
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.functions import global_names
 from mpmagic.cell.iterable import only_labels_bar
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.syntax import walk
-from mpmagic.run.watch import is_of_library
+from mpmagic.run.watch import is_inert, is_of_library
 
 __all__ = ["reads_commits", "seen_ahead"]
+
+_ITERATING: Final = ("__iter__", "__next__", "__getitem__")
+_OF_ITERATORS: Final = frozenset({"builtins", "itertools"})
+_CALLS: Final = (types.MethodType, functools.partial, tuple)  # a tuple holds their arguments
+_MOST_LOOKED_AT: Final = 1000
 
 
 def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any]) -> str:
@@ -38,15 +46,71 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
     return f"its body uses `{min(used)}`, from which items are taken ahead" if used else ""
 
 
-def reads_commits(iterable: Any, dependence: Dependence) -> str:
-    """The name of what an iterable of the notebook's class reads and the loop changes, or empty."""
-    kind = type(iterable)
-    if is_of_library(kind):
+def reads_commits(iterable: Any, dependence: Dependence, namespace: dict[str, Any]) -> str:
+    """The name of what an iterable reads and the loop changes, or empty.
+
+    It may be a class of the notebook's, or a generator, a `map` or a `filter` that was made before
+    the loop: what it gives depends then on how far the loop has come.
+    """
+    if not hasattr(iterable, "__next__") and is_of_library(type(iterable)):
         return ""
-    methods = [getattr(kind, name, None) for name in ("__iter__", "__next__", "__getitem__")]
-    codes = [method.__code__ for method in methods if isinstance(method, types.FunctionType)]
-    read = {name for code in codes for name in global_names(code)[0]}
-    return min(read & dependence.kernel.keys(), default="")
+    read = _Read(iterable, namespace)
+    changed = dependence.kernel.keys()
+    held = {n for n in changed & namespace.keys() if id(namespace[n]) in read.held}
+    return min((read.names & changed) | held, default="")
+
+
+class _Read:
+    """What an iterable's code reads, and that of the functions that it calls.
+
+    Attributes
+    ----------
+    names
+        Globals.
+    held
+        Identities of what its variables, closures and arguments hold; values that can't change
+        apart.
+    """
+
+    def __init__(self, iterable: Any, namespace: dict[str, Any]) -> None:
+        self.names, self.held = set[str](), set[int]()
+        self._seen, self._open = set[int](), [iterable]
+        kind = type(iterable)
+        if not is_of_library(kind):
+            self._open += [getattr(kind, name, None) for name in _ITERATING]
+        while self._open and len(self._seen) < _MOST_LOOKED_AT:
+            value = self._open.pop()
+            if id(value) not in self._seen:
+                self._seen.add(id(value))
+                self._look_at(value, namespace)
+
+    def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
+        if isinstance(value, types.GeneratorType):
+            self._load(value.gi_code, namespace)
+            frame = value.gi_frame
+            self._hold(frame.f_locals.values() if frame is not None else ())
+        elif isinstance(value, types.FunctionType):
+            self._load(value.__code__, namespace)
+            self._hold(gc.get_referents(*(value.__closure__ or ())))
+            self._hold([*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()])
+        elif isinstance(value, _CALLS) or _is_pythons_iterator(value):
+            self._hold(gc.get_referents(value))
+
+    def _load(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
+        names = global_names(code)[0]
+        self.names |= names
+        called = (namespace.get(name) for name in names)
+        self._open += [value for value in called if isinstance(value, types.FunctionType)]
+
+    def _hold(self, values: Iterable[Any]) -> None:
+        changeable = [value for value in values if not is_inert(value)]
+        self.held.update(map(id, changeable))
+        self._open += changeable
+
+
+def _is_pythons_iterator(value: Any) -> bool:
+    """Whether it's one such as `map`, `zip` or those of itertools, and what they hold is known."""
+    return type(value).__module__ in _OF_ITERATORS and hasattr(value, "__next__")
 
 
 def _is_next(call: ast.Call) -> bool:
