@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from mpmagic.errors import EachFailed, LostWrite, UnsendableValue
 from mpmagic.run.figures import LEFT_FIGURES
 
-__all__ = ["inputs_changed", "left_in_workers", "lost_write", "refused_chunk", "shared_draws",
-           "unsendable_value"]  # fmt: skip
+__all__ = ["inputs_changed", "item_changed", "left_in_workers", "lost_write", "refused_chunk",
+           "shared_draws", "unsendable_value"]  # fmt: skip
 
 
 def unsendable_value(
@@ -91,6 +91,15 @@ def inputs_changed(line: int) -> LostWrite:
         f"the commits of the loop in line {line} changed what its work was reading in the "
         f"workers, so that results may differ from the serial loop's; copy it before the "
         f"loop, or run the cell without %%parallel"
+    )
+
+
+def item_changed(line: int, iteration: int) -> LostWrite:
+    """What the loop in `line` iterates over has changed an item after it gave it."""
+    return LostWrite(
+        f"line {line}: what the loop iterates over changed the item of iteration {iteration} when "
+        f"it was read ahead, and the commits read it. Earlier iterations are committed. Let it "
+        f"yield objects that it leaves alone, or run the cell without %%parallel"
     )
 
 

@@ -26,6 +26,7 @@ from mpmagic.run.admission import StaysInKernel, admit
 from mpmagic.run.brevity import Brevity
 from mpmagic.run.complaints import (
     inputs_changed,
+    item_changed,
     left_in_workers,
     lost_write,
     refused_chunk,
@@ -258,6 +259,9 @@ class LoopRun:
         self._draws = None
         if not self._cell.engine().is_apart:
             self._draws = DrawWatch(followed_by(self._admitted, self._cell))
+        # Commits that change the items themselves have been looked at before.
+        kept = split.targets & split.kernel_reads
+        self._reads_items = bool(kept) and not kept & self._admitted.dependence.whole.mutates.keys()
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
         self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
         self._events = Events(
@@ -340,6 +344,8 @@ class LoopRun:
             raise refused_chunk(line, where, refused)
         if lost:
             raise lost_write(line, lost, where)
+        if self._reads_items and (index := self._source.changed(flight.batch)) is not None:
+            raise item_changed(line, flight.first + index)
 
     def _check_draws(self) -> None:
         """In a process that they share, the work can't tell its own draws from the commits'."""

@@ -7,6 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import GeneratorType
 from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
@@ -16,13 +17,14 @@ from mpmagic.run.identity import Places
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
 from mpmagic.run.modules import is_users
 from mpmagic.run.nans import Nans
+from mpmagic.run.packed import digest
 from mpmagic.run.pulled import Prelude, Pulled
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.shown import Screen
 from mpmagic.run.side import Side
 from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
-from mpmagic.run.watch import are_inert, is_inert
+from mpmagic.run.watch import are_inert, is_inert, is_of_library
 
 __all__ = ["Batch", "ItemSource"]
 
@@ -361,6 +363,18 @@ class ItemSource:
         self._waiting.alone[len(self._waiting) - 1] = packed
         if not is_inert(sent):
             self._check_new(item)
+
+    def changed(self, batch: Batch) -> int | None:
+        """Which item the iterable has changed after it gave it, as code of the notebook's may."""
+        kind = type(self._iterable)
+        plain = self.inert or (kind is not GeneratorType and is_of_library(kind))
+        if plain or not batch.mutable:
+            return None
+        for index, (item, packed) in enumerate(zip(batch.items, batch.packed, strict=True)):
+            sent = [self._sent(item)]
+            if digest(self._encoder(sent).encode(sent)) != digest(packed):
+                return index
+        return None
 
     def _end_before(self, item: Any, error: Exception) -> None:
         """Let the loop end, with an error, where the item is reached that can't be sent."""
