@@ -151,8 +151,8 @@ class Dispatch:
         self._watched = any(not is_inert(v) for v in captured.values.values())
         options = cell.options
         # A worker that has died can't be asked at the end, nor one of an earlier run.
-        one_by_one = options.alone or options.keep_going or cell.kept is not None
-        self._looks_each = one_by_one or not self._engine.asks_each
+        survives = bool(options.retries) or options.keep_going or cell.kept is not None
+        self._looks_each = survives or not self._engine.asks_each
         self._is_small = len(captured.packed.data) <= _LOOKED_AT_ONCE
         self._kept = (
             None if cell.kept is None else cell.kept.loop(admitted, private, source.side.nans)

@@ -326,3 +326,23 @@ def test_options_that_do_not_go_with_it(notebook: Notebook, file: Path) -> None:
     for options, says in (("--bg job", "--bg"), ("--each", "--each")):
         outcome = notebook.run(SETUP, f"%%parallel --resume {file} {options}\n{LOOP}")
         assert says in str(outcome.error) and not file.exists()
+
+
+CHANGING = """
+big = [0] * 3
+xs = list(range(6))
+def slow(x):
+    getattr(big, "app" + "end")(x)
+    return len(big)
+"""
+
+
+@pytest.mark.parametrize("big", ["[0] * 3", "['x' * 2_000_000]"])
+def test_work_that_changes_what_it_reads_keeps_nothing(
+    pool_notebook: Notebook, file: Path, big: str
+) -> None:
+    setup = CHANGING.replace("[0] * 3", big)
+    cell = "for x in xs:\n    out.append(slow(x))\n"
+    for _ in range(2):
+        outcome = run(pool_notebook, file, cell, setup, options="-n 2")
+        assert "changed `big`" in str(outcome.error)
