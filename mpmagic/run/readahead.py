@@ -20,7 +20,6 @@ __all__ = ["reads_commits", "seen_ahead"]
 
 _ITERATING: Final = ("__iter__", "__next__", "__getitem__")
 _OF_ITERATORS: Final = frozenset({"builtins", "itertools"})
-_CALLS: Final = (types.MethodType, functools.partial, tuple)  # a tuple holds their arguments
 _MOST_LOOKED_AT: Final = 1000
 
 
@@ -86,15 +85,21 @@ class _Read:
 
     def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
         if isinstance(value, types.GeneratorType):
-            self._load(value.gi_code, namespace)
             frame = value.gi_frame
-            self._hold(frame.f_locals.values() if frame is not None else ())
+            if frame is not None and frame.f_globals is namespace:
+                self._load(value.gi_code, namespace)
+                self._hold(frame.f_locals.values())
         elif isinstance(value, types.FunctionType):
-            self._load(value.__code__, namespace)
-            self._hold(gc.get_referents(*(value.__closure__ or ())))
-            self._hold([*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()])
-        elif isinstance(value, _CALLS) or _is_pythons_iterator(value):
-            self._hold(gc.get_referents(value))
+            if value.__globals__ is namespace:
+                self._load(value.__code__, namespace)
+                self._hold(gc.get_referents(*(value.__closure__ or ())))
+                self._hold([*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()])
+        elif isinstance(value, types.MethodType):
+            self._hold([value.__self__, value.__func__])
+        elif isinstance(value, functools.partial):
+            self._hold([value.func, *value.args, *value.keywords.values()])
+        elif _is_pythons_iterator(value) or type(value) is tuple:  # as `zip` keeps its iterators
+            self._open += gc.get_referents(value)
 
     def _load(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
         names = global_names(code)[0]
