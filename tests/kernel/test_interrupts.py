@@ -58,6 +58,33 @@ def test_the_stop_button(session: KernelSession, kind: str) -> None:
     _assert_calm(busy)
 
 
+CHANGING = """\
+%%parallel -q -n 2 --chunk 1
+import time
+for x in range(40):
+    if x >= 6:
+        print('stuck', flush=True)
+        time.sleep(1000)
+    y = add(x)
+    kept.append(y)
+"""
+
+
+def test_the_stop_button_and_work_that_changes_what_it_reads(session: KernelSession) -> None:
+    """What was committed by then may come from what the work has changed unseen."""
+    session.execute(
+        "big, kept = ['x' * 2_000_000], []\n"
+        "def add(x):\n    getattr(big, 'app' + 'end')(x)\n    return len(big)"
+    )
+    ident = session.start(CHANGING)
+    session.finish(ident, until="stuck")
+    session.interrupt()
+    reply = session.finish(ident)
+    assert reply.content["ename"] == "LostWrite"
+    assert "changed `big`" in reply.content["evalue"]
+    assert "next [1, 2, 3, 4, 5]" in session.execute(NEXT).stream()
+
+
 AHEAD = """\
 %%parallel -q -n 2 --chunk 1
 import random, time
