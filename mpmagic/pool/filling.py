@@ -81,10 +81,8 @@ def _write(fd: int, buffer: memoryview, offset: int) -> None:
 def _store(mapping: mmap.mmap, buffer: memoryview, offset: int, blocks: Iterator[int]) -> None:
     import numpy as np
 
-    target, source = (
-        np.frombuffer(mapping, np.uint8, offset=offset),
-        np.frombuffer(buffer, np.uint8),
-    )
+    target = np.frombuffer(mapping, np.uint8, offset=offset)
+    source = np.frombuffer(buffer, np.uint8)
     for start in blocks:
         # It lets other threads run meanwhile, as assigning to a slice wouldn't.
         np.copyto(target[start : start + _BLOCK], source[start : start + _BLOCK])

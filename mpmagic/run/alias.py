@@ -29,7 +29,6 @@ _KEPT_BY_PYTHON: Final = frozenset({"_abc_impl", "_field_defaults", "_fields"})
 _HOLDING_MODULES: Final = frozenset({"builtins", "itertools", "collections", "string.templatelib"})
 _CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque)
 
-
 _PLAIN: Final = frozenset(
     {list, dict, set, collections.deque, collections.defaultdict, collections.Counter,
      collections.OrderedDict}

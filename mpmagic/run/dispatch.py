@@ -261,10 +261,6 @@ class Dispatch:
         """Send all there is, to an engine that takes it."""
         self._refill()
 
-    @property
-    def _looks_at_first(self) -> bool:
-        return self._next == 0 and self._is_small
-
     def progress(self) -> tuple[int, int]:
         """Iterations whose work is done, and those that were sent."""
         done = sum(flight.count for flight in list(self._flights) if flight.future.done())
@@ -310,7 +306,8 @@ class Dispatch:
                 batch.last = True
             if not count:
                 return None
-        check = batch.mutable or (self._watched and (self._looks_each or self._looks_at_first))
+        looks = self._looks_each or (self._next == 0 and self._is_small)
+        check = batch.mutable or (self._watched and looks)
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None

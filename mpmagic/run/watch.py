@@ -38,7 +38,6 @@ BOUND: Final = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapper
 ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), range, slice})
 """Types of values that nothing can change."""
 
-
 _SHORT: Final = 16
 """Parts of a tuple that are looked at one by one."""
 
