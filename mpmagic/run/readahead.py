@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import gc
+import itertools
 import types
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,12 +16,12 @@ from mpmagic.cell.functions import global_names
 from mpmagic.cell.iterable import only_labels_bar
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.syntax import walk
+from mpmagic.heaptypes import is_heap_type
 from mpmagic.run.watch import is_inert, is_of_library
 
 __all__ = ["reads_commits", "seen_ahead"]
 
 _ITERATING: Final = ("__iter__", "__next__", "__getitem__")
-_OF_ITERATORS: Final = frozenset({"builtins", "itertools"})
 _MOST_LOOKED_AT: Final = 1000
 
 
@@ -48,10 +50,11 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
 def reads_commits(iterable: Any, dependence: Dependence, namespace: dict[str, Any]) -> str:
     """The name of what an iterable reads and the loop changes, or empty.
 
-    It may be a class of the notebook's, or a generator, a `map` or a `filter` that was made before
-    the loop: what it gives depends then on how far the loop has come.
+    It may be an object of the notebook's, or a generator, a `map` or a bar that was made before the
+    loop: what it gives depends then on how far the loop has come.
     """
-    if not hasattr(iterable, "__next__") and is_of_library(type(iterable)):
+    kind = type(iterable)
+    if not hasattr(kind, "__next__") and not is_heap_type(kind):
         return ""
     read = _Read(iterable, namespace)
     changed = dependence.kernel.keys()
@@ -73,12 +76,9 @@ class _Read:
 
     def __init__(self, iterable: Any, namespace: dict[str, Any]) -> None:
         self.names, self.held = set[str](), set[int]()
-        self._seen, self._open = set[int](), [iterable]
-        kind = type(iterable)
-        if not is_of_library(kind):
-            self._open += [getattr(kind, name, None) for name in _ITERATING]
+        self._seen, self._open = set[int](), deque[Any]([iterable])
         while self._open and len(self._seen) < _MOST_LOOKED_AT:
-            value = self._open.pop()
+            value = self._open.popleft()
             if id(value) not in self._seen:
                 self._seen.add(id(value))
                 self._look_at(value, namespace)
@@ -86,9 +86,10 @@ class _Read:
     def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
         if isinstance(value, types.GeneratorType):
             frame = value.gi_frame
-            if frame is not None and frame.f_globals is namespace:
-                self._load(value.gi_code, namespace)
+            if frame is not None:
                 self._hold(frame.f_locals.values())
+                if frame.f_globals is namespace:
+                    self._load(value.gi_code, namespace)
         elif isinstance(value, types.FunctionType):
             if value.__globals__ is namespace:
                 self._load(value.__code__, namespace)
@@ -98,24 +99,31 @@ class _Read:
             self._hold([value.__self__, value.__func__])
         elif isinstance(value, functools.partial):
             self._hold([value.func, *value.args, *value.keywords.values()])
-        elif _is_pythons_iterator(value) or type(value) is tuple:  # as `zip` keeps its iterators
-            self._open += gc.get_referents(value)
+        elif not isinstance(value, type | types.ModuleType):
+            self._look_into(value)
+
+    def _look_into(self, value: Any) -> None:
+        kind = type(value)
+        if _is_bar(value):  # whatever else it holds leads to the notebook's output
+            self._hold([value.iterable])
+            return
+        if not is_of_library(kind):
+            self._open.extend(getattr(kind, name, None) for name in _ITERATING)
+        if kind is tuple or hasattr(kind, "__next__"):  # `zip` keeps its iterators in a tuple
+            self._hold(gc.get_referents(value))
+        self._hold(getattr(value, "__dict__", {}).values())
 
     def _load(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
         names = global_names(code)[0]
         self.names |= names
         called = (namespace.get(name) for name in names)
-        self._open += [value for value in called if isinstance(value, types.FunctionType)]
+        self._open.extend(value for value in called if isinstance(value, types.FunctionType))
 
     def _hold(self, values: Iterable[Any]) -> None:
-        changeable = [value for value in values if not is_inert(value)]
+        first = itertools.islice(values, _MOST_LOOKED_AT)
+        changeable = [value for value in first if not is_inert(value)]
         self.held.update(map(id, changeable))
-        self._open += changeable
-
-
-def _is_pythons_iterator(value: Any) -> bool:
-    """Whether it's one such as `map`, `zip` or those of itertools, and what they hold is known."""
-    return type(value).__module__ in _OF_ITERATORS and hasattr(value, "__next__")
+        self._open.extend(changeable)
 
 
 def _is_next(call: ast.Call) -> bool:
