@@ -70,8 +70,9 @@ class _Read:
     names
         Globals.
     held
-        Identities of what its variables, closures and arguments hold; values that can't change
-        apart.
+        Identities of what the variables, closures and arguments of the notebook's code hold;
+        values that can't change apart. What only a library's iterators hold is looked at elsewhere:
+        they may come to each slot once.
     """
 
     def __init__(self, iterable: Any, namespace: dict[str, Any]) -> None:
@@ -87,9 +88,11 @@ class _Read:
         if isinstance(value, types.GeneratorType):
             frame = value.gi_frame
             if frame is not None:
-                self._hold(frame.f_locals.values())
                 if frame.f_globals is namespace:
                     self._load(value.gi_code, namespace)
+                    self._hold(frame.f_locals.values())
+                else:
+                    self._look_behind(frame.f_locals.values())
         elif isinstance(value, types.FunctionType):
             if value.__globals__ is namespace:
                 self._load(value.__code__, namespace)
@@ -105,13 +108,13 @@ class _Read:
     def _look_into(self, value: Any) -> None:
         kind = type(value)
         if _is_bar(value):  # whatever else it holds leads to the notebook's output
-            self._hold([value.iterable])
+            self._open.append(value.iterable)
             return
         if not is_of_library(kind):
             self._open.extend(getattr(kind, name, None) for name in _ITERATING)
         if kind is tuple or hasattr(kind, "__next__"):  # `zip` keeps its iterators in a tuple
-            self._hold(gc.get_referents(value))
-        self._hold(getattr(value, "__dict__", {}).values())
+            self._look_behind(gc.get_referents(value))
+        self._look_behind(getattr(value, "__dict__", {}).values())
 
     def _load(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
         names = global_names(code)[0]
@@ -120,10 +123,13 @@ class _Read:
         self._open.extend(value for value in called if isinstance(value, types.FunctionType))
 
     def _hold(self, values: Iterable[Any]) -> None:
+        self.held.update(map(id, self._look_behind(values)))
+
+    def _look_behind(self, values: Iterable[Any]) -> list[Any]:
         first = itertools.islice(values, _MOST_LOOKED_AT)
         changeable = [value for value in first if not is_inert(value)]
-        self.held.update(map(id, changeable))
         self._open.extend(changeable)
+        return changeable
 
 
 def _is_next(call: ast.Call) -> bool:
