@@ -13,6 +13,7 @@ import types
 from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.collector import Collector
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary, Mutation
 from mpmagic.cell.escapes import is_escape
@@ -93,7 +94,7 @@ class Calls:
         if summary is not None:
             self._absorb_call(summary, node.args, node)
             return
-        line, name = node.lineno, getattr(callee, "__name__", "")
+        line, name = node.lineno, attribute(callee, "__name__", "")
         if isinstance(node.func, ast.Name) and self._collector.is_builtin(node.func.id):
             name = node.func.id  # a kernel has an `input` of its own
         if name in _KERNEL_ONLY and getattr(builtins, name) is callee:
@@ -111,7 +112,7 @@ class Calls:
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)
         self._drawn_into(node)
-        owner = getattr(callee, "__objclass__", None)  # list.append(xs, v)
+        owner = attribute(callee, "__objclass__")  # list.append(xs, v)
         if owner is not None and node.args and tables.mutates(owner, name, statement=False):
             self._collector.mutate(root_of(node.args[0]), node)
         self._draws_picture(callee, node)
@@ -144,7 +145,7 @@ class Calls:
 
         What the owner is besides, the objects tell when the loop is reached.
         """
-        owner = getattr(callee, "__self__", None)
+        owner = attribute(callee, "__self__")
         if not isinstance(callee, types.BuiltinFunctionType | types.MethodType):
             return False
         if owner is None or isinstance(owner, types.ModuleType | type) or tables.call_draws(callee):
@@ -225,7 +226,7 @@ class Calls:
     # -- pyplot --------------------------------------------------------------------------------
 
     def _draws_picture(self, callee: Any, node: ast.Call) -> None:
-        module = getattr(callee, "__module__", None) or getattr(callee, "__name__", "")
+        module = attribute(callee, "__module__") or attribute(callee, "__name__", "")
         if isinstance(module, str):
             name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
             touch = touch_of(module, name, node)

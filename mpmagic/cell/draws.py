@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.draw import FLOWING, STEPPING, Draw
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, Unknown, bound_names
 from mpmagic.cell.series import calls_in, exhausted_by, own_names
@@ -132,7 +133,7 @@ class _Apart:
 
     def _is_random(self, node: ast.Call) -> bool:
         callee = self._knowledge.resolve(node.func)
-        kind = None if callee is UNKNOWN else type(getattr(callee, "__self__", None))
+        kind = None if callee is UNKNOWN else type(attribute(callee, "__self__"))
         if kind is None and isinstance(node.func, ast.Attribute):
             kind = self._knowledge.type_of(node.func.value)
         return tables.is_random(kind)
@@ -262,7 +263,7 @@ class _Apart:
             return ""
         callee = self._knowledge.resolve(func)
         if callee is not UNKNOWN:
-            return str(getattr(callee, "__name__", ""))
+            return str(attribute(callee, "__name__", ""))
         return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
     def _steps(self, node: ast.Call) -> bool:

@@ -22,9 +22,12 @@ from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import is_paired, root_of, roots_of
 from mpmagic.cell.syntax import brief, children, walk
 
-__all__ = ["Expressions"]
+__all__ = ["MAIN", "Expressions"]
 
 _DYNAMIC: Final = frozenset({"globals", "locals", "vars", "exec", "eval", "get_ipython"})
+_NAMESPACES: Final = frozenset({"f_globals", "f_locals", "__globals__"})
+MAIN: Final = "__main__"
+"""The module in which the notebook's names are, the workers' own one there."""
 
 
 class Expressions(ast.NodeVisitor):
@@ -58,7 +61,14 @@ class Expressions(ast.NodeVisitor):
             self.visit(child)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        """Nothing: it does nothing."""
+        """Nothing but for the notebook's own module: it may be looked up by its name."""
+        if isinstance(node.value, str) and node.value == MAIN:
+            self.refuse_hidden(node, MAIN)
+
+    def refuse_hidden(self, node: ast.expr | ast.stmt, name: str) -> None:
+        """Refuse what reaches the notebook's names by another way than by naming them."""
+        reason = f"`{name}` reaches names that the source doesn't show"
+        self._collector.refuse(node.lineno, name, reason)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -66,10 +76,11 @@ class Expressions(ast.NodeVisitor):
             if not self._collector.owns(node.id) and is_shared(self._knowledge.value(node.id)):
                 self._collector.effects.looks.add(node.id)
             if node.id in _DYNAMIC and self._collector.is_builtin(node.id):
-                reason = f"`{node.id}` reaches names that the source doesn't show"
                 if node.id == "get_ipython":  # it isn't seen where a magic stands
                     reason = "a magic, and in a terminal `!command`, can't stand in a loop"
-                self._collector.refuse(node.lineno, node.id, reason)
+                    self._collector.refuse(node.lineno, node.id, reason)
+                else:
+                    self.refuse_hidden(node, node.id)
         else:
             if isinstance(node.ctx, ast.Del):
                 self._collector.read(node.id, node.lineno)
@@ -77,6 +88,8 @@ class Expressions(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.visit(node.value)
+        if node.attr in _NAMESPACES:
+            self.refuse_hidden(node, node.attr)
         if not isinstance(node.ctx, ast.Load):
             self._store_into(node)
 
@@ -128,8 +141,10 @@ class Expressions(ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> None:
         self._collector.effects.substantial = True
-        self.generic_visit(node)
         sides = (node.left, *node.comparators)
+        for side in sides:
+            if not (isinstance(side, ast.Constant) and side.value == MAIN):  # `__name__ == ...`
+                self.visit(side)
         if any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops) and not any(
             self._is_singleton(side) for side in sides
         ):

@@ -15,6 +15,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.compiled import warnings_kept
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary
@@ -120,7 +121,7 @@ class Summaries:
 
     def _construction(self, kind: type) -> FunctionSummary | None:
         methods = [vars(base).get(name) for base in kind.__mro__ for name in _CONSTRUCTION]
-        functions = [getattr(m, "__func__", m) for m in methods]
+        functions = map(function_behind, methods)
         return _union([_bound(self(f)) for f in functions if isinstance(f, types.FunctionType)])
 
     def _method(self, kind: type | None, name: str) -> FunctionSummary | None:
@@ -151,7 +152,7 @@ class Summaries:
         for base in kind.__mro__:
             if name in vars(base):
                 member = vars(base)[name]
-                function = getattr(member, "__func__", member)
+                function = function_behind(member)
                 return self(function) if callable(function) else None
         return None
 
@@ -213,7 +214,7 @@ def unwrapped(callee: Any) -> Any:
     while True:
         if isinstance(callee, functools.partial):
             callee = callee.func
-        elif isinstance(getattr(callee, "__wrapped__", None), types.FunctionType):
+        elif isinstance(attribute(callee, "__wrapped__"), types.FunctionType):
             callee = callee.__wrapped__
         else:
             return callee

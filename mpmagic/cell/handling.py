@@ -13,6 +13,7 @@ import types
 from typing import Any, Final
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.functions import source_of
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.syntax import INTERPOLATIONS, TEMPLATES, children, walk
@@ -235,9 +236,10 @@ class _Uses:
 
 def _is_builtin(callee: Any, names: frozenset[str]) -> bool:
     return (
-        getattr(callee, "__module__", "") == "builtins" and getattr(callee, "__name__", "") in names
+        attribute(callee, "__module__", "") == "builtins"
+        and attribute(callee, "__name__", "") in names
     )
 
 
 def _is_pure(callee: Any) -> bool:
-    return getattr(callee, "__module__", "") in _PURE_MODULES
+    return attribute(callee, "__module__", "") in _PURE_MODULES

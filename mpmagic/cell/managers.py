@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.functions import source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge, bound_names
 from mpmagic.cell.paths import root_of
@@ -91,7 +92,7 @@ class Managers:
             return not own and _last_name(callee) in _CLOSING
         if self._of_notebook(value):
             return False
-        return getattr(value, "__name__", _last_name(callee)) in _CLOSING
+        return attribute(value, "__name__", _last_name(callee)) in _CLOSING
 
     # -- what makes a manager ------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Managers:
             return self._callable_suppresses(value.func)
         if isinstance(value, type):
             return self._class_suppresses(value)
-        function = unwrapped(getattr(value, "__func__", value))
+        function = unwrapped(function_behind(value))
         if isinstance(function, types.FunctionType):
             own = self._of_notebook(function)
             node = source_of(function.__code__)
@@ -204,7 +205,7 @@ class Managers:
 
     def _of_notebook(self, value: Any) -> bool:
         if isinstance(value, types.FunctionType):
-            inner = getattr(value, "__wrapped__", value)
+            inner = attribute(value, "__wrapped__", value)
             return getattr(inner, "__globals__", None) is self._knowledge.namespace
         kind = value if isinstance(value, type) else type(value)
         return kind.__module__ == "__main__"

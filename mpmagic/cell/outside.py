@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.files import may_write
 from mpmagic.cell.functions import global_names, source_of, unwrapped
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
@@ -77,11 +78,11 @@ def callee_name(node: ast.Call) -> str:
 def _effect(node: ast.Call, knowledge: Knowledge) -> str:
     name = callee_name(node)
     callee = knowledge.resolve(node.func)
-    module = str(getattr(callee, "__module__", "") or "").partition(".")[0]
-    clock = module == "time" and getattr(callee, "__name__", "") != "sleep"
+    module = str(attribute(callee, "__module__", "") or "").partition(".")[0]
+    clock = module == "time" and attribute(callee, "__name__", "") != "sleep"
     if clock or name in _MEASURING or (name == "time" and callee is UNKNOWN):
         return "reads a clock or a gauge"
-    qualified = f"{module}.{getattr(callee, '__name__', '')}"
+    qualified = f"{module}.{attribute(callee, '__name__', '')}"
     if module in _WRITING_MODULES or qualified in _WRITING_FUNCTIONS:
         return "changes something outside Python"
     if name in _WRITING and module not in _COMPUTING_MODULES:
@@ -170,7 +171,7 @@ def _methods_called(name: str, knowledge: Knowledge) -> _Body:
 
 def _methods(kind: type, names: Iterable[str], knowledge: Knowledge) -> _Body:
     members = [vars(base)[n] for base in kind.__mro__ for n in names if n in vars(base)]
-    functions = [getattr(m, "__func__", getattr(m, "fget", m)) for m in members]
+    functions = [m.fget if isinstance(m, property) else function_behind(m) for m in members]
     return [b for f in functions if isinstance(f, types.FunctionType) for b in _body(f, knowledge)]
 
 

@@ -11,6 +11,7 @@ import builtins
 import types
 from typing import Final
 
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.knowledge import Knowledge
 
 __all__ = ["Purity"]
@@ -105,10 +106,10 @@ class Purity:
     def _callee(self, func: ast.expr) -> set[str] | None:
         """The names of the values that a pure function is called on; None if it isn't pure."""
         callee = self._knowledge.resolve(func)
-        name = getattr(callee, "__name__", "")
+        name = attribute(callee, "__name__", "")
         if isinstance(callee, types.BuiltinFunctionType | type):
             known = name in _PURE_BUILTINS and callee is getattr(builtins, name)
-            if known or getattr(callee, "__module__", "") in _PURE_MODULES:
+            if known or attribute(callee, "__module__", "") in _PURE_MODULES:
                 return self._function(func)
         if not isinstance(func, ast.Attribute) or func.attr not in _PURE_METHODS:
             return None

@@ -11,6 +11,7 @@ import dis
 import types
 from collections.abc import Iterator
 
+from mpmagic.cell.attribute import function_behind
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.syntax import walk
 
@@ -33,9 +34,9 @@ def _codes(knowledge: Knowledge) -> Iterator[types.CodeType]:
     for value in list(knowledge.namespace.values()):
         members = [value]
         if isinstance(value, type) and value.__module__ == "__main__":
-            members = [getattr(member, "fget", member) for member in vars(value).values()]
+            members = [m.fget if isinstance(m, property) else m for m in vars(value).values()]
         for member in members:
-            function = getattr(member, "__func__", member)
+            function = function_behind(member)
             if isinstance(function, types.FunctionType):
                 if function.__globals__ is knowledge.namespace:
                     yield function.__code__

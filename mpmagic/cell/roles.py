@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Hashable
 from typing import Final, Generic, TypeVar
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.syntax import children, walk
@@ -199,6 +200,6 @@ class Roles(Generic[_Handed]):
 def makes_new(func: ast.expr, knowledge: Knowledge) -> bool:
     """Whether it's a builtin whose result is new, or nothing that can be changed."""
     callee = knowledge.resolve(func)
-    name = str(getattr(callee, "__name__", ""))
+    name = str(attribute(callee, "__name__", ""))
     known = name in _NEW or name in tables.FRESH_CALLS
     return known and getattr(builtins, name, None) is callee

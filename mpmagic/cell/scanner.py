@@ -17,7 +17,7 @@ from mpmagic.cell.collector import own_names, parameters_of, type_parameters_of
 from mpmagic.cell.compiled import annotations_wait
 from mpmagic.cell.counters import Entered, counted, lock_of
 from mpmagic.cell.effects import Effects
-from mpmagic.cell.expressions import Expressions
+from mpmagic.cell.expressions import MAIN, Expressions
 from mpmagic.cell.knowledge import bound_names
 from mpmagic.cell.paths import root_of, roots_of
 from mpmagic.cell.processwide import made_by
@@ -212,6 +212,8 @@ class Scanner(Expressions):
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         self._collector.effects.substantial = True
+        if MAIN in {*(alias.name for alias in node.names), getattr(node, "module", "")}:
+            self.refuse_hidden(node, MAIN)
         for alias in node.names:
             if alias.name == "*":
                 reason = "`import *` binds names that the source doesn't show"

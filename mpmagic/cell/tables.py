@@ -20,6 +20,7 @@ import sys
 import types
 from typing import Any, Final
 
+from mpmagic.cell.attribute import attribute
 from mpmagic.heaptypes import is_heap_type
 
 __all__ = [
@@ -300,8 +301,8 @@ def method_draws(kind: type | None, method: str) -> bool:
 
 def qualified_name(function: Any) -> str:
     """``module.name`` of a library's function; empty where it has none."""
-    name = getattr(function, "__name__", None)
-    module = getattr(function, "__module__", None)
+    name = attribute(function, "__name__")
+    module = attribute(function, "__module__")
     if not isinstance(name, str) or not isinstance(module, str):
         return ""
     return f"{_PUBLIC.get(module, module)}.{name}"
@@ -319,16 +320,16 @@ def mutated_arguments(function: Any) -> tuple[int, ...]:
 
 def never_mutates_arguments(function: Any) -> bool:
     """Whether it is known that the function leaves its arguments as they are."""
-    name = getattr(function, "__name__", "")
+    name = attribute(function, "__name__", "")
     return name in _PURE_BUILTINS and getattr(builtins, name, None) is function
 
 
 def call_draws(function: Any) -> bool:
     """Whether the function draws from the global stream of `random` or `numpy.random`."""
-    owner = getattr(function, "__self__", None)
+    owner = attribute(function, "__self__")
     if owner is None or isinstance(owner, types.ModuleType):
         return False
-    name = getattr(function, "__name__", "")
+    name = attribute(function, "__name__", "")
     module = str(type(owner).__module__)
     is_global = module == "random" or module.startswith("numpy.random")
     return is_global and method_draws(type(owner), name)

@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Allowances
 from mpmagic.cell.effects import FIGURE, Effects
 from mpmagic.cell.functions import Summaries, unwrapped
@@ -179,7 +180,7 @@ def _hindrance(
 def _bound_to_process(call: ast.Call, knowledge: Knowledge) -> str:
     """Whether the result can't leave the process that made it."""
     callee, name = unwrapped(knowledge.resolve(call.func)), callee_name(call)
-    module = str(getattr(callee, "__module__", "") or "").partition(".")[0]
+    module = str(attribute(callee, "__module__", "") or "").partition(".")[0]
     known = isinstance(callee, types.FunctionType) and callee.__globals__ is knowledge.namespace
     own = known or name in knowledge.definitions
     lazy = name in (_LAZY_BUILTINS if isinstance(call.func, ast.Name) else _LAZY_METHODS)

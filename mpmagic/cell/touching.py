@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Dependence
 from mpmagic.cell.handling import Handling, handling
 from mpmagic.cell.knowledge import UNKNOWN
@@ -142,7 +143,7 @@ def _own_nodes(unit: Unit) -> list[ast.AST]:
 
 
 def _is_pure(callee: Any, call: ast.Call) -> bool:
-    module = str(getattr(callee, "__module__", "") or "").partition(".")[0]
+    module = str(attribute(callee, "__module__", "") or "").partition(".")[0]
     if module in _PURE_MODULES:
         return True
     inputs = tables.inputs_of(callee)

@@ -13,6 +13,7 @@ import types
 from typing import Any, NamedTuple
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
@@ -319,7 +320,7 @@ def _runs_users_code(value: Any) -> bool:
     """Whether to change an object may run code of the user's."""
     if isinstance(value, logging.Logger):
         return any(not is_of_library(type(h)) for h in (*value.handlers, *value.filters))
-    factory = getattr(value, "default_factory", None)  # of a `defaultdict`
+    factory = attribute(value, "default_factory")  # of a `defaultdict`
     return not is_of_library(type(value)) or not (factory is None or is_inert(factory))
 
 
@@ -362,7 +363,9 @@ def _changed_deeply(name: str, value: Any, dependence: Dependence) -> bool:
     """Whether commits may change not only the object but what it holds."""
     if any(name in roots for roots in dependence.whole.aliases.values()):
         return True
-    if not isinstance(value, list | dict | set | bytearray) and not hasattr(value, "__array__"):
+    if not isinstance(value, list | dict | set | bytearray) and not hasattr(
+        type(value), "__array__"
+    ):
         return True
     for statement in dependence.body:
         for node in walk(statement):

@@ -36,7 +36,7 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
         The notebook's.
     """
     names = {n.id for n in walk(loop.iter) if isinstance(n, ast.Name)} & namespace.keys()
-    iterators = {name for name in names if hasattr(namespace[name], "__next__")}
+    iterators = {name for name in names if hasattr(type(namespace[name]), "__next__")}
     if iterators and breaks_of(loop.body):
         return f"a `break` leaves `{min(iterators)}` where the serial loop would"
     nodes = [node for statement in loop.body for node in walk(statement)]
