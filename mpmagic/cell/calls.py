@@ -72,10 +72,20 @@ class Calls:
             self._collector.effects.reads.setdefault(file.name, node.lineno)
             if file.writes:
                 self._collector.mutate(file.name, node)
+        self._handed_over(node)
         if callee is not UNKNOWN:
             self._called(callee, node, statement=statement)
         elif isinstance(node.func, ast.Attribute):
             self._method_called(node.func, node, statement=statement)
+
+    def _handed_over(self, node: ast.Call) -> None:
+        """Functions of the notebook that are arguments: a sort's ``key`` is called, say."""
+        for part in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if isinstance(part, ast.Name) and not self._collector.owns(part.id):
+                summary = self._collector.summary_of_function(part.id)
+                if summary is not None:
+                    for name in (*summary.effects.mutates, *summary.effects.binds):
+                        self._collector.mutate(name, node)
 
     def _is_fixed(self, name: str) -> bool:
         """Whether a name is bound to the same in all iterations."""

@@ -8,6 +8,8 @@ function's body reads is read when the function is called.
 from __future__ import annotations
 
 import ast
+import functools
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,6 +61,14 @@ class Collector:
         if summary is not None:
             self.effects.hidden |= summary.effects.touched()
         return summary
+
+    def summary_of_function(self, name: str) -> FunctionSummary | None:
+        """What calling a function of the notebook does that a name stands for, if it's one."""
+        if self.knowledge.is_hidden(name):
+            return self._summarise(name) if name in self.knowledge.definitions else None
+        value = self.knowledge.value(name)
+        is_function = isinstance(value, types.FunctionType | functools.partial)
+        return self._summarise(value) if is_function else None
 
     def owns(self, name: str) -> bool:
         """Whether a name belongs to an inner scope, not to the cell."""

@@ -12,6 +12,7 @@ from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.escape import keep_escaped
 from mpmagic.cell.handover import Handover
+from mpmagic.cell.implicit import seed_implicit
 from mpmagic.cell.order import guard, keep_order, keep_outside_order
 from mpmagic.cell.preparing import NotAhead, is_kept_apart, seed_prepared
 from mpmagic.cell.refusing import (
@@ -55,6 +56,7 @@ def staged(dependence: Dependence) -> Dependence:
     seed_deleted(dependence)
     seed_staying(dependence)
     seed_sliced(dependence)
+    seed_implicit(dependence)
     seed_mutated(dependence)
     if dependence.element is not None:
         seed_element(dependence)

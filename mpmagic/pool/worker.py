@@ -169,9 +169,10 @@ class Worker:
 
     def _import_ahead(self) -> None:
         """Import what the notebook has imported, until there is something to do."""
+        self.capture.is_live = False  # nobody asked for what an import ahead prints
         while self._preload and not self._readable.poll(0):
             _import_ahead(self._preload.popleft())
-            self.capture.take()  # nobody asked for what an import ahead prints
+            self.capture.take()
 
     # Tasks
 

@@ -17,6 +17,7 @@ from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
+from mpmagic.cell.implicit import changes_itself
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.paths import root_of
@@ -157,7 +158,7 @@ def _admit(
         raise _item_stays(error) from error
     _check_slices(dependence, split, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable, source), cell)
-    verify = verify or planned.lazy
+    verify = verify or planned.lazy or changes_itself(dependence)
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     source.known = frozenset(state.name for state in modules)

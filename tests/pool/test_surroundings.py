@@ -140,6 +140,21 @@ def test_an_import_ahead_that_hangs_costs_no_task(
     assert [w.restarts for w in pool.workers()] == [1]
 
 
+def test_what_an_import_ahead_prints_is_not_shown(
+    new_pool: Callable[..., Pool],
+    import_ahead: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not even so much that text of a task would be shown at once."""
+    began = import_ahead("print('ahead' * 20_000)")
+    pool = new_pool(1)
+    pool.grow(1)
+    text_of(began)
+    pool.submit(print, "asked for").result(30)
+    pool.shutdown()
+    assert capsys.readouterr().out == "asked for\n"
+
+
 def test_an_import_ahead_that_kills_is_not_tried_again(
     new_pool: Callable[..., Pool], import_ahead: Callable[[str], Path], tmp_path: Path
 ) -> None:
