@@ -11,6 +11,7 @@ Plain cloudpickle with three rules of the notebook's:
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import types
@@ -77,14 +78,16 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
     ) -> None:
         self._file = file or io.BytesIO()
         self._buffers: list[pickle.PickleBuffer] = []
-        super().__init__(self._file, protocol=5, buffer_callback=self._keep_out_of_band)
+        # No method of this object is kept by it: what was pickled would live until garbage is
+        # collected, and its finalizers run then.
+        kept = functools.partial(_keep_out_of_band, self._buffers)
+        super().__init__(self._file, protocol=5, buffer_callback=kept)
         self._side = side
         self._by_reference = by_reference
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
         self._place_of = place_of
-        self._own_nans: dict[int, tuple[int, float]] = {}
         if place_of is not None:
             self.persistent_id = place_of
 
@@ -100,7 +103,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         refers = self._place_of is not None
         if are_in(self._file.getvalue()):  # once more, and slower: it's asked about each object
             self._forget()
-            self.persistent_id = self._named
+            self.persistent_id = _naming_nans(self._side.nans, self._place_of)
             self.dump_alone(value)
             refers = True
         return Packed(self._file.getvalue(), tuple(self._buffers), refers=refers)
@@ -119,20 +122,6 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._file.truncate()
         for gathered in (self._buffers, self.functions, self.modules):
             gathered.clear()
-
-    def _named(self, obj: Any) -> tuple[Any, ...] | None:
-        if type(obj) is float and obj != obj:
-            return self._side.nans.token(obj, self._own_nans)
-        return None if self._place_of is None else self._place_of(obj)
-
-    def _keep_out_of_band(self, buffer: pickle.PickleBuffer) -> bool:
-        try:
-            small = buffer.raw().nbytes < _IN_BAND_BELOW
-        except BufferError:  # not contiguous
-            return True
-        if not small:
-            self._buffers.append(buffer)
-        return small
 
     def reducer_override(self, obj: Any) -> Any:
         """The rules of this module; cloudpickle's for everything else."""
@@ -184,6 +173,29 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
         if identifier is not None:
             self._side.class_ids.add(identifier)
+
+
+def _naming_nans(
+    nans: Nans, place_of: Callable[[Any], Any] | None
+) -> Callable[[Any], tuple[Any, ...] | None]:
+    own: dict[int, tuple[int, float]] = {}
+
+    def named(obj: Any) -> tuple[Any, ...] | None:
+        if type(obj) is float and obj != obj:
+            return nans.token(obj, own)
+        return None if place_of is None else place_of(obj)
+
+    return named
+
+
+def _keep_out_of_band(kept: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
+    try:
+        small = buffer.raw().nbytes < _IN_BAND_BELOW
+    except BufferError:  # not contiguous
+        return True
+    if not small:
+        kept.append(buffer)
+    return small
 
 
 def decode(packed: Packed, side: Side, find: Callable[[Any], Any] | None = None) -> Any:

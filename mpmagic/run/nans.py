@@ -7,6 +7,7 @@ other one that it sends, under which both sides know it.
 
 from __future__ import annotations
 
+import importlib
 import math
 import random
 import struct
@@ -140,7 +141,9 @@ class Nans:
         """The float of a token; `own` are those of this pickle."""
         _, number, bits = token
         if isinstance(number, str):
-            return getattr(sys.modules.get(number), "nan", math.nan)
+            # A worker may have had no use for numpy yet.
+            named: float = importlib.import_module(number).nan
+            return named
         kept: float | None = own.get(number) if number < 0 else self.known(number)
         if kept is not None:
             return kept

@@ -135,10 +135,13 @@ class ItemSource:
 
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
+        self._recent = {}
         while self._waiting:
             one = self._waiting.take(1)
             play(one.preludes.get(0, ()))
-            yield one.items[0]
+            items = one.items
+            del one
+            yield items.pop()  # which nothing here may keep alive
         play(self.ended_with)
         if self.failure is not None:
             raise self.failure
@@ -349,7 +352,7 @@ class ItemSource:
         if self.inert:
             return
         for part in item if type(item) is tuple else (item,):
-            if hasattr(part, "__next__"):  # a group of `itertools.groupby`, a reader
+            if hasattr(type(part), "__next__"):  # a group of `itertools.groupby`, a reader
                 raise UnsendableValue(
                     f"the loop's iterable gives {type(part).__name__} objects, which lose their "
                     f"place when it is read ahead"
@@ -388,7 +391,7 @@ class ItemSource:
 
     def _check_new(self, item: Any) -> None:
         """The kernel keeps items until they are committed: each must be an object of its own."""
-        owner = getattr(item, "base", None) if hasattr(item, "__array_interface__") else None
+        owner = getattr(item, "base", None) if hasattr(type(item), "__array_interface__") else None
         key = id(item) if owner is None else id(owner)
         if key in self._recent and self._recent[key]() is (item if owner is None else owner):
             raise UnsendableValue(
