@@ -219,12 +219,19 @@ def _parts(item: Any) -> Iterable[Any]:
     if isinstance(item, type):
         return _class_attributes(item)
     if isinstance(item, memoryview):
-        return [item.obj]
+        return _shown_by(item)
     if is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in _HOLDING_MODULES:
         return gc.get_referents(item)  # iterators, views, template strings
     return _attributes(item)
+
+
+def _shown_by(view: memoryview) -> list[Any]:
+    try:
+        return [view.obj]
+    except ValueError:  # it was released
+        return []
 
 
 def _filled(cell: types.CellType) -> bool:
