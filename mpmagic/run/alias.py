@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import functools
 import gc
+import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -220,6 +221,9 @@ def _parts(item: Any) -> Iterable[Any]:
         return _class_attributes(item)
     if isinstance(item, memoryview):
         return _shown_by(item)
+    if isinstance(item, types.FrameType):  # an exception's: its globals lead to the whole kernel
+        own = item.f_code.co_flags & inspect.CO_NEWLOCALS
+        return list(item.f_locals.values()) if own else []
     if is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in _HOLDING_MODULES:
