@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import functools
 import gc
-import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from mpmagic.heaptypes import is_heap_type
 from mpmagic.run.framememory import arrays_of, column_arrays, copies_on_write
-from mpmagic.run.reachable import Reachable, is_array, is_of_kernel
+from mpmagic.run.reachable import Reachable, frame_values, is_array, is_of_kernel
 from mpmagic.run.watch import ATOMS, BOUND, is_inert
 
 __all__ = ["Aliases", "Reach", "is_new"]
@@ -221,9 +220,8 @@ def _parts(item: Any) -> Iterable[Any]:
         return _class_attributes(item)
     if isinstance(item, memoryview):
         return _shown_by(item)
-    if isinstance(item, types.FrameType):  # an exception's: its globals lead to the whole kernel
-        own = item.f_code.co_flags & inspect.CO_NEWLOCALS
-        return list(item.f_locals.values()) if own else []
+    if isinstance(item, types.FrameType):
+        return frame_values(item)
     if is_array(item):
         return item.ravel().tolist() if item.dtype.hasobject else []
     if type(item).__module__ in _HOLDING_MODULES:

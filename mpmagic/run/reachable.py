@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import gc
+import inspect
 import itertools
 import sys
 import types
@@ -16,13 +17,14 @@ from typing import Any, Final
 
 from mpmagic.run.watch import ATOMS
 
-__all__ = ["Reachable", "is_array", "is_of_kernel"]
+__all__ = ["Reachable", "frame_values", "is_array", "is_of_kernel"]
 
 _SKIPPED: Final = ATOMS | {
     types.ModuleType, types.CodeType, types.GetSetDescriptorType, types.MemberDescriptorType,
     types.WrapperDescriptorType, types.MethodDescriptorType,
 }  # fmt: skip
 _CODE: Final = (types.FunctionType, types.CellType, tuple, property, staticmethod, classmethod)
+_LOOKED_INTO: Final = (type, types.FunctionType, types.FrameType)
 _BUFFERS: Final = (bytearray, array.array)
 
 
@@ -90,7 +92,7 @@ class Reachable:
         kinds = set(map(type, objects))
         if any(map(is_of_kernel, kinds)):
             objects = [value for value in objects if not is_of_kernel(type(value))]
-        if not any(issubclass(k, type | types.FunctionType) or _is_array_type(k) for k in kinds):
+        if not any(issubclass(k, _LOOKED_INTO) or _is_array_type(k) for k in kinds):
             return gc.get_referents(*objects)
         plain: list[Any] = []
         found: list[Any] = []
@@ -100,6 +102,8 @@ class Reachable:
                 found += [vars(value)] if vars(value) else []
             elif isinstance(value, type):
                 found += _class_attributes(value)
+            elif isinstance(value, types.FrameType):
+                found += frame_values(value)
             elif is_array(value):  # the collector sees nothing inside
                 found.append(value.base)
                 found += value.ravel().tolist() if value.dtype.hasobject else ()
@@ -115,6 +119,15 @@ def _class_attributes(kind: type) -> list[Any]:
         return []
     own = [value for value in vars(kind).values() if not hasattr(type(value), "__get__")]
     return [*own, *kind.__bases__]
+
+
+def frame_values(frame: types.FrameType) -> list[Any]:
+    """What the variables of a frame hold, such as an exception's traceback leads to.
+
+    Not its globals: with these it would lead to all of the kernel.
+    """
+    own = frame.f_code.co_flags & inspect.CO_NEWLOCALS
+    return list(frame.f_locals.values()) if own else []
 
 
 def is_of_kernel(kind: type) -> bool:
