@@ -85,12 +85,12 @@ def shared_draws(line: int, module: str) -> LostWrite:
     )
 
 
-def inputs_changed(line: int) -> LostWrite:
+def inputs_changed(line: int, what: str) -> LostWrite:
     """The commits of the loop in `line` changed what the workers were computing with."""
     return LostWrite(
-        f"the commits of the loop in line {line} changed what its work was reading in the "
-        f"workers, so that results may differ from the serial loop's; copy it before the "
-        f"loop, or run the cell without %%parallel"
+        f"the commits of the loop in line {line} changed {what}, of which the workers had copies, "
+        f"so that results may differ from the serial loop's; copy it before the loop, or run the "
+        f"cell without %%parallel"
     )
 
 

@@ -427,5 +427,5 @@ class LoopRun:
         line, changed = self.planned.loop.lineno, self._dispatch.changed_in_workers()
         if changed:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
-        if self._sent.changed():
-            raise inputs_changed(line)
+        if what := self._sent.changed():
+            raise inputs_changed(line, what)

@@ -1,21 +1,30 @@
-"""What the work of a loop was sent: whether the loop's commits have changed it in the kernel."""
+"""What the work of a loop was sent: whether the loop's commits have changed it in the kernel.
+
+What the source shows of that is known before the loop begins, and what the objects show. But a
+commit may come to a function in ways that neither does: out of a table, or as a sort's ``key``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from mpmagic.run.admission import Admitted
-from mpmagic.run.codec import Encoder
+from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.packed import digest
 from mpmagic.run.seen import holds_frames
 from mpmagic.run.side import Side
-from mpmagic.run.watch import seen_digest
+from mpmagic.run.watch import Watch, seen_digest
 
 __all__ = ["Sent"]
 
+_WATCHED: Final = 1 << 20
+"""Bytes of captured values that are watched in any case: to look at them twice takes 2 ms."""
+
 
 class Sent:
-    """Remembers captured values as they were when the loop began, where that is in doubt.
+    """Remembers captured values as they were when the loop began.
+
+    Large ones only where it's in doubt that they stay so.
 
     Parameters
     ----------
@@ -30,16 +39,32 @@ class Sent:
     def __init__(self, admitted: Admitted, key: bytes, namespace: dict[str, Any]) -> None:
         self._admitted, self._namespace = admitted, namespace
         self._digest, self._seen = key, b""
+        self._watch: Watch | None = None
+        if admitted.captured.packed.nbytes < _WATCHED:
+            self._watch = Watch(self._side(), self._values(), self._again)
+            return
         if admitted.verify and admitted.split.slices:
             self._digest = self._digest_now()
         if admitted.verify and holds_frames(admitted.captured.modules):
             self._seen = seen_digest(self._values(), Side(namespace))
 
-    def changed(self) -> bool:
-        """Whether what the work was sent isn't in the kernel what it was."""
+    def changed(self) -> str:
+        """What of it isn't in the kernel what it was, in words; empty if all is."""
+        if self._watch is not None:
+            names = self._watch.changed()
+            return f"`{names[0]}`" if names else ""
         if not self._admitted.verify or self._digest_now() == self._digest:
-            return False
-        return not self._seen or seen_digest(self._values(), Side(self._namespace)) != self._seen
+            return ""
+        same = self._seen and seen_digest(self._values(), Side(self._namespace)) == self._seen
+        return "" if same else "what its work was reading"
+
+    def _side(self) -> Side:
+        captured = self._admitted.captured
+        return Side(self._namespace, class_ids=set(captured.class_ids), nans=captured.nans)
+
+    def _again(self) -> dict[str, Any]:
+        values: dict[str, Any] = decode(self._admitted.captured.packed, self._side())
+        return values
 
     def _digest_now(self) -> bytes:
         side = Side(self._namespace, nans=self._admitted.captured.nans)
