@@ -81,11 +81,23 @@ class Calls:
     def _handed_over(self, node: ast.Call) -> None:
         """Functions of the notebook that are arguments: a sort's ``key`` is called, say."""
         for part in (*node.args, *(keyword.value for keyword in node.keywords)):
-            if isinstance(part, ast.Name) and not self._collector.owns(part.id):
-                summary = self._collector.summary_of_function(part.id)
-                if summary is not None:
-                    for name in (*summary.effects.mutates, *summary.effects.binds):
-                        self._collector.mutate(name, node)
+            if isinstance(part, ast.Name | ast.Attribute):
+                for name in sorted(self._changed_by(part)):
+                    self._collector.mutate(name, node)
+
+    def _changed_by(self, function: ast.Name | ast.Attribute) -> set[str]:
+        """Names whose object a function of the notebook's, or a method, may change if called."""
+        root = root_of(function)
+        if root is None or self._collector.owns(root):
+            return set()
+        if isinstance(function, ast.Name):
+            summary, own = self._collector.summary_of_function(function.id), set[str]()
+        else:
+            summary, own = self._collector.summary_of_member(function), {root}
+        if summary is None:
+            return set()
+        own = own if 0 in summary.mutated_parameters else set()
+        return own | summary.effects.mutates.keys() | summary.effects.binds.keys()
 
     def _is_fixed(self, name: str) -> bool:
         """Whether a name is bound to the same in all iterations."""

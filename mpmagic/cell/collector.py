@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mpmagic.cell import tables
+from mpmagic.cell.attribute import function_behind
 from mpmagic.cell.effects import Effects, FunctionSummary, Mutation, Refusal
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import root_of, roots_of
@@ -69,6 +70,13 @@ class Collector:
         value = self.knowledge.value(name)
         is_function = isinstance(value, types.FunctionType | functools.partial)
         return self._summarise(value) if is_function else None
+
+    def summary_of_member(self, node: ast.Attribute) -> FunctionSummary | None:
+        """The same of an attribute: a method, or a function of a class."""
+        member = function_behind(self.knowledge.resolve(node))
+        if isinstance(member, types.FunctionType):
+            return self._summarise(member)
+        return self._summarise((self.knowledge.type_of(node.value), node.attr))
 
     def owns(self, name: str) -> bool:
         """Whether a name belongs to an inner scope, not to the cell."""

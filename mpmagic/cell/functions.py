@@ -89,7 +89,10 @@ class Summaries:
             return self._defined_by_cell(callee)
         if type(callee) is tuple:
             return self._method(*callee)
-        callee = unwrapped(callee)
+        around, callee = callee, unwrapped(callee)
+        if around is not callee and isinstance(around, types.FunctionType):
+            if self._of_notebook(around):  # what a decorator has made runs code of its own
+                return _union([self._function(around), self(callee)])
         if isinstance(callee, types.MethodType):
             return _bound(self(callee.__func__))
         if isinstance(callee, types.FunctionType):

@@ -71,7 +71,7 @@ def _implicit(knowledge: Knowledge) -> Iterator[tuple[str, Any]]:
 def _of_class(kind: type, knowledge: Knowledge) -> Iterator[tuple[str, types.FunctionType]]:
     for name, member in vars(kind).items():
         if isinstance(member, property):
-            functions = [member.fget]
+            functions = [member.fget, member.fset, member.fdel]
         elif _is_special(name):
             functions = [function_behind(member)]
         else:

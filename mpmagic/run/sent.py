@@ -42,20 +42,24 @@ class Sent:
         self._watch: Watch | None = None
         if admitted.captured.packed.nbytes < _WATCHED:
             self._watch = Watch(self._side(), self._values(), self._again)
+        elif not admitted.verify:
             return
-        if admitted.verify and admitted.split.slices:
+        elif admitted.split.slices:
             self._digest = self._digest_now()
-        if admitted.verify and holds_frames(admitted.captured.modules):
-            self._seen = seen_digest(self._values(), Side(namespace))
+        if holds_frames(admitted.captured.modules):
+            self._seen = self._seen_now()
 
     def changed(self) -> str:
         """What of it isn't in the kernel what it was, in words; empty if all is."""
+        found = self._differing()
+        # To look into a frame fills caches, which its pickle holds.
+        return "" if found and self._seen and self._seen == self._seen_now() else found
+
+    def _differing(self) -> str:
         if self._watch is not None:
             names = self._watch.changed()
             return f"`{names[0]}`" if names else ""
-        if not self._admitted.verify or self._digest_now() == self._digest:
-            return ""
-        same = self._seen and seen_digest(self._values(), Side(self._namespace)) == self._seen
+        same = not self._admitted.verify or self._digest_now() == self._digest
         return "" if same else "what its work was reading"
 
     def _side(self) -> Side:
@@ -65,6 +69,9 @@ class Sent:
     def _again(self) -> dict[str, Any]:
         values: dict[str, Any] = decode(self._admitted.captured.packed, self._side())
         return values
+
+    def _seen_now(self) -> bytes:
+        return seen_digest(self._values(), Side(self._namespace))
 
     def _digest_now(self) -> bytes:
         side = Side(self._namespace, nans=self._admitted.captured.nans)
