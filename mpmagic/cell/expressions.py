@@ -26,6 +26,7 @@ __all__ = ["MAIN", "Expressions"]
 
 _DYNAMIC: Final = frozenset({"globals", "locals", "vars", "exec", "eval", "get_ipython"})
 _NAMESPACES: Final = frozenset({"f_globals", "f_locals", "__globals__"})
+_OF_GENERATORS: Final = frozenset({"gi_frame", "cr_frame", "ag_frame"})
 MAIN: Final = "__main__"
 """The module in which the notebook's names are, the workers' own one there."""
 
@@ -88,7 +89,7 @@ class Expressions(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.visit(node.value)
-        if node.attr in _NAMESPACES:
+        if node.attr in _NAMESPACES and not _is_of_own_frame(node):
             self.refuse_hidden(node, node.attr)
         if not isinstance(node.ctx, ast.Load):
             self._store_into(node)
@@ -227,3 +228,13 @@ class Expressions(ast.NodeVisitor):
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self.visit(default)
+
+
+def _is_of_own_frame(node: ast.Attribute) -> bool:
+    """Whether it's the variables of the function that asks, or of a generator: no namespace."""
+    frame = node.value
+    if node.attr != "f_locals":
+        return False
+    if isinstance(frame, ast.Attribute):
+        return frame.attr in _OF_GENERATORS
+    return isinstance(frame, ast.Call) and not frame.args
