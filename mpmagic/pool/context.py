@@ -156,7 +156,7 @@ def content_digest(buffer: memoryview) -> bytes:
     bytes
         16 of them, the same for equal content.
     """
-    from mpmagic.pool.segment import content_key
+    from mpmagic.pool.content import content_key
 
     key = None if _worker is None else _worker.stock.untouched.key(buffer)
     return content_key([buffer]) if key is None else key

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mpmagic.pool.content import content_key
 from mpmagic.pool.message import Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
-from mpmagic.pool.segment import Segment, content_key
+from mpmagic.pool.segment import Segment
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -103,7 +104,7 @@ class Depot:
 
     def _segment(self, views: list[memoryview], name: bytes | None) -> Segment | None:
         """Find or make the segment with this content; None if there are too many."""
-        key = content_key(views)
+        key = content_key(views, helped=True)
         known: Segment | None = _alive(self._segments, key)
         if known is not None:
             return known

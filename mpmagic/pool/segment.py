@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from mpmagic.pool.filling import fill
 
-__all__ = ["Layout", "Segment", "content_key", "map_private", "map_shared", "new_file", "read_copy"]
+__all__ = ["Layout", "Segment", "map_private", "map_shared", "new_file", "read_copy"]
 
 _ALIGNMENT = 64  # a cache line; vector code likes it and numpy doesn't mind
 _LARGEST_READ = 1 << 30  # Linux reads 2 GiB less a page at most
@@ -34,18 +34,6 @@ def new_file(size: int) -> int:
         os.close(fd)
         raise
     return fd
-
-
-def content_key(views: Iterable[memoryview]) -> bytes:
-    """The key of a segment with these buffers: a digest of their content, 16 bytes."""
-    import xxhash
-
-    state = xxhash.xxh3_128()
-    for view in views:
-        # Its length too: the same bytes cut elsewhere are other buffers.
-        state.update(view.nbytes.to_bytes(8, "little"))
-        state.update(view)
-    return state.digest()
 
 
 class Layout:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from mpmagic.pool import in_worker
+from mpmagic.pool.content import content_key
+
 __all__ = ["Packed", "bytes_of", "digest"]
 
 
@@ -78,11 +81,5 @@ def bytes_of(buffer: Any) -> memoryview:
 
 def digest(packed: Packed) -> bytes:
     """A digest of the content, 16 bytes. Equal content may have several, different never one."""
-    import xxhash
-
-    state = xxhash.xxh3_128(packed.data)
-    for buffer in packed.buffers:
-        view = bytes_of(buffer)
-        state.update(len(view).to_bytes(8, "little"))
-        state.update(view)
-    return state.digest()
+    views = (memoryview(packed.data), *map(bytes_of, packed.buffers))
+    return content_key(views, helped=not in_worker())

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mpmagic.pool import Parcel, Pool, untouched
-from mpmagic.pool.segment import Segment, content_key, map_private
+from mpmagic.pool.content import content_key
+from mpmagic.pool.segment import Segment, map_private
 from mpmagic.pool.untouched import Untouched
 from tests.pool import tasks
 
