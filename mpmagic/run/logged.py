@@ -11,6 +11,8 @@ import logging
 import os
 import sys
 import threading
+import types
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +24,9 @@ from mpmagic.run.tape import catch_up
 from mpmagic.run.watch import is_inert
 
 __all__ = ["HandlerWatch", "log_again", "records_taped", "written_by_handlers"]
+
+_IMPORTED: Final[weakref.WeakSet[logging.Handler]] = weakref.WeakSet()
+"""Handlers that came with libraries: the kernel gets its own when it imports them."""
 
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
@@ -44,6 +49,8 @@ def records_taped(events: list[tuple[Any, ...]]) -> Iterator[None]:
 
     def note(logger: logging.Logger, handler: logging.Handler) -> None:
         BY_THE_WORK.add(handler)
+        if _is_import_of_library():
+            _IMPORTED.add(handler)
         add(logger, handler)
 
     def configured(**options: Any) -> None:
@@ -78,11 +85,14 @@ class HandlerWatch:
         self._before = BY_THE_WORK.copy()
 
     def left(self) -> str:
-        """Where the work has left one, in words; a library may leave one at its own loggers.
+        """Where the work has left one, in words.
+
+        A library may leave one at its own loggers, and at any while it's imported.
 
         All are taken away: later work finds the loggers as the notebook has them.
         """
-        added = {h for h in BY_THE_WORK - self._before if type(h) is not logging.NullHandler}
+        new = BY_THE_WORK - self._before - _IMPORTED
+        added = {h for h in new if type(h) is not logging.NullHandler}
         if not added:
             return ""
         known: dict[str, Any] = dict(logging.root.manager.loggerDict)
@@ -94,6 +104,15 @@ class HandlerWatch:
                 for handler in left:
                     logger.removeHandler(handler)
         return f"left a handler at the logger `{names[0]}`" if names else ""
+
+
+def _is_import_of_library() -> bool:
+    """Whether the nearest module that is being imported, or that runs, is a library's."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    name = "__main__" if frame is None else frame.f_globals.get("__name__", "__main__")
+    return name != "__main__" and not is_users(sys.modules.get(name))
 
 
 def _is_librarys(name: str) -> bool:

@@ -119,6 +119,28 @@ def test_handlers_left_at_several_loggers_are_all_taken_away(
     assert outcome.names["out"] == [[0, 0]] * 4
 
 
+IMPORTING = """
+def imported(x):
+    import handled_at_import
+    return x + 1
+"""
+AT_IMPORT = "import logging\nlogging.getLogger('another').addHandler(logging.StreamHandler())\n"
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "mine"])
+def test_handlers_that_come_with_a_library_are_no_loss(
+    pool_notebook: Notebook, tmp_path: Path, folder: str
+) -> None:
+    """Those that the user's own module adds when it's imported are told."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "handled_at_import.py").write_text(AT_IMPORT)
+    setup = f"import sys; sys.path.insert(0, {str(tmp_path / folder)!r})\n{IMPORTING}"
+    pool_notebook.run("", "%mppool restart")  # a worker imports it once
+    cell = "%%parallel -n 1\nout = []\nfor x in range(3):\n    out.append(imported(x))"
+    error = pool_notebook.run(setup, cell).error
+    assert ("left a handler" in str(error)) == (folder == "mine"), error
+
+
 @pytest.mark.parametrize("function", ["pure", "for_a_moment"])
 def test_what_leaves_nothing_is_split(pool_notebook: Notebook, setup: str, function: str) -> None:
     judged = judge(pool_notebook, LOOP.format(function=function), setup=setup, options="-n 2")
