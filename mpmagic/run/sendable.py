@@ -18,7 +18,7 @@ from mpmagic.run.codec import Encoder
 from mpmagic.run.lent import is_lending
 from mpmagic.run.side import Side
 
-__all__ = ["check_values"]
+__all__ = ["check_values", "is_small"]
 
 _ENOUGH_BYTES: Final = 1 << 18
 
@@ -34,6 +34,15 @@ class _Beginning(io.BytesIO):
         if self.tell() > _ENOUGH_BYTES:
             raise _Enough
         return super().write(data)
+
+
+def is_small(value: Any, namespace: dict[str, Any]) -> bool:
+    """Whether a value's pickle, buffers included, has no more bytes than are looked at here."""
+    encoder = Encoder(Side(namespace), by_reference=False, file=_Beginning())
+    try:
+        return encoder.encode(value).nbytes <= _ENOUGH_BYTES
+    except _Enough:
+        return False
 
 
 def check_values(

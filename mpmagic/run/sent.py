@@ -10,21 +10,26 @@ from typing import Any, Final
 
 from mpmagic.run.admission import Admitted
 from mpmagic.run.codec import Encoder, decode
+from mpmagic.run.imported import ModuleWatch
 from mpmagic.run.packed import digest
 from mpmagic.run.seen import holds_frames
+from mpmagic.run.sendable import is_small
 from mpmagic.run.side import Side
+from mpmagic.run.state import ProcessState
 from mpmagic.run.watch import Watch, seen_digest
 
 __all__ = ["Sent"]
 
-_WATCHED: Final = 1 << 20
-"""Bytes of captured values that are watched in any case: to look at them twice takes 2 ms."""
+_SMALL: Final = 1 << 20
+"""Bytes of captured values under which all are watched: to look at them twice takes 2 ms."""
+
+_UNBOUND: Final = object()
 
 
 class Sent:
-    """Remembers captured values as they were when the loop began.
+    """Remembers what the work sees as it was when the loop began.
 
-    Large ones only where it's in doubt that they stay so.
+    Large values only where it's in doubt that they stay so.
 
     Parameters
     ----------
@@ -38,29 +43,41 @@ class Sent:
 
     def __init__(self, admitted: Admitted, key: bytes, namespace: dict[str, Any]) -> None:
         self._admitted, self._namespace = admitted, namespace
-        self._digest, self._seen = key, b""
-        self._watch: Watch | None = None
-        if admitted.captured.packed.nbytes < _WATCHED:
-            self._watch = Watch(self._side(), self._values(), self._again)
-        elif not admitted.verify:
-            return
-        elif admitted.split.slices:
-            self._digest = self._digest_now()
-        if holds_frames(admitted.captured.modules):
+        captured = admitted.captured
+        bound = admitted.dependence.whole.binds.keys() | admitted.dependence.targets
+        names = captured.names - bound - captured.own.keys()
+        self._bindings = {n: namespace.get(n, _UNBOUND) for n in names}
+        self._modules = ModuleWatch(admitted.modules)
+        self._state = ProcessState.of_this_process()
+        self._digest, self._seen = b"", b""
+        values = self._values()
+        if captured.packed.nbytes >= _SMALL:
+            values = {n: v for n, v in values.items() if is_small(v, namespace)}
+            self._digest = self._digest_now() if admitted.split.slices else key
+        self._watch = Watch(self._side(), values, self._again)
+        doubted = admitted.verify or captured.packed.nbytes < _SMALL
+        if doubted and holds_frames(captured.modules):
             self._seen = self._seen_now()
 
     def changed(self) -> str:
         """What of it isn't in the kernel what it was, in words; empty if all is."""
+        for name, value in self._bindings.items():
+            if self._namespace.get(name, _UNBOUND) is not value:
+                return f"`{name}`"
+        if name := self._modules.changed():
+            return f"`{name}`"
+        if lost := self._state.deviations().lost:
+            return lost[0]
         found = self._differing()
         # To look into a frame fills caches, which its pickle holds.
         return "" if found and self._seen and self._seen == self._seen_now() else found
 
     def _differing(self) -> str:
-        if self._watch is not None:
-            names = self._watch.changed()
-            return f"`{names[0]}`" if names else ""
-        same = not self._admitted.verify or self._digest_now() == self._digest
-        return "" if same else "what its work was reading"
+        if names := self._watch.changed():
+            return f"`{names[0]}`"
+        if not self._digest or not self._admitted.verify or self._digest_now() == self._digest:
+            return ""
+        return "what its work was reading"
 
     def _side(self) -> Side:
         captured = self._admitted.captured
