@@ -129,7 +129,11 @@ class Calls:
             self._collector.effects.draws.append(Mutation(node))
         for position in tables.mutated_arguments(callee):
             if position < len(node.args):
-                self._changes(node.args[position], node)
+                part = node.args[position]
+                if isinstance(part, ast.Name) and self._collector.owns(part.id):
+                    self._collector.mutate(part.id, node, shallow=True)
+                else:
+                    self._changes(part, node)
         self._filled(node, tables.inputs_of(callee))
         if callee is print:
             self._printed_to([k.value for k in node.keywords if k.arg == "file"], node)

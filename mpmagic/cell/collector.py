@@ -12,7 +12,7 @@ import functools
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from mpmagic.cell import tables
 from mpmagic.cell.attribute import function_behind
@@ -23,6 +23,8 @@ from mpmagic.cell.processwide import stores_taken_back_by
 from mpmagic.cell.syntax import brief, walk
 
 __all__ = ["Collector", "own_names", "parameters_of", "type_parameters_of"]
+
+_DISPLAYS: Final = (ast.List, ast.Dict, ast.Set, ast.Tuple)
 
 
 class Collector:
@@ -48,8 +50,7 @@ class Collector:
         self.knowledge = knowledge
         self._summarise = summarise
         self.effects = Effects()
-        # For each inner scope its names, and the outer names that their values are taken from.
-        self._scopes: list[dict[str, set[str]]] = []
+        self._scopes: list[dict[str, _Local]] = []
         self._deferred = 0
 
     def begin(self) -> None:
@@ -97,7 +98,7 @@ class Collector:
     def mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
         """Note that `node` may change an object that a name leads to."""
         mutation = Mutation(node, shallow)
-        for outer in self.outer({name} if name is not None else set()):
+        for outer in self.outer({name} if name is not None else set(), whole=not shallow):
             known = self.effects.mutates.get(outer)
             if known is None or (known.shallow and not shallow):
                 self.effects.mutates[outer] = mutation
@@ -129,12 +130,20 @@ class Collector:
         self.read(name, line)
         self.effects.counts[name] = self.effects.counts.get(name, locks) & locks
 
-    def outer(self, names: Iterable[str]) -> set[str]:
-        """The names of the cell's scope from which those of inner scopes take their values."""
+    def outer(self, names: Iterable[str], *, whole: bool = True) -> set[str]:
+        """The names of the cell's scope from which those of inner scopes take their values.
+
+        Parameters
+        ----------
+        names
+            Names of any scope.
+        whole
+            Whether what their values hold counts too: ``[n]`` holds what ``n`` stands for.
+        """
         outer: set[str] = set()
         for name in names:
             scope = next((s for s in reversed(self._scopes) if name in s), None)
-            outer |= {name} if scope is None else scope[name]
+            outer |= {name} if scope is None else scope[name].roots(whole=whole)
         return outer
 
     def is_builtin(self, name: str) -> bool:
@@ -148,10 +157,14 @@ class Collector:
     def alias(self, target: ast.AST, value: ast.expr) -> None:
         """Note that the names of `target` get (a part of) what `value` gives."""
         roots = self.outer(roots_of(value, self.knowledge))
+        is_new = isinstance(value, _DISPLAYS) and isinstance(target, ast.Name)
+        own = self.outer({value.id}, whole=False) if isinstance(value, ast.Name) else roots
         for name in bound_names(target) if roots else ():
             scope = next((s for s in reversed(self._scopes) if name in s), None)
-            known = self.effects.aliases.setdefault(name, set()) if scope is None else scope[name]
-            known.update(roots - {name})
+            if scope is None:
+                self.effects.aliases.setdefault(name, set()).update(roots - {name})
+            else:
+                scope[name].take(set() if is_new else own - {name}, roots - {name})
 
     def refuse(
         self, line: int, name: str, reason: str, taken_back_by: frozenset[str] = frozenset()
@@ -171,12 +184,36 @@ class Collector:
         self, names: Iterable[str], *, deferred: bool = False, parameters: Iterable[str] = ()
     ) -> Iterator[None]:
         """Visit an inner scope with names of its own; what a parameter ``p`` gets is ``p()``'s."""
-        own: dict[str, set[str]] = {name: set() for name in names}
-        self._scopes.append(own | {p: {f"{p}()"} for p in parameters})
+        own = {name: _Local(set(), set()) for name in names}
+        given = {p: _Local({f"{p}()"}, {f"{p}()"}) for p in parameters}
+        self._scopes.append(own | given)
         self._deferred += deferred
         yield
         self._deferred -= deferred
         self._scopes.pop()
+
+
+class _Local(NamedTuple):
+    """A name of an inner scope.
+
+    Attributes
+    ----------
+    own
+        Outer names whose object it may stand for, or a part of it.
+    held
+        Those, and the ones whose object its own may hold.
+    """
+
+    own: set[str]
+    held: set[str]
+
+    def roots(self, *, whole: bool) -> set[str]:
+        return self.held if whole else self.own
+
+    def take(self, own: set[str], held: set[str]) -> None:
+        """Note what it stands for besides."""
+        self.own.update(own)
+        self.held.update(held)
 
 
 def parameters_of(arguments: ast.arguments) -> set[str]:

@@ -259,7 +259,10 @@ def _modules(
 ) -> tuple[ModuleState, ...]:
     """The modules that the work may look into; none of them may be changed by commits."""
     try:
-        states = modules_in_reach(split.work.code, captured, cell, reached=source.modules)
+        first = () if source.exhausted else (source.first,)
+        states = modules_in_reach(
+            split.work.code, captured, cell, reached=source.modules, items=first
+        )
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
     changed = [cell.namespace[n] for n in split.shared & cell.namespace.keys()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Set
+from collections.abc import Iterable, Set
+from typing import Any
 
 from mpmagic.run.capture import Captured
 from mpmagic.run.context import CellContext
 from mpmagic.run.librarystores import stored_states
 from mpmagic.run.modules import ModuleState, names_in, states_of
+from mpmagic.run.patched import check_unpatched
 
 __all__ = ["modules_in_reach"]
 
@@ -19,6 +21,7 @@ def modules_in_reach(
     cell: CellContext,
     *,
     reached: Set[str] = frozenset(),
+    items: Iterable[Any] = (),
 ) -> tuple[ModuleState, ...]:
     """The states of the user's modules, and of what the notebook has changed in libraries.
 
@@ -32,6 +35,8 @@ def modules_in_reach(
         The cell.
     reached
         Modules of what is sent besides.
+    items
+        Some of that.
 
     Raises
     ------
@@ -41,5 +46,9 @@ def modules_in_reach(
     codes = (code, *(f.__code__ for f in captured.functions))
     names = {name for one in codes for name in names_in(one)}
     reached = captured.modules | reached
+    seen = list(captured.values.values())
+    modules = [value for value in seen if isinstance(value, types.ModuleType)]
+    of_modules = [vars(m)[name] for m in modules for name in names & vars(m).keys()]
+    check_unpatched([*seen, *items, *(v for v in of_modules if isinstance(v, type))])
     states = states_of(captured.values.values(), reached, names, cell.options.local)
     return (*states, *stored_states(cell.namespace, reached, names))

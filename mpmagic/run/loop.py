@@ -263,7 +263,7 @@ class LoopRun:
         kept = split.targets & split.kernel_reads
         self._reads_items = bool(kept) and not kept & self._admitted.dependence.whole.mutates.keys()
         self._failures = Failures(self.planned.loop, self._dispatch.tries, self._cell)
-        self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
+        self._sent: Sent | None = None
         self._events = Events(
             self._admitted, self._source.side, self._temporaries, self._cell, self.replay
         )
@@ -292,6 +292,8 @@ class LoopRun:
     def replay(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
         inbox, events = self._cell.inbox, self.events
+        # Now, and while the work has begun: of a cell in the background the notebook runs on.
+        self._sent = Sent(self._admitted, self._dispatch.key, self._cell.namespace)
         while (flight := self._dispatch.next_flight(self._tick)) is not None:
             self._check(flight)
             if self._failures.take(flight, self._source.side):
@@ -427,5 +429,5 @@ class LoopRun:
         line, changed = self.planned.loop.lineno, self._dispatch.changed_in_workers()
         if changed:
             raise lost_write(line, f"changed `{changed[0]}`", "seen when the loop was over")
-        if what := self._sent.changed():
+        if self._sent is not None and (what := self._sent.changed()):
             raise inputs_changed(line, what)

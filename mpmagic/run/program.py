@@ -18,6 +18,7 @@ from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
 from mpmagic.run.log import UNBOUND
 from mpmagic.run.logged import HandlerWatch
+from mpmagic.run.mainmodule import show_in_main
 from mpmagic.run.modules import ModuleState
 from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
@@ -208,6 +209,8 @@ class Program:
         if shelf.entered is not self:
             if tenancy() is not Tenancy.COMPANION:  # there the modules are the kernel's own
                 adopt(self.source.modules)
+            if tenancy() is Tenancy.OWNER:
+                show_in_main(self.side.namespace)
             self.module_watch = ModuleWatch(self.source.modules)
             shelf.entered = self
         self.side.namespace.update(resident_values(self.source.residents))

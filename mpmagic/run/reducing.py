@@ -5,13 +5,14 @@ Where cloudpickle would do it otherwise it says why.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib
 import io
 import sys
 import types
 import typing
-from typing import Any
+from typing import Any, Final
 
 from cloudpickle import cloudpickle as internals
 
@@ -26,6 +27,8 @@ from mpmagic.run.raised import fill_raised
 from mpmagic.run.side import here
 
 __all__ = ["fill_raised_here", "reduce_function", "reduce_special", "whole_class"]
+
+_ISO_DATE: Final = type(datetime.date.min.isocalendar())
 
 
 def reduce_special(obj: Any, namespace: dict[str, Any]) -> Any:
@@ -62,7 +65,13 @@ def reduce_special(obj: Any, namespace: dict[str, Any]) -> Any:
         raise TypeError("cannot pickle 'memoryview' object")
     if type(obj) is REFERENCE:
         return _reduce_reference(obj, namespace)
+    if type(obj) is _ISO_DATE:  # by itself it becomes a plain tuple
+        return _iso_date, tuple(obj)
     return NotImplemented
+
+
+def _iso_date(year: int, week: int, day: int) -> Any:
+    return datetime.date.fromisocalendar(year, week, day).isocalendar()
 
 
 def reduce_function(function: types.FunctionType) -> tuple[Any, ...]:

@@ -41,6 +41,7 @@ ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), ran
 _SHORT: Final = 16
 """Parts of a tuple that are looked at one by one."""
 
+_DEFINED: Final = (type, types.FunctionType)
 _OF_CLASSES: Final = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__",
      "__annotations_cache__", "__annotate__", "__annotate_func__", "__slots__", "__match_args__",
@@ -214,13 +215,14 @@ def _visible(value: Any) -> Any:
     """What the user can see of a value, in a form whose pickle is stable."""
     if isinstance(value, type):
         own = {n: v for n, v in vars(value).items() if n not in _OF_CLASSES and n[:5] != "_abc_"}
-        return {n: _visible(v) for n, v in own.items()}
+        bases = [_name_of(base) for base in value.__bases__]
+        return {"": bases, **{n: _visible(v) for n, v in own.items()}}
     if isinstance(value, BOUND):
         return (value.__name__, _visible(value.__self__))
     if isinstance(value, staticmethod | classmethod):
         return _visible(value.__func__)
     if isinstance(value, types.FunctionType):
-        return [state_of(function) for function in enclosed(value)]
+        return [(_name_of(function), state_of(function)) for function in enclosed(value)]
     if isinstance(value, property):
         return [_visible(part) for part in (value.fget, value.fset, value.fdel)]
     if isinstance(value, types.MemberDescriptorType):
@@ -242,8 +244,14 @@ def enclosed(function: types.FunctionType) -> list[types.FunctionType]:
 
 def state_of(function: types.FunctionType) -> tuple[Any, ...]:
     attributes = {n: v for n, v in vars(function).items() if n != "__wrapped__"}
-    cells = [c for c in _cells(function) if not isinstance(c, type | types.FunctionType)]
+    cells = [_name_of(c) if isinstance(c, _DEFINED) else c for c in _cells(function)]
     return (function.__defaults__, function.__kwdefaults__, attributes, cells)
+
+
+def _name_of(value: Any) -> tuple[Any, ...]:
+    """What tells a function or a class from another one, in this process."""
+    code = hash(value.__code__) if isinstance(value, types.FunctionType) else 0
+    return value.__module__, value.__qualname__, code
 
 
 def _cells(function: types.FunctionType) -> list[Any]:

@@ -45,6 +45,19 @@ def test_functions_and_classes_of_the_notebook(session: KernelSession) -> None:
     assert session.value("all(type(p) is Point for p in out)")
 
 
+@pytest.mark.parametrize("points", ["[Point(i) for i in range(3)]", "range(3)"])
+def test_work_pickles_what_is_of_the_notebook(session: KernelSession, points: str) -> None:
+    """Where the work names the class, and where only its items have it."""
+    value = "p" if "Point" in points else "Point(p)"
+    cell = f"%%parallel -q\nimport pickle\nblobs = [pickle.dumps({value}) for p in {points}]"
+    assert session.execute(cell).status == "ok"
+    serial = "[pickle.dumps(Point(i)) for i in range(3)]"
+    assert session.value(f"blobs == {serial}")
+    cell = "%%parallel -q\nback = [pickle.loads(blob) for blob in blobs]"
+    assert session.execute(cell).status == "ok"
+    assert session.value("back == [Point(i) for i in range(3)]")
+
+
 def test_work_runs_in_other_processes(session: KernelSession) -> None:
     cell = "%%parallel -n 2\nimport os\npids = set()\nfor x in range(8):\n    pids.add(os.getpid())"
     assert session.execute(cell).status == "ok"
