@@ -112,9 +112,12 @@ class Calls:
             self._changes(node.func, node)
         if type(callee) in (str, tuple):
             return  # it can't be called, and would be taken for the name of something
+        given = node.args
+        if isinstance(callee, classmethod) and isinstance(node.func, ast.Attribute):
+            callee, given = callee.__func__, [node.func.value, *given]
         summary = self._collector.summarise(callee.name if isinstance(callee, _ByName) else callee)
         if summary is not None:
-            self._absorb_call(summary, node.args, node)
+            self._absorb_call(summary, given, node)
             return
         line, name = node.lineno, attribute(callee, "__name__", "")
         if isinstance(node.func, ast.Name) and self._collector.is_builtin(node.func.id):
@@ -208,6 +211,9 @@ class Calls:
         receiver = func.value
         if is_escape(node) and not self._knowledge.apart:
             self._keep(node, "a shell command forks the process")
+        if statement and isinstance(receiver, ast.Call) and _is_super(receiver):
+            for name in filter(self._collector.owns, ("self", "cls")):
+                self._collector.mutate(name, node)  # as far as it shows here
         root = root_of(receiver)
         if not roots_of(receiver, self._knowledge) and not isinstance(receiver, ast.Call):
             return
@@ -272,6 +278,10 @@ class Calls:
         else:
             effects.reads.setdefault(FIGURE, node.lineno)
             self._collector.mutate(FIGURE, node)
+
+
+def _is_super(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "super"
 
 
 class _ByName(NamedTuple):

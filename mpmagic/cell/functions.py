@@ -156,7 +156,8 @@ class Summaries:
             if name in vars(base):
                 member = vars(base)[name]
                 function = function_behind(member)
-                return self(function) if callable(function) else None
+                summary = self(function) if callable(function) else None
+                return _unbound(summary) if isinstance(member, staticmethod) else summary
         return None
 
     def _notebook_classes(self) -> list[type]:
@@ -228,6 +229,14 @@ def _bound(summary: FunctionSummary | None) -> FunctionSummary | None:
     if summary is None:
         return None
     positions = tuple(i - 1 for i in summary.mutated_parameters if i > 0)
+    return FunctionSummary(summary.effects, positions, summary.mutated_names)
+
+
+def _unbound(summary: FunctionSummary | None) -> FunctionSummary | None:
+    """The summary of a static method: its receiver isn't among its arguments."""
+    if summary is None:
+        return None
+    positions = tuple(i + 1 for i in summary.mutated_parameters)
     return FunctionSummary(summary.effects, positions, summary.mutated_names)
 
 

@@ -37,7 +37,7 @@ from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users
 from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
-from mpmagic.run.readahead import reads_commits, seen_ahead
+from mpmagic.run.readahead import Upstream, seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
@@ -69,6 +69,8 @@ class Admitted(NamedTuple):
         The modules that the work may look into.
     shadow
         What runs ahead of the work, if anything does.
+    behind
+        Names of the notebook's that what it iterates over reads.
     """
 
     dependence: Dependence
@@ -77,6 +79,7 @@ class Admitted(NamedTuple):
     verify: bool
     modules: tuple[ModuleState, ...] = ()
     shadow: Shadow | None = None
+    behind: frozenset[str] = frozenset()
 
 
 def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
@@ -132,7 +135,8 @@ def _admit(
     _check_methods(planned.loop, dependence, cell.namespace)
     if why := seen_ahead(planned.loop, dependence, cell.namespace):
         raise StaysInKernel(why)
-    if name := reads_commits(iterable, dependence, cell.namespace):
+    upstream = Upstream(iterable, cell.namespace)
+    if name := upstream.reads(dependence, cell.namespace):
         raise StaysInKernel(f"what it iterates over reads `{name}`, which the loop changes")
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
         raise StaysInKernel("it closes all figures, and the notebook has some that are open")
@@ -162,7 +166,8 @@ def _admit(
     _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     source.known = frozenset(state.name for state in modules)
-    return Admitted(dependence, split, captured, verify, modules, shadow)
+    behind = frozenset(upstream.names - upstream.bound)
+    return Admitted(dependence, split, captured, verify, modules, shadow, behind)
 
 
 def _draws_from_items(source: ItemSource, cell: CellContext) -> bool:

@@ -19,7 +19,7 @@ from mpmagic.cell.syntax import walk
 from mpmagic.heaptypes import is_heap_type
 from mpmagic.run.watch import is_inert, is_of_library
 
-__all__ = ["reads_commits", "seen_ahead"]
+__all__ = ["Upstream", "seen_ahead"]
 
 _ITERATING: Final = ("__iter__", "__next__", "__getitem__")
 _MOST_LOOKED_AT: Final = 1000
@@ -47,28 +47,18 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
     return f"its body uses `{min(used)}`, from which items are taken ahead" if used else ""
 
 
-def reads_commits(iterable: Any, dependence: Dependence, namespace: dict[str, Any]) -> str:
-    """The name of what an iterable reads and the loop changes, or empty.
+class Upstream:
+    """What an iterable's code reads, and that of the functions that it calls.
 
     It may be an object of the notebook's, or a generator, a `map` or a bar that was made before the
     loop: what it gives depends then on how far the loop has come.
-    """
-    kind = type(iterable)
-    if not hasattr(kind, "__next__") and not is_heap_type(kind):
-        return ""
-    read = _Read(iterable, namespace)
-    changed = dependence.kernel.keys()
-    held = {n for n in changed & namespace.keys() if id(namespace[n]) in read.held}
-    return min((read.names & changed) | held, default="")
-
-
-class _Read:
-    """What an iterable's code reads, and that of the functions that it calls.
 
     Attributes
     ----------
     names
         Globals.
+    bound
+        Those that it binds itself.
     held
         Identities of what the variables, closures and arguments of the notebook's code hold;
         values that can't change apart. What only a library's iterators hold is looked at elsewhere:
@@ -76,13 +66,21 @@ class _Read:
     """
 
     def __init__(self, iterable: Any, namespace: dict[str, Any]) -> None:
-        self.names, self.held = set[str](), set[int]()
-        self._seen, self._open = set[int](), deque[Any]([iterable])
+        self.names, self.bound, self.held = set[str](), set[str](), set[int]()
+        kind = type(iterable)
+        has_code = hasattr(kind, "__next__") or is_heap_type(kind)
+        self._seen, self._open = set[int](), deque[Any]([iterable] if has_code else ())
         while self._open and len(self._seen) < _MOST_LOOKED_AT:
             value = self._open.popleft()
             if id(value) not in self._seen:
                 self._seen.add(id(value))
                 self._look_at(value, namespace)
+
+    def reads(self, dependence: Dependence, namespace: dict[str, Any]) -> str:
+        """The name of what is read and the loop changes, or empty."""
+        changed = dependence.kernel.keys()
+        held = {n for n in changed & namespace.keys() if id(namespace[n]) in self.held}
+        return min((self.names & changed) | held, default="")
 
     def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
         if isinstance(value, types.GeneratorType):
@@ -117,8 +115,9 @@ class _Read:
         self._look_behind(getattr(value, "__dict__", {}).values())
 
     def _load(self, code: types.CodeType, namespace: dict[str, Any]) -> None:
-        names = global_names(code)[0]
+        names, bound = global_names(code)
         self.names |= names
+        self.bound |= bound
         called = (namespace.get(name) for name in names)
         self._open.extend(value for value in called if isinstance(value, types.FunctionType))
 

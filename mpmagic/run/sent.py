@@ -45,7 +45,8 @@ class Sent:
         self._admitted, self._namespace = admitted, namespace
         captured = admitted.captured
         bound = admitted.dependence.whole.binds.keys() | admitted.dependence.targets
-        names = captured.names - bound - captured.own.keys() - admitted.split.private
+        names = (captured.names | admitted.behind) - bound - captured.own.keys()
+        names -= admitted.split.private
         self._bindings = {n: namespace.get(n, _UNBOUND) for n in names}
         self._modules = ModuleWatch(admitted.modules)
         self._state = ProcessState.of_this_process()

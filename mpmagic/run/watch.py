@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from cloudpickle import cloudpickle as internals
 
-from mpmagic.heaptypes import is_heap_type
+from mpmagic.heaptypes import builtin_base, is_heap_type, own_members
 from mpmagic.pool import content_digest
 from mpmagic.run.codec import Encoder
 from mpmagic.run.packed import Packed, bytes_of, digest
@@ -41,6 +41,7 @@ ATOMS: Final = frozenset({int, float, complex, bool, str, bytes, type(None), ran
 _SHORT: Final = 16
 """Parts of a tuple that are looked at one by one."""
 
+_OWN_WAYS: Final = frozenset({"__reduce__", "__reduce_ex__", "__slots__"})
 _DEFINED: Final = (type, types.FunctionType)
 _OF_CLASSES: Final = frozenset(
     {"__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__",
@@ -165,7 +166,7 @@ class Fingerprint:
 def fingerprint(value: Any, side: Side) -> Fingerprint:
     """The fingerprint of a value as it is now."""
     try:
-        encoder, packed = _encoded(value, side, Encoder)
+        encoder, packed = _encoded(value, side, _WatchEncoder)
     except Exception:
         # It arrived by a way of its own (a reducer that needs the other side): not comparable.
         return Fingerprint()
@@ -197,6 +198,41 @@ def changed_values(
             return [key]
         before[key] = now[key]  # only a cache was filled, which needn't be found out again
     return []
+
+
+class _WatchEncoder(Encoder):
+    """Pickles that are compared and never read: what `functools.cached_property` keeps is left out.
+
+    It's there or not, as somebody has asked, and always the same.
+    """
+
+    def __init__(self, side: Side, *, by_reference: bool) -> None:
+        super().__init__(side, by_reference=by_reference)
+        self._cached: dict[type, set[str]] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """The attributes of an object with such properties; all else as it is sent."""
+        kind = type(obj)
+        names = self._cached.get(kind)
+        if names is None:
+            names = self._cached[kind] = _left_out(kind)
+        if not names:
+            return super().reducer_override(obj)
+        own = {name: value for name, value in vars(obj).items() if name not in names}
+        return _compared, (kind.__module__, kind.__qualname__, own)
+
+
+def _compared(*parts: Any) -> Any:
+    """Stands in a pickle for an object's class; nobody unpickles it."""
+    return parts
+
+
+def _left_out(kind: type) -> set[str]:
+    """Names of what is left out of a class's objects: of those that are nothing but attributes."""
+    if builtin_base(kind) is not object:
+        return set()
+    special = any(_OWN_WAYS & members.keys() for members in own_members(kind))
+    return set() if special else cached_names(kind)
 
 
 def _encoded(value: Any, side: Side, kind: type[Encoder]) -> tuple[Encoder, Packed]:
