@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mpmagic.cell.formats import CarriedFormats
 from mpmagic.errors import UnsendableValue
-from mpmagic.pool import Parcel
+from mpmagic.pool import Parcel, in_worker
 from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.identity import Finder, Places
 from mpmagic.run.imported import ModuleWatch, adopt, import_as_sent
@@ -209,7 +209,7 @@ class Program:
         if shelf.entered is not self:
             if tenancy() is not Tenancy.COMPANION:  # there the modules are the kernel's own
                 adopt(self.source.modules)
-            if tenancy() is Tenancy.OWNER:
+            if in_worker() and tenancy() is Tenancy.OWNER:
                 show_in_main(self.side.namespace)
             self.module_watch = ModuleWatch(self.source.modules)
             shelf.entered = self
