@@ -27,7 +27,7 @@ from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
 from mpmagic.run.alias import Aliases, is_new
-from mpmagic.run.capture import Captured, capture, globals_of
+from mpmagic.run.capture import Captured, capture, classes_to_unpickle, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
 from mpmagic.run.inreach import modules_in_reach
@@ -148,6 +148,7 @@ def _admit(
     try:
         # Functions among the items read globals too.
         names = split.captured | source.global_names()
+        names |= classes_to_unpickle(names, cell.namespace)
         captured = capture(names, cell.namespace, cell.options.local, nans=source.side.nans)
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error

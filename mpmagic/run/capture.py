@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from mpmagic.cell.functions import global_names
 from mpmagic.errors import UnsendableValue
@@ -19,7 +19,9 @@ from mpmagic.run.nans import Nans
 from mpmagic.run.packed import Packed
 from mpmagic.run.side import Side
 
-__all__ = ["Captured", "capture", "globals_of", "unsendable"]
+__all__ = ["Captured", "capture", "classes_to_unpickle", "globals_of", "unsendable"]
+
+_UNPICKLING: Final = frozenset({"pickle", "cloudpickle", "dill", "joblib", "shelve"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,17 @@ def _lend(own: Mapping[str, Any], namespace: dict[str, Any]) -> None:
             Encoder(Side(namespace), by_reference=False).encode(value)
         except Exception:  # whatever a class's own pickling raises
             lend(value)
+
+
+def classes_to_unpickle(names: Iterable[str], namespace: Mapping[str, Any]) -> set[str]:
+    """Names of the notebook's classes, if one of the names is that of a module that unpickles.
+
+    The source doesn't show which of them the work will ask for.
+    """
+    modules = (v for n in names if isinstance(v := namespace.get(n), types.ModuleType))
+    if not any(module.__name__ in _UNPICKLING for module in modules):
+        return set()
+    return {n for n, v in namespace.items() if isinstance(v, type) and v.__module__ == "__main__"}
 
 
 def globals_of(functions: Iterable[types.FunctionType]) -> set[str]:
