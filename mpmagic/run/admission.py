@@ -174,7 +174,8 @@ def _admit(
 def _draws_from_items(source: ItemSource, cell: CellContext) -> bool:
     if source.exhausted or cell.options.seed is not None:
         return False
-    return tables.is_random(type(source.first))
+    first = source.first
+    return any(tables.is_random(type(p)) for p in (first if type(first) is tuple else (first,)))
 
 
 def told_apart(split: SplitLoop, captured: Captured) -> dict[str, Any]:
