@@ -199,13 +199,25 @@ class Calls:
         self._collector.effects.absorb(_at_call(summary.effects, node))
         if FIGURE in summary.effects.touched():
             self.touches[node] = Touch.CURRENT
-        for position in summary.mutated_parameters:
-            if position < len(arguments):
-                self._changes(arguments[position], node)
-        named = {k.arg: k.value for k in node.keywords if k.arg}
-        for parameter in summary.mutated_names:
-            if parameter in named:
-                self._changes(named[parameter], node)
+        given: dict[int | str, ast.expr] = dict(enumerate(arguments))
+        for keyword in node.keywords:
+            if keyword.arg:
+                given[keyword.arg] = keyword.value
+        mutated = summary.mutated
+        for parameter, part in given.items():
+            if parameter not in mutated:
+                continue
+            if parameter in summary.augmented and isinstance(part, ast.Name | ast.Constant):
+                self._augments(part, node)
+            else:
+                self._changes(part, node)
+
+    def _augments(self, part: ast.Name | ast.Constant, node: ast.Call) -> None:
+        """Note that a call assigns to its parameter in an augmented way (``n //= 10``)."""
+        if isinstance(part, ast.Name):
+            kind = None if self._collector.owns(part.id) else self._knowledge.type_of(part)
+            if part.id in self._knowledge.varying or not tables.is_immutable_type(kind):
+                self._collector.mutate(part.id, node, shallow=True, augments=True)
 
     def _method_called(self, func: ast.Attribute, node: ast.Call, *, statement: bool) -> None:
         receiver = func.value
@@ -249,8 +261,10 @@ class Calls:
         if tables.method_draws(kind, func.attr):
             self._collector.effects.draws.append(Mutation(node))
         if tables.mutates(kind, func.attr, statement=statement):
-            for name in roots_of(receiver, self._knowledge):
-                self._collector.mutate(name, node, shallow=isinstance(receiver, ast.Name))
+            is_name = isinstance(receiver, ast.Name)
+            taken = set() if is_name else self._collector.holding(receiver)  # `stack.pop()`
+            for name in roots_of(receiver, self._knowledge) | taken:
+                self._collector.mutate(name, node, shallow=is_name)
 
     def _keep(self, node: ast.Call, reason: str) -> None:
         self._collector.effects.kernel_only[node.lineno] = reason

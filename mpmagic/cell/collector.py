@@ -95,12 +95,15 @@ class Collector:
         if not self.owns(name):
             self.effects.binds.setdefault(name, line)
 
-    def mutate(self, name: str | None, node: ast.AST, *, shallow: bool = False) -> None:
+    def mutate(
+        self, name: str | None, node: ast.AST, *, shallow: bool = False, augments: bool = False
+    ) -> None:
         """Note that `node` may change an object that a name leads to."""
-        mutation = Mutation(node, shallow)
+        mutation = Mutation(node, shallow, augments)
         for outer in self.outer({name} if name is not None else set(), whole=not shallow):
             known = self.effects.mutates.get(outer)
-            if known is None or (known.shallow and not shallow):
+            less = known is not None and (known.shallow > shallow or known.augments > augments)
+            if known is None or less:
                 self.effects.mutates[outer] = mutation
             if tables.is_process_state(self.knowledge.value(outer)) and self._stores(node, outer):
                 reason = (
@@ -154,17 +157,38 @@ class Collector:
             not self.knowledge.is_hidden(name) and name not in self.knowledge.namespace
         )
 
-    def alias(self, target: ast.AST, value: ast.expr) -> None:
-        """Note that the names of `target` get (a part of) what `value` gives."""
+    def alias(self, target: ast.AST, value: ast.expr, *, part: bool = False) -> None:
+        """Note that the names of `target` get (a part of) what `value` gives.
+
+        Parameters
+        ----------
+        target, value
+            What is bound, and to what.
+        part
+            Whether it's but a part: ``for`` gives those that a list holds, not the list.
+        """
         roots = self.outer(roots_of(value, self.knowledge))
-        is_new = isinstance(value, _DISPLAYS) and isinstance(target, ast.Name)
-        own = self.outer({value.id}, whole=False) if isinstance(value, ast.Name) else roots
-        for name in bound_names(target) if roots else ():
+        own = self._own_roots(target, value, part=part)
+        for name in bound_names(target) if roots or own else ():
             scope = next((s for s in reversed(self._scopes) if name in s), None)
             if scope is None:
                 self.effects.aliases.setdefault(name, set()).update(roots - {name})
             else:
-                scope[name].take(set() if is_new else own - {name}, roots - {name})
+                scope[name].take(own - {name}, (roots | own) - {name})
+
+    def _own_roots(self, target: ast.AST, value: ast.expr, *, part: bool) -> set[str]:
+        """The outer names whose object a local name of the target may get itself."""
+        if not part and isinstance(target, ast.Name):
+            if isinstance(value, _DISPLAYS):
+                return set()
+            if isinstance(value, ast.Name):
+                return self.outer({value.id}, whole=False)
+        return self.outer(roots_of(value, self.knowledge) | self.holding(value))
+
+    def holding(self, value: ast.expr) -> set[str]:
+        """Local names in an expression whose own lists may be what it takes its value out of."""
+        named = {n.id for n in walk(value) if isinstance(n, ast.Name) and self.owns(n.id)}
+        return {n for n in named if self.outer({n}) != self.outer({n}, whole=False)}
 
     def refuse(
         self, line: int, name: str, reason: str, taken_back_by: frozenset[str] = frozenset()

@@ -27,10 +27,13 @@ class Mutation(NamedTuple):
         The place.
     shallow
         Whether it changes no more than the very object that the name is bound to.
+    augments
+        Whether it's an augmented assignment to a name, which changes nothing immutable.
     """
 
     node: ast.AST
     shallow: bool = False
+    augments: bool = False
 
     @property
     def line(self) -> int:
@@ -153,8 +156,16 @@ class FunctionSummary(NamedTuple):
         Its effects on the notebook's globals, those of the functions that it calls included.
     mutated_parameters, mutated_names
         Positions and names of parameters whose argument may be changed in place.
+    augmented
+        Positions and names of those that are only assigned to in an augmented way.
     """
 
     effects: Effects
     mutated_parameters: tuple[int, ...] = ()
     mutated_names: frozenset[str] = frozenset()
+    augmented: frozenset[int | str] = frozenset()
+
+    @property
+    def mutated(self) -> frozenset[int | str]:
+        """Positions and names of the parameters whose argument may be changed."""
+        return frozenset[int | str](self.mutated_parameters) | self.mutated_names

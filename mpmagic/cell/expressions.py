@@ -119,14 +119,14 @@ class Expressions(ast.NodeVisitor):
         self._alias(node.target, node.value)
         self._collector.bind(node.target.id, node.lineno)
 
-    def _alias(self, target: ast.expr, value: ast.expr) -> None:
-        if is_paired(target, value):
+    def _alias(self, target: ast.expr, value: ast.expr, *, part: bool = False) -> None:
+        if not part and is_paired(target, value):
             assert isinstance(target, ast.Tuple | ast.List)
             assert isinstance(value, ast.Tuple | ast.List)
-            for part, its_value in zip(target.elts, value.elts, strict=True):
-                self._alias(part, its_value)
+            for inner, its_value in zip(target.elts, value.elts, strict=True):
+                self._alias(inner, its_value)
             return
-        self._collector.alias(target, value)
+        self._collector.alias(target, value, part=part)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         self._collector.effects.substantial = True
@@ -207,7 +207,7 @@ class Expressions(ast.NodeVisitor):
                     self._refuse_await(node)
                 if i:
                     self.visit(generator.iter)
-                self._alias(generator.target, generator.iter)
+                self._alias(generator.target, generator.iter, part=True)
                 for test in generator.ifs:
                     self.visit(test)
             parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)

@@ -185,11 +185,15 @@ class Summaries:
         keyword = [a.arg for a in node.args.kwonlyargs]
         mutated = {p for p in (*parameters, *keyword) if f"{p}()" in effects.mutates}
         mutated = {p for p in mutated if not self._changes_own_copy(node, p)}
+        augmented = {p for p in mutated if effects.mutates[f"{p}()"].augments}
         effects.mutates = {n: m for n, m in effects.mutates.items() if not n.endswith("()")}
         effects.aliases.clear()
         effects.late.clear()
         positions = tuple(i for i, p in enumerate(parameters) if p in mutated)
-        return FunctionSummary(effects, positions, frozenset(mutated))
+        by_position = {i for i in positions if parameters[i] in augmented}
+        return FunctionSummary(
+            effects, positions, frozenset(mutated), frozenset(augmented | by_position)
+        )
 
     def _changes_own_copy(self, node: _FunctionNode, name: str) -> bool:
         if not isinstance(node, ast.FunctionDef) or self._methods_called("copy"):
@@ -229,7 +233,7 @@ def _bound(summary: FunctionSummary | None) -> FunctionSummary | None:
     if summary is None:
         return None
     positions = tuple(i - 1 for i in summary.mutated_parameters if i > 0)
-    return FunctionSummary(summary.effects, positions, summary.mutated_names)
+    return summary._replace(mutated_parameters=positions, augmented=_shifted(summary, -1))
 
 
 def _unbound(summary: FunctionSummary | None) -> FunctionSummary | None:
@@ -237,7 +241,11 @@ def _unbound(summary: FunctionSummary | None) -> FunctionSummary | None:
     if summary is None:
         return None
     positions = tuple(i + 1 for i in summary.mutated_parameters)
-    return FunctionSummary(summary.effects, positions, summary.mutated_names)
+    return summary._replace(mutated_parameters=positions, augmented=_shifted(summary, 1))
+
+
+def _shifted(summary: FunctionSummary, by: int) -> frozenset[int | str]:
+    return frozenset(p + by if isinstance(p, int) else p for p in summary.augmented)
 
 
 def _union(summaries: Sequence[FunctionSummary | None]) -> FunctionSummary:
@@ -247,7 +255,16 @@ def _union(summaries: Sequence[FunctionSummary | None]) -> FunctionSummary:
             effects.absorb(summary.effects)
             positions |= set(summary.mutated_parameters)
             names |= summary.mutated_names
-    return FunctionSummary(effects, tuple(sorted(positions)), frozenset(names))
+    return FunctionSummary(
+        effects, tuple(sorted(positions)), frozenset(names), _augmented(summaries)
+    )
+
+
+def _augmented(summaries: Sequence[FunctionSummary | None]) -> frozenset[int | str]:
+    """Parameters that none of several functions changes in another way."""
+    known = [summary for summary in summaries if summary is not None]
+    otherwise = frozenset[int | str]().union(*(s.mutated - s.augmented for s in known))
+    return frozenset[int | str]().union(*(s.augmented for s in known)) - otherwise
 
 
 def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:

@@ -56,7 +56,7 @@ class Scanner(Expressions):
                 self.visit(node.test)
             case ast.For():
                 self.visit(node.iter)
-                self._alias(node.target, node.iter)
+                self._alias(node.target, node.iter, part=True)
                 self.visit(node.target)
                 self._collector.effects.substantial = True
             case ast.With():
@@ -88,7 +88,7 @@ class Scanner(Expressions):
             self._collector.read(node.target.id, node.lineno)
             self._collector.bind(node.target.id, node.lineno)
             if not tables.is_immutable_type(self._knowledge.type_of(_loaded(node.target))):
-                self._collector.mutate(node.target.id, node, shallow=True)
+                self._collector.mutate(node.target.id, node, shallow=True, augments=True)
         elif self._locks and (name := self._counter(node)):
             if isinstance(node.target, ast.Subscript):
                 self.visit(node.target.slice)
@@ -121,7 +121,7 @@ class Scanner(Expressions):
 
     def _visit_for(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
-        self._alias(node.target, node.iter)
+        self._alias(node.target, node.iter, part=True)
         self.visit(node.target)
         self._collector.effects.substantial = True
         for statement in (*node.body, *node.orelse):
@@ -175,7 +175,7 @@ class Scanner(Expressions):
         if type(self._knowledge.resolve(node.context_expr)).__module__ in _SYNCHRONISING:
             self._collector.mutate(root_of(node.context_expr), node.context_expr)
         if node.optional_vars is not None:
-            self._alias(node.optional_vars, node.context_expr)
+            self._alias(node.optional_vars, node.context_expr, part=True)
             self.visit(node.optional_vars)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:

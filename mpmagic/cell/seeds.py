@@ -127,6 +127,7 @@ def _changes_its_own(dependence: Dependence, name: str, unit: Unit) -> bool:
     if not unit.header.mutates[name].shallow or name in dependence.kernel:
         return False
     augments = isinstance(unit.node, ast.AugAssign) and isinstance(unit.node.target, ast.Name)
+    augments = augments or unit.header.mutates[name].augments
     if augments and dependence.knowledge.items_immutable:
         if (
             not {n for n in dependence.alias_roots(name) if dependence.is_outside(n)}
