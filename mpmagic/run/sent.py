@@ -51,13 +51,13 @@ class Sent:
         self._modules = ModuleWatch(admitted.modules)
         self._state = ProcessState.of_this_process()
         self._digest, self._seen = b"", b""
-        values = self._values()
-        if captured.packed.nbytes >= _SMALL:
+        values, is_large = self._values(), captured.packed.nbytes >= _SMALL
+        if is_large:
             values = {n: v for n, v in values.items() if is_small(v, namespace)}
-            self._digest = self._digest_now() if admitted.split.slices else key
         self._watch = Watch(self._side(), values, self._again)
-        doubted = admitted.verify or captured.packed.nbytes < _SMALL
-        if doubted and holds_frames(captured.modules):
+        if is_large and admitted.verify:
+            self._digest = self._digest_now() if admitted.split.slices else key
+        if (admitted.verify or not is_large) and holds_frames(captured.modules):
             self._seen = self._seen_now()
 
     def changed(self) -> str:
@@ -76,9 +76,8 @@ class Sent:
     def _differing(self) -> str:
         if names := self._watch.changed():
             return f"`{names[0]}`"
-        if not self._digest or not self._admitted.verify or self._digest_now() == self._digest:
-            return ""
-        return "what its work was reading"
+        same = not self._digest or self._digest_now() == self._digest
+        return "" if same else "what its work was reading"
 
     def _side(self) -> Side:
         captured = self._admitted.captured
