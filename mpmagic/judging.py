@@ -215,10 +215,11 @@ class Judge:
             check_sendable(plan, cell.tree, cell.text, asked)
             refuse(plan, cell.tree, cell.text, asked)
         except NotParallel as error:
-            reason = _refusal(error, plan, cell.line)
+            # No name for it: with this frame in its traceback, all that the frame knows would
+            # stay until garbage is collected.
             if not cell.given.or_serial:
-                raise reason from None
-            serial = "" if plan.refused else str(reason).partition("\n")[0]
+                raise _refusal(error, plan, cell.line) from None
+            serial = "" if plan.refused else _first_line(_refusal(error, plan, cell.line))
             return CellPlan(cell.tree, [], plan.refused), serial
         return plan, ""
 
@@ -242,6 +243,10 @@ def _refusal(reason: NotParallel, plan: CellPlan, line: int) -> NotParallel:
     if not plan.refused and not plan.loops:
         return NotParallel(no_comprehension(line))
     return NotParallel.of(about_line(reason.explanation, line))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def options_of(

@@ -16,10 +16,11 @@ from mpmagic.cell.plan import CellPlan, PlannedLoop
 from mpmagic.errors import ChangedMeanwhile, NotParallel
 from mpmagic.run.cell import run_cell, value_of
 from mpmagic.run.context import CellContext
-from mpmagic.run.events import Events
 from mpmagic.run.feed import Feed
 from mpmagic.run.loop import LoopRun
+from mpmagic.run.replay import Replay
 from mpmagic.run.side import Side
+from mpmagic.run.telling import Telling
 from mpmagic.run.watch import fingerprint
 
 __all__ = ["BackgroundRun"]
@@ -59,33 +60,34 @@ class _Begun(LoopRun):
         if not self._admits(iterable):
             self.staying = cell.report.stayed.pop()[1]
             return False
-        if self._admitted.shadow is not None and self._admitted.shadow.flows:
+        shadow = self._started().admitted.shadow
+        if shadow is not None and shadow.flows:
             self.staying = "it steps an iterator ahead, which nothing could take back"
             return False
-        super()._start()
-        self._dispatch.send_all()
+        self._sending = super()._start()
+        self._sending.dispatch.send_all()
         return True
 
     @property
     def progress(self) -> tuple[int, int]:
         """Iterations whose work is done, and all."""
-        return self._dispatch.progress()
+        return self._sending.dispatch.progress()
 
     @property
     def names(self) -> frozenset[str]:
         """Names that the work or the iterable reads, or that the commits share."""
-        split, iterable = self._admitted.split, self.planned.loop.iter
+        split, iterable = self._started().admitted.split, self.planned.loop.iter
         return split.captured | split.shared | _names_in(iterable)
 
     def stop(self) -> None:
         """Stop the work."""
-        self._dispatch.end()
+        self._sending.dispatch.end()
 
-    def _start(self) -> Events:
+    def _start(self) -> Replay:
         """It's sent."""
-        return self.events
+        return self._sending
 
-    def _read_ranges(self) -> None:
+    def _read_ranges(self, telling: Telling) -> None:
         """Items were pulled before."""
 
 

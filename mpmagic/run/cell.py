@@ -72,7 +72,7 @@ def run_cell(
         _end(error, cell)
         raise
     finally:
-        _let_go(runs)
+        _let_go(runs, cell)
 
 
 async def run_awaiting(
@@ -90,7 +90,7 @@ async def run_awaiting(
         _end(error, cell)
         raise
     finally:
-        _let_go(runs)
+        _let_go(runs, cell)
 
 
 def value_of(
@@ -114,7 +114,7 @@ def value_of(
         _end(error, cell)
         raise
     finally:
-        _let_go(runs)
+        _let_go(runs, cell)
     return value
 
 
@@ -144,9 +144,10 @@ def _embedded(
     return runs | {placeholder(g.number): Embedded(TaskRun(g, cell)) for g in plan.groups}
 
 
-def _let_go(runs: dict[str, Embedded]) -> None:
+def _let_go(runs: dict[str, Embedded], cell: CellContext) -> None:
     for run in runs.values():
         run.let_go()
+    cell.origins.forget()  # exceptions, whose tracebacks lead to the cell
 
 
 def _codes(

@@ -44,8 +44,6 @@ class Events:
         Takes what the work's names are bound to.
     cell
         The cell.
-    replay
-        Gives the events of all iterations in order, those that are the commits'.
 
     Attributes
     ----------
@@ -72,11 +70,10 @@ class Events:
         side: Side,
         temporaries: Temporaries,
         cell: CellContext,
-        replay: Callable[[], Iterator[tuple[Any, ...]]],
     ) -> None:
         self._admitted, self._side = admitted, side
         self._temporaries, self._cell = temporaries, cell
-        self._replay = replay
+        self._in_order: Iterator[tuple[Any, ...]] = iter(())
         self._skipping = False
         self.log: Log | None = None
         self.flight: Flight
@@ -90,7 +87,9 @@ class Events:
     # -- what the commits' code calls ------------------------------------------------------------
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self._replay()
+        # Given away: what is kept here, and knows the run, would keep the run.
+        in_order, self._in_order = self._in_order, iter(())
+        return in_order
 
     def skip(self) -> None:
         """A commit said ``continue``."""
@@ -148,6 +147,14 @@ class Events:
         return self.flight.drawn
 
     # -- for the loop ----------------------------------------------------------------------------
+
+    def begin(self, in_order: Iterator[tuple[Any, ...]]) -> None:
+        """Let the commits iterate over the events of all iterations that are theirs, in order."""
+        self._in_order = in_order
+
+    def forget(self) -> None:
+        """Let go of exceptions: their tracebacks lead to the loop."""
+        self.failure = self.raised = None
 
     @property
     def is_within(self) -> bool:
@@ -227,3 +234,4 @@ def tidy_raised(cell: CellContext) -> None:
     assert error is not None
     cell.leave(error)
     tidy(error)
+    del error  # frames that `tidy` makes have this one below them

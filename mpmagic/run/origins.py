@@ -64,6 +64,10 @@ class Origins:
             if origin is not None:
                 one.add_note(str(origin))
 
+    def forget(self) -> None:
+        """Let go of all."""
+        self._known.clear()
+
 
 def chained(error: BaseException) -> Iterator[BaseException]:
     """An exception, and all that it's chained to or made of, each once."""

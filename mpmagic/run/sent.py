@@ -6,9 +6,11 @@ commit may come to a function in ways that neither does: out of a table, or as a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from mpmagic.run.admission import Admitted
+from mpmagic.run.capture import Captured
 from mpmagic.run.codec import Encoder, decode
 from mpmagic.run.imported import ModuleWatch
 from mpmagic.run.packed import digest
@@ -54,7 +56,9 @@ class Sent:
         values, is_large = self._values(), captured.packed.nbytes >= _SMALL
         if is_large:
             values = {n: v for n, v in values.items() if is_small(v, namespace)}
-        self._watch = Watch(self._side(), values, self._again)
+        # Not a method: the watch would lead back to us.
+        again = partial(_sent_values, captured, namespace)
+        self._watch = Watch(_side(captured, namespace), values, again)
         if is_large and admitted.verify:
             self._digest = self._digest_now() if admitted.split.slices else key
         if (admitted.verify or not is_large) and holds_frames(captured.modules):
@@ -79,14 +83,6 @@ class Sent:
         same = not self._digest or self._digest_now() == self._digest
         return "" if same else "what its work was reading"
 
-    def _side(self) -> Side:
-        captured = self._admitted.captured
-        return Side(self._namespace, class_ids=set(captured.class_ids), nans=captured.nans)
-
-    def _again(self) -> dict[str, Any]:
-        values: dict[str, Any] = decode(self._admitted.captured.packed, self._side())
-        return values
-
     def _seen_now(self) -> bytes:
         return seen_digest(self._values(), Side(self._namespace))
 
@@ -99,3 +95,12 @@ class Sent:
         captured, split = self._admitted.captured, self._admitted.split
         apart = captured.own.keys() | {s.name for s in split.slices}
         return {n: v for n, v in captured.values.items() if n not in apart}
+
+
+def _side(captured: Captured, namespace: dict[str, Any]) -> Side:
+    return Side(namespace, class_ids=set(captured.class_ids), nans=captured.nans)
+
+
+def _sent_values(captured: Captured, namespace: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = decode(captured.packed, _side(captured, namespace))
+    return values

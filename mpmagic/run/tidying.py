@@ -13,6 +13,7 @@ Both stand for the frame of the cell that the loop is part of:
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from types import FrameType, TracebackType
 from typing import Final
@@ -36,7 +37,11 @@ _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<g
 def tidy(error: BaseException) -> None:
     """Tidy the tracebacks of an exception and of all that it's chained to or made of."""
     for one in chained(error):
-        one.__traceback__ = tidied(one.__traceback__)
+        before, one.__traceback__ = one.__traceback__, tidied(one.__traceback__)
+        for entry in (*_entries(before), *_entries(one.__traceback__)):
+            _empty(entry.tb_frame)
+    # Frames that were made here have this one below them.
+    del error, one, before, entry
 
 
 def tidied(tb: TracebackType | None) -> TracebackType | None:
@@ -56,6 +61,18 @@ def tidied(tb: TracebackType | None) -> TracebackType | None:
         kept.append(entry)
         within = False
     return _linked(kept)
+
+
+def _empty(frame: FrameType | None) -> None:
+    """Let frames of ours go of what they hold: they lead to the exception, which leads to them.
+
+    Those that were made for it have ours below them, whose calls are over.
+    """
+    while frame is not None:
+        if is_ours(frame):
+            with contextlib.suppress(RuntimeError):  # its call isn't over
+                frame.clear()
+        frame = frame.f_back
 
 
 def without_ours(tb: TracebackType | None) -> TracebackType | None:

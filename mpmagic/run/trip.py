@@ -15,6 +15,18 @@ from mpmagic.run.sampling import Samples
 __all__ = ["Trip", "standing"]
 
 
+class _Arrival:
+    """When a task came back: apart from its trip, whose future keeps what it calls."""
+
+    __slots__ = ("moment",)
+
+    def __init__(self) -> None:
+        self.moment = 0.0
+
+    def note(self, _: Future[Any]) -> None:
+        self.moment = perf_counter()
+
+
 class Trip:
     """When a task was sent, and when it came back.
 
@@ -24,23 +36,20 @@ class Trip:
         The task, sent just now.
     """
 
-    __slots__ = ("_arrived", "_future", "_sent")
+    __slots__ = ("_arrival", "_future", "_sent")
 
     def __init__(self, future: Future[Any]) -> None:
         self._future = future
         self._sent = perf_counter()
-        self._arrived: float | None = None
-        future.add_done_callback(self._arrive)
-
-    def _arrive(self, _: Future[Any]) -> None:
-        self._arrived = perf_counter()
+        self._arrival = _Arrival()
+        future.add_done_callback(self._arrival.note)
 
     def returned(
         self, line: int, span: Span, timing: Timing, *, samples: Samples | None = None
     ) -> Returned:
         """What an observer is told of it when it has come back."""
         # A future can be asked for its result a moment before it calls back.
-        arrived = perf_counter() if self._arrived is None else self._arrived
+        arrived = self._arrival.moment or perf_counter()
         if not self._sent <= timing.entered <= timing.ended <= arrived:  # another machine's clock
             late = arrived - timing.ended
             timing = Timing(timing.pid, *(moment + late for moment in timing[1:]))
