@@ -21,6 +21,11 @@ class MemoryLimit:
         self._limit: int | None = None
         self._mapped = 0
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there is one."""
+        return self._limit is not None
+
     def set(self, limit: int | None) -> None:
         """Set the limit, in bytes of the process's own memory; None is no limit."""
         self._limit = limit

@@ -25,6 +25,7 @@ from mpmagic.pool.capture import Capture
 from mpmagic.pool.channel import Incoming, Line
 from mpmagic.pool.ends import Ends
 from mpmagic.pool.freight import pack_freight
+from mpmagic.pool.heap import keep_freed_memory
 from mpmagic.pool.interrupt import NO_TASK, Interrupt
 from mpmagic.pool.limit import MemoryLimit
 from mpmagic.pool.message import (
@@ -169,6 +170,8 @@ class Worker:
 
     def _import_ahead(self) -> None:
         """Import what the notebook has imported, until there is something to do."""
+        if not self.limit.is_set:  # what is kept counts
+            keep_freed_memory()
         self.capture.is_live = False  # nobody asked for what an import ahead prints
         while self._preload and not self._readable.poll(0):
             _import_ahead(self._preload.popleft())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +108,26 @@ def test_idle_workers_import_what_the_kernel_has(new_pool: Callable[..., Pool]) 
     worker = psutil.Process(loaded.worker)
     until(lambda: any("numpy" in m.path for m in worker.memory_maps()))
     assert not pool.submit(lambda: "tests.pool.tasks" in sys.modules).result(30)
+
+
+def _faults_of_temporaries() -> int:
+    """New pages for large blocks that are made and freed, after the first time."""
+    for block in range(21):
+        if block == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        assert b"x" * (8 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library decides by itself")
+def test_workers_use_freed_memory_again(
+    new_pool: Callable[..., Pool], import_ahead: Callable[[str], Path]
+) -> None:
+    began = import_ahead("")
+    pool = new_pool(1)
+    pool.submit(int).result(30)
+    until(began.exists)
+    assert pool.submit(_faults_of_temporaries).result(30) < 100  # else 2,000 for each
 
 
 @pytest.fixture
