@@ -7,24 +7,24 @@ of large buffers. Workers have none to spare.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from mpmagic.pool.cpus import cpu_count
 
 __all__ = ["content_key"]
 
-_BLOCK = 1 << 24
-_LARGE = 1 << 26
+_BLOCK = 1 << 22
+_WORTH_HELP = 1 << 24  # 2 ms of one processor
 _MOST_HELPERS = 3  # more wait for the memory
 
 
-def content_key(views: Iterable[memoryview], *, helped: bool = False) -> bytes:
+def content_key(views: Sequence[memoryview], *, helped: bool = False) -> bytes:
     """Give the key of some buffers.
 
     Parameters
     ----------
-    views : iterable of memoryview
+    views : sequence of memoryview
         Bytes, each in one piece. The same bytes cut elsewhere are other buffers.
     helped : bool
         Whether other processors may take a share of it.
@@ -36,40 +36,41 @@ def content_key(views: Iterable[memoryview], *, helped: bool = False) -> bytes:
     """
     import xxhash
 
-    state = xxhash.xxh3_128()
+    state, blocks = xxhash.xxh3_128(), list[memoryview]()
+    state.update(len(views).to_bytes(8, "little"))
     for view in views:
         state.update(view.nbytes.to_bytes(8, "little"))
-        if view.nbytes < _LARGE:
+        if view.nbytes < _BLOCK:
             state.update(view)
         else:
-            for part in _digests(view, helpers=_helpers() if helped else 0):
-                state.update(part)
+            blocks += (view[i : i + _BLOCK] for i in range(0, view.nbytes, _BLOCK))
+    large = sum(block.nbytes for block in blocks)
+    helpers = _helpers() if helped and large >= _WORTH_HELP else 0
+    for digest in _digests(blocks, helpers=helpers):
+        state.update(digest)
     return state.digest()
 
 
-def _digests(view: memoryview, *, helpers: int) -> list[bytes]:
-    """Those of a large buffer's blocks, in order."""
-    starts = range(0, view.nbytes, _BLOCK)
-    found = [b""] * len(starts)
-    blocks = iter(enumerate(starts))  # each is taken by one thread
+def _digests(blocks: list[memoryview], *, helpers: int) -> list[bytes]:
+    """Those of blocks, in order."""
+    found = [b""] * len(blocks)
+    left = iter(enumerate(blocks))  # each is taken by one thread
     threads = [
-        threading.Thread(target=_read, args=(view, blocks, found), daemon=True)
-        for _ in range(helpers)
+        threading.Thread(target=_read, args=(left, found), daemon=True) for _ in range(helpers)
     ]
     for thread in threads:
         thread.start()
-    _read(view, blocks, found)
+    _read(left, found)
     for thread in threads:
         thread.join()
     return found
 
 
-def _read(view: memoryview, blocks: Iterator[tuple[int, int]], found: list[bytes]) -> None:
+def _read(left: Iterator[tuple[int, memoryview]], found: list[bytes]) -> None:
     import xxhash
 
-    for number, start in blocks:
-        # It lets other threads run meanwhile.
-        found[number] = xxhash.xxh3_128_digest(view[start : start + _BLOCK])
+    for number, block in left:
+        found[number] = xxhash.xxh3_128_digest(block)  # it lets other threads run meanwhile
 
 
 @cache

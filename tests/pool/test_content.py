@@ -12,7 +12,7 @@ from mpmagic.pool.content import content_key
 @pytest.fixture
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_BLOCK", 64)
-    monkeypatch.setattr(content, "_LARGE", 256)
+    monkeypatch.setattr(content, "_WORTH_HELP", 256)
     monkeypatch.setattr(content, "_helpers", lambda: 3)
 
 
