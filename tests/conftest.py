@@ -10,6 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mpmagic.cell.split import SplitLoop
+from mpmagic.run import admission
+from mpmagic.run.capture import Captured
+from mpmagic.run.watched import is_watched
 from tests.notebook import Notebook
 
 
@@ -27,6 +31,19 @@ def notebook(session_notebook: Notebook) -> Iterator[Notebook]:
     session_notebook.inline()
     yield session_notebook
     session_notebook.on_pool()
+
+
+@pytest.fixture
+def watching(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Have all that is captured watched; whether that was needed, for each loop."""
+    needed: list[bool] = []
+
+    def watched(split: SplitLoop, captured: Captured) -> bool:
+        needed.append(is_watched(split, captured))
+        return True
+
+    monkeypatch.setattr(admission, "is_watched", watched)
+    return needed
 
 
 @pytest.fixture

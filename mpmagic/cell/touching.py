@@ -19,10 +19,10 @@ from mpmagic.cell.handling import Handling, handling
 from mpmagic.cell.knowledge import UNKNOWN
 from mpmagic.cell.syntax import walk
 from mpmagic.cell.unit import Unit
+from mpmagic.puremodules import PURE_MODULES
 
 __all__ = ["Touch", "Touches"]
 
-_PURE_MODULES: Final = frozenset({"math", "cmath", "statistics", "json", "re", "string", "time"})
 _COMPOUND: Final = (ast.If, ast.While, ast.For, ast.With, ast.Try, ast.TryStar, ast.Match)
 
 
@@ -144,7 +144,7 @@ def _own_nodes(unit: Unit) -> list[ast.AST]:
 
 def _is_pure(callee: Any, call: ast.Call) -> bool:
     module = str(attribute(callee, "__module__", "") or "").partition(".")[0]
-    if module in _PURE_MODULES:
+    if module in PURE_MODULES:
         return True
     inputs = tables.inputs_of(callee)
     if inputs is not None or module == "numpy":

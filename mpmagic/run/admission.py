@@ -42,6 +42,7 @@ from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
 from mpmagic.run.watch import are_inert, is_inert, is_of_library
+from mpmagic.run.watched import is_watched
 
 __all__ = ["Admitted", "StaysInKernel", "admit", "told_apart"]
 
@@ -71,6 +72,8 @@ class Admitted(NamedTuple):
         What runs ahead of the work, if anything does.
     behind
         Names of the notebook's that what it iterates over reads.
+    watched
+        Whether workers have to look if the work has changed what was captured.
     """
 
     dependence: Dependence
@@ -80,6 +83,7 @@ class Admitted(NamedTuple):
     modules: tuple[ModuleState, ...] = ()
     shadow: Shadow | None = None
     behind: frozenset[str] = frozenset()
+    watched: bool = True
 
 
 def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellContext) -> Admitted:
@@ -168,7 +172,8 @@ def _admit(
     modules = _modules(split, captured, source, cell)
     source.known = frozenset(state.name for state in modules)
     behind = frozenset(upstream.names - upstream.bound)
-    return Admitted(dependence, split, captured, verify, modules, shadow, behind)
+    watched = is_watched(split, captured)
+    return Admitted(dependence, split, captured, verify, modules, shadow, behind, watched)
 
 
 def _draws_from_items(source: ItemSource, cell: CellContext) -> bool:

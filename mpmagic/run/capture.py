@@ -46,6 +46,8 @@ class Captured:
         All names that the work reads, those that aren't bound included.
     nans
         The NaNs among them.
+    plain
+        Whether nothing among them has code of its own, apart from these functions.
     """
 
     values: dict[str, Any]
@@ -56,6 +58,7 @@ class Captured:
     functions: tuple[types.FunctionType, ...]
     names: frozenset[str] = frozenset()
     nans: Nans = field(default_factory=Nans)
+    plain: bool = False
 
 
 def capture(
@@ -109,7 +112,8 @@ def capture(
         if not found:
             modules, functions = frozenset(encoder.modules), tuple(encoder.functions)
             ids, read = frozenset(side.class_ids), frozenset(wanted)
-            return Captured(values, packed, own, ids, modules, functions, read, known)
+            plain = encoder.is_plain
+            return Captured(values, packed, own, ids, modules, functions, read, known, plain)
         values |= found
 
 

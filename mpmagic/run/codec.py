@@ -23,6 +23,7 @@ from cloudpickle import cloudpickle as internals
 
 from mpmagic.pool import in_worker
 from mpmagic.pool.attaching import DISPATCH_TABLE, attachable
+from mpmagic.puremodules import is_of_pure_module
 from mpmagic.run.arrowcolumns import reduce_column
 from mpmagic.run.frameattributes import reduce_frame
 from mpmagic.run.layout import reduce_strided
@@ -37,6 +38,9 @@ from mpmagic.run.side import Side, fetch_captured, fetch_class, nan, reading_on
 from mpmagic.run.tensors import reduce_tensor
 
 __all__ = ["Encoder", "decode"]
+
+_PARTS: Final = (types.CodeType, types.CellType)
+_OURS: Final = frozenset({"cloudpickle", "mpmagic"})
 
 _IN_BAND_BELOW: Final = 4096
 """Bytes under which a buffer isn't worth a place of its own."""
@@ -62,6 +66,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         Functions of the notebook that were met, whose globals the other side will need.
     modules
         Names of modules whose functions and classes were met.
+    is_plain
+        Whether nothing was met that has code of its own, the functions of the notebook apart.
     """
 
     dispatch_table = DISPATCH_TABLE
@@ -87,6 +93,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self._references = side.references() if by_reference else {}
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
+        self.is_plain = True
         self._place_of = place_of
         if place_of is not None:
             self.persistent_id = place_of
@@ -135,6 +142,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._side.namespace:
             self.functions.append(obj)
             return reduce_function(obj)
+        self.is_plain = self.is_plain and _is_plain(obj)
         if isinstance(obj, types.FunctionType | type):
             self.modules.add(str(obj.__module__))
         elif isinstance(obj, types.ModuleType):
@@ -173,6 +181,13 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         identifier = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(kind)
         if identifier is not None:
             self._side.class_ids.add(identifier)
+
+
+def _is_plain(obj: Any) -> bool:
+    """Whether it's part of how a function travels, or surely changes nothing when it's called."""
+    if isinstance(obj, types.FunctionType) and str(obj.__module__).partition(".")[0] in _OURS:
+        return True
+    return isinstance(obj, _PARTS) or obj is types.CodeType or is_of_pure_module(obj)
 
 
 def _naming_nans(

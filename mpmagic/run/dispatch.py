@@ -28,7 +28,6 @@ from mpmagic.run.packing import pack_program
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.tries import Tries
 from mpmagic.run.trip import Trip, standing
-from mpmagic.run.watch import is_inert
 from mpmagic.run.work import check_program, run_chunk
 
 __all__ = ["Dispatch", "Flight"]
@@ -148,7 +147,7 @@ class Dispatch:
         self.key = digest(captured.packed)
         self._captured = Parcel(self.key, captured.packed)
         self._program = pack_program(admitted, private, cell)
-        self._watched = any(not is_inert(v) for v in captured.values.values())
+        self._watched = admitted.watched
         options = cell.options
         # A worker that has died can't be asked at the end, nor one of an earlier run.
         survives = bool(options.retries) or options.keep_going or cell.kept is not None

@@ -70,6 +70,7 @@ def pack_program(
         version=cell.version,
         kept=cell.kept is not None,
         followed=followed_by(admitted, cell),
+        watched=admitted.watched,
     )
     nans = admitted.captured.nans
     with nans.of_program():

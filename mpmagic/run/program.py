@@ -103,6 +103,8 @@ class ProgramSource:
     followed
         Modules whose global random stream the loop's commits move while the work runs, in a process
         that both share.
+    watched
+        Whether the work may change what was captured, as long as the loop's items are plain.
     """
 
     work: types.CodeType
@@ -137,6 +139,7 @@ class ProgramSource:
     version: int = 0
     kept: bool = False
     followed: frozenset[str] = frozenset()
+    watched: bool = True
 
 
 class Program:
@@ -183,14 +186,10 @@ class Program:
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared | set(self.source.residents)
-        kinds = {n for n, v in self.side.captured.items() if isinstance(v, type)}
-        apart = self.source.local | kinds
-        self.watch = Watch(
-            self.side,
-            values,
-            lambda: decode(_own(captured), Side({}, nans=self.side.nans)),
-            apart=apart,
-        )
+        self._captured = captured, values
+        self._watch: Watch | None = None
+        if self.source.watched:
+            self.watch()
         self._fresh = {
             name: Encoder(Side(namespace), by_reference=False).encode(self.side.captured[name])
             for name in self.source.fresh
@@ -199,6 +198,23 @@ class Program:
         self._places: Places | None = None
         self.is_unchecked = False
         keep_texts(self.source.texts)
+
+    def watch(self) -> None:
+        """Watch what was captured from now on."""
+        if self._watch is None:
+            captured, values = self._captured
+            kinds = {n for n, v in self.side.captured.items() if isinstance(v, type)}
+            nans = self.side.nans
+            self._watch = Watch(
+                self.side,
+                values,
+                lambda: decode(_own(captured), Side({}, nans=nans)),
+                apart=self.source.local | kinds,
+            )
+
+    def changed(self) -> list[str]:
+        """Names of what was captured that the work has changed, since it is watched."""
+        return [] if self._watch is None else self._watch.changed()
 
     def enter(self) -> None:
         """Bring this process, or this thread, into the state that the loop began in."""

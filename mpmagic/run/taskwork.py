@@ -126,7 +126,7 @@ def _lost_write(program: Program, draws: DrawWatch | None) -> str:
     rebound = next(iter(program.rebound()), None)
     if rebound is not None:
         return f"bound the notebook's `{rebound}`"
-    changed = program.watch.changed()
+    changed = program.changed()
     if not changed and (attribute := program.module_watch.changed()):
         changed = [attribute]
     return f"changed `{changed[0]}`" if changed else program.left_changed()

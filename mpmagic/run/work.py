@@ -89,7 +89,7 @@ def _lines_of(chunk: Chunk) -> list[Any]:
 def check_program(source: Parcel, captured: Parcel) -> list[str]:
     """Names of captured values that this worker's chunks have changed since they came."""
     program = load_program(source, captured)
-    changed = program.watch.changed()
+    changed = program.changed()
     program.is_unchecked = False
     if changed:
         forget_program(program)
@@ -154,6 +154,8 @@ class _Recorder:
     def _run(self, entered: float) -> Packed:
         program, log = self._program, self._log
         program.begin_chunk()
+        if self._chunk.check:  # items may have code that changes more than themselves
+            program.watch()
         for name in program.source.sliced:
             self._journal.lend(program.side.namespace, name)
         watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
@@ -219,7 +221,7 @@ class _Recorder:
         if (rebound := next(iter(program.rebound()), None)) is not None:
             return f"bound the notebook's `{rebound}`"
         program.is_unchecked = not self._chunk.check
-        if self._chunk.check and (names := program.watch.changed()):
+        if self._chunk.check and (names := program.changed()):
             return f"changed `{names[0]}`"
         if attribute := program.module_watch.changed():
             return f"changed `{attribute}`"

@@ -46,9 +46,12 @@ def test_serial_cell_is_what_the_table_says(case: Case, notebook: Notebook) -> N
 
 
 @pytest.mark.parametrize("case", on("inline"))
-def test_inline(case: Case, notebook: Notebook) -> None:
+def test_inline(case: Case, notebook: Notebook, watching: list[bool]) -> None:
+    """Here workers look for changes also where there surely are none."""
     alone = any(option in case.options for option in ALONE)
-    check(case, notebook, *("",) if alone else CHUNKS)
+    for judgement in check(case, notebook, *("",) if alone else CHUNKS):
+        needless = bool(watching) and not any(watching)
+        assert not (needless and "changed `" in judgement.why), explained(judgement, case.source)
 
 
 @pytest.mark.parametrize("case", on("pool"))
@@ -69,14 +72,16 @@ def test_threads(case: Case, pool_notebook: Notebook) -> None:
     assert "--on processes" in judgement.why
 
 
-def check(case: Case, notebook: Notebook, *variants: str) -> None:
+def check(case: Case, notebook: Notebook, *variants: str) -> list[Judgement]:
     """Hold a cell against its verdict, under the magic with each of some options."""
-    serial = notebook.run(case.setup, case.source)
+    serial, judgements = notebook.run(case.setup, case.source), []
     for variant in variants:
         options = f"{variant} {case.options}".strip()
         given: dict[str, Any] = {"setup": case.setup, "lost": case.lost, "free": case.free}
         judgement = against(notebook, serial, case.source, options=options, **given)
         check_verdict(case, judgement, options)
+        judgements.append(judgement)
+    return judgements
 
 
 def check_verdict(case: Case, judgement: Judgement, options: str) -> None:
