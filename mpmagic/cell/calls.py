@@ -97,6 +97,7 @@ class Calls:
         if summary is None:
             return set()
         own = own if 0 in summary.mutated_parameters else set()
+        own |= {root} if summary.changes_itself else set()
         return own | summary.effects.mutates.keys() | summary.effects.binds.keys()
 
     def _is_fixed(self, name: str) -> bool:
@@ -197,6 +198,8 @@ class Calls:
         self, summary: FunctionSummary, arguments: list[ast.expr], node: ast.Call
     ) -> None:
         self._collector.effects.absorb(_at_call(summary.effects, node))
+        if summary.changes_itself:
+            self._changes(node.func, node)
         if FIGURE in summary.effects.touched():
             self.touches[node] = Touch.CURRENT
         given: dict[int | str, ast.expr] = dict(enumerate(arguments))

@@ -158,12 +158,15 @@ class FunctionSummary(NamedTuple):
         Positions and names of parameters whose argument may be changed in place.
     augmented
         Positions and names of those that are only assigned to in an augmented way.
+    changes_itself
+        Whether it changes, or binds, what only it has: variables of the function that has made it.
     """
 
     effects: Effects
     mutated_parameters: tuple[int, ...] = ()
     mutated_names: frozenset[str] = frozenset()
     augmented: frozenset[int | str] = frozenset()
+    changes_itself: bool = False
 
     @property
     def mutated(self) -> frozenset[int | str]:

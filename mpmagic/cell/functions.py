@@ -8,11 +8,12 @@ hidden in a library, is found at run time.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import functools
 import linecache
 import types
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 from mpmagic.cell.attribute import attribute, function_behind
@@ -31,6 +32,7 @@ _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _EMPTY: Final = FunctionSummary(Effects())
 # The last one is what annotations in a class, and what is made of them later, load names with.
 _LOADING: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_STORING_CELLS: Final = frozenset({"STORE_DEREF", "DELETE_DEREF"})
 _CONSTRUCTION: Final = ("__new__", "__init__", "__post_init__", "__init_subclass__")
 
 
@@ -170,14 +172,20 @@ class Summaries:
         return self._classes
 
     def _function(self, function: types.FunctionType) -> FunctionSummary:
-        node = source_of(function.__code__)
-        if node is not None:
-            return self._scan(node)
-        return FunctionSummary(self._from_bytecode(function.__code__))
+        code, closed = function.__code__, closed_over(function)
+        node = source_of(code)
+        if node is None:
+            summary = FunctionSummary(self._from_bytecode(code))
+        else:
+            summary = self._scan(node, closed.keys())
+        if binds_closed(code, closed.keys()):
+            summary = summary._replace(changes_itself=True)
+        called = [value for value in closed.values() if callable(value)]  # for all that is known
+        return _union([summary, *map(self, called)]) if called else summary
 
-    def _scan(self, node: _FunctionNode) -> FunctionSummary:
+    def _scan(self, node: _FunctionNode, closed: Set[str] = frozenset()) -> FunctionSummary:
         scanner = Scanner(self._knowledge, self)
-        effects = scanner.scan_function(node)
+        effects = scanner.scan_function(node, closed)
         if FIGURE in effects.touched() and not isinstance(node, ast.Lambda):
             if closes_its_own(node.body, scanner.touches):
                 effects.forget(FIGURE)
@@ -186,14 +194,14 @@ class Summaries:
         mutated = {p for p in (*parameters, *keyword) if f"{p}()" in effects.mutates}
         mutated = {p for p in mutated if not self._changes_own_copy(node, p)}
         augmented = {p for p in mutated if effects.mutates[f"{p}()"].augments}
+        changes_itself = any(f"{name}()" in effects.mutates for name in closed)
         effects.mutates = {n: m for n, m in effects.mutates.items() if not n.endswith("()")}
         effects.aliases.clear()
         effects.late.clear()
         positions = tuple(i for i, p in enumerate(parameters) if p in mutated)
         by_position = {i for i in positions if parameters[i] in augmented}
-        return FunctionSummary(
-            effects, positions, frozenset(mutated), frozenset(augmented | by_position)
-        )
+        by_name = frozenset(augmented | by_position)
+        return FunctionSummary(effects, positions, frozenset(mutated), by_name, changes_itself)
 
     def _changes_own_copy(self, node: _FunctionNode, name: str) -> bool:
         if not isinstance(node, ast.FunctionDef) or self._methods_called("copy"):
@@ -255,8 +263,9 @@ def _union(summaries: Sequence[FunctionSummary | None]) -> FunctionSummary:
             effects.absorb(summary.effects)
             positions |= set(summary.mutated_parameters)
             names |= summary.mutated_names
+    itself = any(summary is not None and summary.changes_itself for summary in summaries)
     return FunctionSummary(
-        effects, tuple(sorted(positions)), frozenset(names), _augmented(summaries)
+        effects, tuple(sorted(positions)), frozenset(names), _augmented(summaries), itself
     )
 
 
@@ -282,6 +291,26 @@ def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
             loaded |= inner_loaded
             stored |= inner_stored
     return loaded, stored
+
+
+def closed_over(function: types.FunctionType) -> dict[str, Any]:
+    """Variables of the function that has made a function, as far as they are bound."""
+    found: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell
+            found[name] = None if name == "__class__" else cell.cell_contents
+    return found
+
+
+def binds_closed(code: types.CodeType, closed: Set[str]) -> bool:
+    """Whether code, or code inside it, binds such variables (``nonlocal``)."""
+    closed = closed & set(code.co_freevars)
+    if not closed:
+        return False
+    stores = (i.argval for i in dis.get_instructions(code) if i.opname in _STORING_CELLS)
+    if not closed.isdisjoint(stores):
+        return True
+    return any(binds_closed(c, closed) for c in code.co_consts if isinstance(c, types.CodeType))
 
 
 def source_of(code: types.CodeType) -> _FunctionNode | None:

@@ -34,6 +34,7 @@ _CHANGING: Final = frozenset(
      "random.seed", "decimal.setcontext",
      "gc.set_threshold", "gc.freeze", "gc.enable", "gc.disable",
      "socket.setdefaulttimeout", "urllib.request.install_opener", "atexit.register",
+     "calendar.setfirstweekday",
      "csv.field_size_limit", "csv.register_dialect", "csv.unregister_dialect",
      "codecs.register", "codecs.register_error", "copyreg.pickle", "mimetypes.add_type",
      "_sqlite3.register_adapter", "_sqlite3.register_converter",

@@ -8,7 +8,7 @@ something that a split loop wouldn't (a call in an annotation), are refused.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
@@ -264,10 +264,18 @@ class Scanner(Expressions):
                     self.generic_visit(parameter)
             yield
 
-    def scan_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Effects:
-        """The effects of calling a function; what it mutates of a parameter ``p`` under ``p()``."""
+    def scan_function(
+        self,
+        node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+        closed: Set[str] = frozenset(),
+    ) -> Effects:
+        """The effects of calling a function; what it mutates of a parameter ``p`` under ``p()``.
+
+        So it is with the variables of the function around it, that it's `closed` over.
+        """
         self._collector.begin()
-        with self._collector.scope(own_names(node), parameters=parameters_of(node.args)):
+        given = parameters_of(node.args) | closed
+        with self._collector.scope(own_names(node), parameters=given):
             body = [node.body] if isinstance(node, ast.Lambda) else node.body
             # Twice: what a name stands for may be learnt further down, in a loop.
             for statement in (*body, *body):

@@ -16,6 +16,7 @@ __all__ = ["LOG_LEVELS", "SETTINGS"]
 _Levels = tuple[int, dict[str, tuple[int, bool]]]
 """Up to which level nothing is logged, and by name of each logger its own and whether it's off."""
 
+_LEVELS: Final = {0: "NOTSET", 10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 _CSV: Final[tuple[int, dict[str, Any]]] = (131072, {})
 _DIALECTS: Final = frozenset({"excel", "excel-tab", "unix"})
 _DIALECT: Final = (
@@ -69,6 +70,32 @@ def _other_levels(now: _Levels, wanted: _Levels) -> Iterator[tuple[str, tuple[in
     for name, (level, disabled) in wanted[1].items() - now[1].items():
         if name in now[1] or level or disabled:
             yield name, (level, disabled)
+
+
+def _level_names() -> dict[int, str]:
+    return {n: name for n, name in logging._levelToName.items() if _LEVELS.get(n) != name}
+
+
+def _change_level_names(now: dict[int, str], wanted: dict[int, str]) -> None:
+    for level in now.keys() - wanted.keys():
+        logging._nameToLevel.pop(now[level], None)
+        if level in _LEVELS:
+            logging.addLevelName(level, _LEVELS[level])
+        else:
+            del logging._levelToName[level]
+    for level, name in wanted.items():
+        logging.addLevelName(level, name)
+
+
+def _first_weekday() -> int | None:
+    module = sys.modules.get("calendar")
+    return None if module is None else int(module.firstweekday())
+
+
+def _change_first_weekday(_: int | None, wanted: int) -> None:
+    import calendar
+
+    calendar.setfirstweekday(wanted)
 
 
 def _socket_timeout() -> tuple[float | None] | None:
@@ -130,6 +157,8 @@ SETTINGS: Final = (
     Setting("the locale", _locale, _change_locale),
     Setting("the time zone", _timezone, _change_timezone),
     LOG_LEVELS,
+    Setting("the names of logging's levels", _level_names, _change_level_names),
+    Setting("the first day of calendars' weeks", _first_weekday, _change_first_weekday, 0),
     Setting("the timeout of sockets", _socket_timeout, _change_socket_timeout, (None,)),
     Setting("the limit or the dialects of `csv`", _csv, _change_csv, _CSV),
     Setting("the longest integer in text", sys.get_int_max_str_digits, _change_digits),
