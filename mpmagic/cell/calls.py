@@ -82,23 +82,26 @@ class Calls:
         """Functions of the notebook that are arguments: a sort's ``key`` is called, say."""
         for part in (*node.args, *(keyword.value for keyword in node.keywords)):
             if isinstance(part, ast.Name | ast.Attribute):
-                for name in sorted(self._changed_by(part)):
-                    self._collector.mutate(name, node)
+                self._perhaps_called(part, node)
 
-    def _changed_by(self, function: ast.Name | ast.Attribute) -> set[str]:
-        """Names whose object a function of the notebook's, or a method, may change if called."""
+    def _perhaps_called(self, function: ast.Name | ast.Attribute, node: ast.Call) -> None:
+        """Note what a function of the notebook's, or a method, may change and reads if called."""
         root = root_of(function)
         if root is None or self._collector.owns(root):
-            return set()
+            return
         if isinstance(function, ast.Name):
-            summary, own = self._collector.summary_of_function(function.id), set[str]()
+            summary, changes_root = self._collector.summary_of_function(function.id), False
         else:
-            summary, own = self._collector.summary_of_member(function), {root}
+            summary = self._collector.summary_of_member(function)
+            changes_root = summary is not None and 0 in summary.mutated_parameters
         if summary is None:
-            return set()
-        own = own if 0 in summary.mutated_parameters else set()
-        own |= {root} if summary.changes_itself else set()
-        return own | summary.effects.mutates.keys() | summary.effects.binds.keys()
+            return
+        own = {root} if changes_root or summary.changes_itself else set()
+        for name in sorted(own | summary.effects.mutates.keys() | summary.effects.binds.keys()):
+            self._collector.mutate(name, node)
+        for name in summary.effects.reads:
+            self._collector.effects.reads.setdefault(name, node.lineno)
+            self._collector.effects.hidden.add(name)
 
     def _is_fixed(self, name: str) -> bool:
         """Whether a name is bound to the same in all iterations."""

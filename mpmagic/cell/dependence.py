@@ -194,8 +194,7 @@ class Dependence:
         bound_here = self.whole.binds.keys() - apart
         for name in effects.binds:
             self.kernel.setdefault(name, f"line {effects.binds[name]} binds `{name}` in a commit")
-        hidden = {n for n in effects.reads if n in effects.late or n not in unit.spelt}
-        hidden |= _read_by_definitions(unit)
+        hidden = effects.unspelt(unit.spelt) | _read_by_definitions(unit)
         for name in bound_here & hidden:
             line = effects.reads[name]
             self.kernel.setdefault(name, f"line {line}: the kernel's functions read `{name}`")

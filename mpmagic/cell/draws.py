@@ -237,6 +237,8 @@ class _Apart:
 
     def _has_method(self, func: ast.expr) -> bool:
         """Whether it's a function that surely is there: it's looked up before the arguments."""
+        if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Constant):
+            return hasattr(func.value.value, func.attr)  # ``"".join``
         if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
             return False
         if func.value.id in self._bound or not self._stands(func.value):

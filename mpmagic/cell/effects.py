@@ -8,6 +8,7 @@ without a name (pyplot's current figure) counts like a name that no source can s
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -114,6 +115,17 @@ class Effects:
     def touched(self) -> set[str]:
         """Every name that is read, bound or mutated."""
         return {*self.reads, *self.binds, *self.mutates}
+
+    def unspelt(self, spelt: Container[str]) -> set[str]:
+        """Names that functions read which are called or made here, whatever stands here itself.
+
+        Parameters
+        ----------
+        spelt
+            The names that stand here.
+        """
+        own = self.late | self.hidden
+        return {name for name in self.reads if name in own or name not in spelt}
 
     def forget(self, name: str) -> None:
         """Take it that `name` isn't touched."""

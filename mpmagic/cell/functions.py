@@ -16,6 +16,7 @@ import types
 from collections.abc import Sequence, Set
 from typing import Any, Final
 
+from mpmagic.cell import tables
 from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.compiled import warnings_kept
@@ -78,6 +79,14 @@ class Summaries:
             self._cut_short = False
         return summary
 
+    def of_code(self, code: types.CodeType) -> FunctionSummary | None:
+        """The summary of code of the notebook's; None if its source isn't kept."""
+        node = node_of(code)
+        if isinstance(node, ast.GeneratorExp):
+            effects = Scanner(self._knowledge, self).scan([node])
+            return FunctionSummary(effects, (), frozenset(effects.mutates))
+        return None if node is None else self._scan(node, frozenset(code.co_freevars))
+
     def of_name(self, name: str) -> FunctionSummary | None:
         """The summary of what a name stands for, None if that isn't a callable of the notebook."""
         if self._knowledge.is_hidden(name):
@@ -135,8 +144,12 @@ class Summaries:
                 return None
             return self._attribute(kind, name)
         known = self._methods_called(name)
-        # Of a receiver of unknown type only what the notebook's globals would suffer counts.
-        return FunctionSummary(_union(known).effects) if known else None
+        if not known:
+            return None
+        # Of a receiver of unknown type only what the notebook's globals would suffer counts, and
+        # what it would itself, unless most objects have a method of that name.
+        changed = self.may_change_receiver(name) and name not in tables.READING_METHODS
+        return FunctionSummary(_union(known).effects, (0,) if changed else ())
 
     def may_change_receiver(self, name: str) -> bool:
         """Whether a class of the notebook has a method of that name which changes its receiver."""
@@ -315,6 +328,12 @@ def binds_closed(code: types.CodeType, closed: Set[str]) -> bool:
 
 def source_of(code: types.CodeType) -> _FunctionNode | None:
     """The syntax tree of the function that `code` was compiled from, if its source is kept."""
+    node = node_of(code)
+    return None if isinstance(node, ast.GeneratorExp) else node
+
+
+def node_of(code: types.CodeType) -> _FunctionNode | ast.GeneratorExp | None:
+    """The same, or that of a generator expression."""
     text = "".join(linecache.getlines(code.co_filename))
     matching = _functions_by_place(text).get((code.co_firstlineno, code.co_name), [])
     # Two lambdas on one line look alike from here: better none than the wrong one.
@@ -322,7 +341,9 @@ def source_of(code: types.CodeType) -> _FunctionNode | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]:
+def _functions_by_place(
+    text: str,
+) -> dict[tuple[int, str], list[_FunctionNode | ast.GeneratorExp]]:
     # A cell of ours is kept with its magic line on top.
     lines = ["" if line.startswith("%") else line for line in text.split("\n")]
     try:
@@ -330,10 +351,12 @@ def _functions_by_place(text: str) -> dict[tuple[int, str], list[_FunctionNode]]
             tree = ast.parse("\n".join(lines))
     except SyntaxError:
         return {}  # a cell with other syntax of IPython's: the bytecode must do
-    places: dict[tuple[int, str], list[_FunctionNode]] = {}
+    places: dict[tuple[int, str], list[_FunctionNode | ast.GeneratorExp]] = {}
     for node in walk(tree):
         if isinstance(node, ast.Lambda):
             places.setdefault((node.lineno, "<lambda>"), []).append(node)
+        elif isinstance(node, ast.GeneratorExp):
+            places.setdefault((node.lineno, "<genexpr>"), []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
             places.setdefault((first, node.name), []).append(node)

@@ -32,14 +32,19 @@ _STORING: Final = frozenset({
 
 
 def seed_implicit(dependence: Dependence) -> None:
-    """Names whose object such code changes, or that it binds."""
+    """Names whose object such code changes, that it binds, or that it reads and the body binds."""
     apart = dependence.allowances.local | dependence.allowances.private
+    bound = dependence.whole.binds.keys()
     for label, callee in _implicit(dependence.knowledge):
         summary = dependence.summaries(callee)
-        if summary is not None:
-            for name in (*summary.effects.mutates, *summary.effects.binds):
-                if name not in apart:
-                    dependence.kernel.setdefault(name, f"`{label}` changes `{name}`")
+        if summary is None:
+            continue
+        effects = summary.effects
+        for name in (*effects.mutates, *effects.binds):
+            if name not in apart:
+                dependence.kernel.setdefault(name, f"`{label}` changes `{name}`")
+        for name in effects.reads.keys() & bound - apart:
+            dependence.kernel.setdefault(name, f"`{label}` reads `{name}`")
 
 
 def changes_itself(dependence: Dependence) -> bool:

@@ -257,7 +257,7 @@ class _Search:
         if around is None:
             return None
         own, read = draw.own, set(around)
-        for node in (part for given in draw.given for part in _parts(given)):
+        for node in (part for given in draw.given for part in self._parts(given)):
             taken = {id(n): name for n in walk(node) if (name := self._source(n, draw.given, own))}
             self.sources |= set(taken.values())
             values = copied(ast.Expr(node), dict.fromkeys(taken, ast.Constant(0)))
@@ -266,6 +266,16 @@ class _Search:
                 return None
             read |= inside - own
         return read
+
+    def _parts(self, node: ast.expr) -> list[ast.expr]:
+        """What makes a list, or a range, that is for the draw alone; or itself."""
+        match node:
+            case ast.List(elts=elements):
+                return elements
+            case ast.Call(func=ast.Name() as func, args=ends, keywords=[]):
+                is_range = self._dependence.knowledge.resolve(func) is range
+                return ends if is_range and func.id not in self._bound else [node]
+        return [node]
 
     def _around(self, draw: Draw) -> set[str] | None:
         """The names of the plain values that are needed around the calls of a draw."""
@@ -311,11 +321,6 @@ class _Search:
         plain = {name for name in constants if _may_be_plain(dependence.knowledge, name)}
         items = dependence.items - dependence.knowledge.not_plain
         return names <= self._names | items | plain
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """The elements of what is a list for the draw alone, or itself."""
-    return node.elts if isinstance(node, ast.List) else [node]
 
 
 def _binds_plainly(node: ast.stmt) -> bool:

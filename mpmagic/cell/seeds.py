@@ -45,7 +45,7 @@ def new_flow(dependence: Dependence) -> Flow:
         effects = unit.header
         if isinstance(node, ast.ClassDef):
             return list(effects.reads)
-        return [n for n in effects.reads if n in effects.late or n not in unit.spelt]
+        return list(effects.unspelt(unit.spelt))
 
     def hidden_binds(node: ast.AST) -> list[str]:
         return [FIGURE] if FIGURE in units[id(node)].header.binds else []

@@ -206,7 +206,7 @@ class Sites:
         if not any(site.pieces for site in self.described):
             return self.described
         commits = [u for u in self._dependence.every_unit() if u.stage is Stage.COMMIT]
-        read = {n for u in commits for n in u.header.reads if n not in u.spelt}
+        read = {n for u in commits for n in u.header.unspelt(u.spelt)}
         read |= {n.id for s in self.sites for n in walk(s) if isinstance(n, ast.Name)}
         return [
             replace(

@@ -218,7 +218,7 @@ class Speculation:
         if before & kernel - self._shadows.keys():
             return False
         spelt = {n.id for root in nodes for n in walk(root) if isinstance(n, ast.Name)}
-        hidden = {n for n in effects.reads if n in effects.late or n not in spelt}
+        hidden = effects.unspelt(spelt)
         if hidden & (kernel | own):
             return False
         inner = (n for root in nodes for n in walk(root) if isinstance(n, ast.Lambda))

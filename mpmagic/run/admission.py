@@ -33,7 +33,6 @@ from mpmagic.run.figures import has_open_figures
 from mpmagic.run.inreach import modules_in_reach
 from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of, is_fed_meanwhile
 from mpmagic.run.iterated import stored_columns, stores_past_rows
-from mpmagic.run.logged import written_by_handlers
 from mpmagic.run.modules import ModuleState, is_users
 from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
@@ -41,6 +40,7 @@ from mpmagic.run.readahead import Upstream, seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
+from mpmagic.run.unseencalls import read_unseen
 from mpmagic.run.watch import are_inert, is_inert, is_of_library
 from mpmagic.run.watched import is_watched
 
@@ -139,7 +139,7 @@ def _admit(
     _check_methods(planned.loop, dependence, cell.namespace)
     if why := seen_ahead(planned.loop, dependence, cell.namespace):
         raise StaysInKernel(why)
-    upstream = Upstream(iterable, cell.namespace)
+    upstream = Upstream(iterable, cell.namespace, dependence.summaries)
     if name := upstream.reads(dependence, cell.namespace):
         raise StaysInKernel(f"what it iterates over reads `{name}`, which the loop changes")
     if dependence.whole.closes_all and FIGURE not in dependence.kernel and has_open_figures():
@@ -165,10 +165,14 @@ def _admit(
         source.probe()
     except Exception as error:
         raise _item_stays(error) from error
+    if why := read_unseen(dependence, split, captured, cell.namespace):
+        raise StaysInKernel(why)
+    touched = dependence.whole.touched() | dependence.whole.hidden | captured.names
+    if name := upstream.changes(touched - dependence.targets, cell.namespace):
+        raise StaysInKernel(f"its body uses `{name}`, which what it iterates over changes")
     _check_slices(dependence, split, iterable, captured)
     verify = _check_aliases(dependence, split, captured, (planned.loop, iterable, source), cell)
     verify = verify or planned.lazy or changes_itself(dependence)
-    _check_handlers(captured)
     modules = _modules(split, captured, source, cell)
     source.known = frozenset(state.name for state in modules)
     behind = frozenset(upstream.names - upstream.bound)
@@ -284,14 +288,6 @@ def _modules(
                 f"the work may read the module `{module.__name__}`, which it changes"
             )
     return states
-
-
-def _check_handlers(captured: Captured) -> None:
-    """Records of the work are written by the kernel's handlers: the work can't read them."""
-    written = written_by_handlers()
-    for name, value in captured.values.items():
-        if id(value) in written:
-            raise StaysInKernel(f"the work reads `{name}`, to which a handler of `logging` writes")
 
 
 def _check_aliases(

@@ -70,7 +70,9 @@ class Aliases:
         own = Reachable([value], deep=deep or self._near.data)
         memory = bool(own.arrays or own.buffers) and bool(self._near.arrays or self._near.buffers)
         frame = bool(self._near.arrays) and not deep and bool(arrays_of(value))
-        return not (memory or frame) and own.ids.isdisjoint(self._near.ids)
+        # Instances lead to their class, which is another matter than to be of the same.
+        is_class = id(value) in self._near.classes
+        return not (memory or frame or is_class) and own.ids.isdisjoint(self._near.ids)
 
     def _look(self) -> None:
         """Walk through what was sent, to know what is whose."""
@@ -78,6 +80,7 @@ class Aliases:
         for name, value in sent:
             for inner, shown in self._walk(value):
                 self._owners.setdefault(id(inner), name)
+                self._owners.setdefault(id(type(inner)), name)
                 if is_array(inner) and not shown:
                     self._arrays.append((name, inner))
                 self._of_frames += [(name, array) for array in arrays_of(inner)]
@@ -204,9 +207,11 @@ def _parts(item: Any) -> Iterable[Any]:
     if isinstance(item, _CONTAINERS):
         return [*item, *_attributes(item)]
     if isinstance(item, types.FunctionType):
-        cells = [c.cell_contents for c in item.__closure__ or () if _filled(c)]
+        cells = item.__closure__ or ()  # what they hold may be bound anew (`nonlocal`)
         given = [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
         return [*cells, *given, *vars(item).values()]
+    if isinstance(item, types.CellType):
+        return [item.cell_contents] if _filled(item) else []
     if isinstance(item, BOUND):
         return [item.__self__]
     if isinstance(item, functools.partial):

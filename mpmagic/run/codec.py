@@ -32,14 +32,22 @@ from mpmagic.run.named import reduce_named
 from mpmagic.run.nans import NAN, Nans, are_in, is_number
 from mpmagic.run.packed import Packed
 from mpmagic.run.raised import reduce_raised
-from mpmagic.run.reducing import fill_raised_here, reduce_function, reduce_special, whole_class
+from mpmagic.run.reducing import (
+    Cell,
+    Cells,
+    fill_raised_here,
+    reduce_function,
+    reduce_special,
+    whole_class,
+)
 from mpmagic.run.remade import reduce_remade
 from mpmagic.run.side import Side, fetch_captured, fetch_class, nan, reading_on
 from mpmagic.run.tensors import reduce_tensor
+from mpmagic.run.views import Views
 
 __all__ = ["Encoder", "decode"]
 
-_PARTS: Final = (types.CodeType, types.CellType)
+_PARTS: Final = (types.CodeType, types.CellType, Cell)
 _OURS: Final = frozenset({"cloudpickle", "mpmagic"})
 
 _IN_BAND_BELOW: Final = 4096
@@ -94,6 +102,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self.functions: list[types.FunctionType] = []
         self.modules: set[str] = set()
         self.is_plain = True
+        self._cells = Cells()
+        self._views = Views()
         self._place_of = place_of
         if place_of is not None:
             self.persistent_id = place_of
@@ -108,6 +118,9 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         """
         self.dump_alone(value)
         refers = self._place_of is not None
+        if self._by_reference and self._shares_memory():
+            self._forget()
+            self.dump_alone(value)
         if are_in(self._file.getvalue()):  # once more, and slower: it's asked about each object
             self._forget()
             self.persistent_id = _naming_nans(self._side.nans, self._place_of)
@@ -122,6 +135,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         else:
             with attachable(pipes=False):
                 self.dump(value)
+
+    def _shares_memory(self) -> bool:
+        """Whether arrays among it do, which is to stay so."""
+        return "pandas" not in {m.partition(".")[0] for m in self.modules} and self._views.share()
 
     def _forget(self) -> None:
         self.clear_memo()
@@ -141,7 +158,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             return fetch_captured, (name,)
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._side.namespace:
             self.functions.append(obj)
-            return reduce_function(obj)
+            return reduce_function(obj, self._cells)
         self.is_plain = self.is_plain and _is_plain(obj)
         if isinstance(obj, types.FunctionType | type):
             self.modules.add(str(obj.__module__))
@@ -166,6 +183,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, BaseException):
             reduced = reduce_raised(obj, fill_raised_here if self.keeps_traces else None)
             return reduce_named(obj) if reduced is NotImplemented else reduced
+        if (reduced := self._views.reduce(obj)) is not NotImplemented:
+            return reduced
+        if self._by_reference:
+            self._views.note(obj)
         for reduce in (reduce_remade, reduce_strided, reduce_frame, reduce_column, reduce_tensor):
             if (reduced := reduce(obj)) is not NotImplemented:
                 return reduced

@@ -58,11 +58,18 @@ def laid_out(values: Any, layout: Layout) -> Any:
     return numpy.flip(inside.transpose(back), layout.flipped)
 
 
+def _broadcast(values: Any, shape: tuple[int, ...]) -> Any:
+    return sys.modules["numpy"].broadcast_to(values, shape)
+
+
 def reduce_strided(obj: Any) -> Any:
     """How an array with gaps is pickled; `NotImplemented` for anything else."""
     numpy = sys.modules.get("numpy")
     if numpy is None or type(obj) is not numpy.ndarray or obj.flags.f_contiguous:
         return NotImplemented
+    if 0 in obj.strides and not obj.flags.writeable and not obj.dtype.hasobject:
+        once = tuple(slice(1) if stride == 0 else slice(None) for stride in obj.strides)
+        return _broadcast, (obj[once], obj.shape)
     if (layout := layout_of(obj)) is None:
         return NotImplemented
     return laid_out, (numpy.ascontiguousarray(obj), layout)

@@ -300,9 +300,10 @@ class Program:
     def rebound(self) -> Iterable[str]:
         """Names of the notebook that functions have bound behind the loop's back."""
         namespace = self.side.namespace
+        source = self.source
+        own = {*source.own, *self._fresh, *source.prepared, *source.private, *source.targets}
         for name, value in self.side.captured.items():
-            apart = name in {*self.source.own, *self._fresh, *self.source.prepared}
-            if not apart and namespace.get(name, self) is not value:
+            if name not in own and namespace.get(name, self) is not value:
                 yield name
         yield from (n for n in namespace.keys() - self._known if not n.startswith("__"))
 

@@ -42,6 +42,8 @@ class Reachable:
     ----------
     ids
         The identities, of the objects that were alive then; classes apart.
+    classes
+        The identities of classes.
     arrays
         numpy's arrays among them.
     data
@@ -54,7 +56,7 @@ class Reachable:
         self.ids: set[int] = set()
         self.arrays: list[Any] = []
         self.data = self.buffers = False
-        self._classes: set[int] = set()
+        self.classes: set[int] = set()
         level = self._new(roots)
         while level:
             self._note(level)
@@ -75,9 +77,9 @@ class Reachable:
         if any(issubclass(kind, type) for kind in wanted):
             classes = {key for key, o in found.items() if isinstance(o, type)}
         ids.update(found.keys() - classes if classes else found)
-        for key in classes & self._classes:
+        for key in classes & self.classes:
             del found[key]
-        self._classes |= classes
+        self.classes |= classes
         return list(found.values())
 
     def _note(self, objects: list[Any]) -> None:

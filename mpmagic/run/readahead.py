@@ -8,15 +8,17 @@ import gc
 import itertools
 import types
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mpmagic.cell.dependence import Dependence
-from mpmagic.cell.functions import global_names
+from mpmagic.cell.effects import FunctionSummary
+from mpmagic.cell.functions import Summaries, global_names
 from mpmagic.cell.iterable import only_labels_bar
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.cell.syntax import walk
 from mpmagic.heaptypes import is_heap_type
+from mpmagic.run.alias import Aliases
 from mpmagic.run.watch import is_inert, is_of_library
 
 __all__ = ["Upstream", "seen_ahead"]
@@ -48,7 +50,7 @@ def seen_ahead(loop: ast.For, dependence: Dependence, namespace: dict[str, Any])
 
 
 class Upstream:
-    """What an iterable's code reads, and that of the functions that it calls.
+    """What an iterable's code reads and changes, and that of the functions that it calls.
 
     It may be an object of the notebook's, or a generator, a `map` or a bar that was made before the
     loop: what it gives depends then on how far the loop has come.
@@ -59,14 +61,18 @@ class Upstream:
         Globals.
     bound
         Those that it binds itself.
+    changed
+        Globals that it binds, or whose object it may change.
     held
         Identities of what the variables, closures and arguments of the notebook's code hold;
         values that can't change apart. What only a library's iterators hold is looked at elsewhere:
         they may come to each slot once.
     """
 
-    def __init__(self, iterable: Any, namespace: dict[str, Any]) -> None:
+    def __init__(self, iterable: Any, namespace: dict[str, Any], summaries: Summaries) -> None:
         self.names, self.bound, self.held = set[str](), set[str](), set[int]()
+        self.changed, self._changed = set[str](), list[Any]()
+        self._summaries = summaries
         kind = type(iterable)
         has_code = hasattr(kind, "__next__") or is_heap_type(kind)
         self._seen, self._open = set[int](), deque[Any]([iterable] if has_code else ())
@@ -82,6 +88,27 @@ class Upstream:
         held = {n for n in changed & namespace.keys() if id(namespace[n]) in self.held}
         return min((self.names & changed) | held, default="")
 
+    def changes(self, touched: Iterable[str], namespace: dict[str, Any]) -> str:
+        """Which of the names that a loop touches its code may change the object of, or empty.
+
+        Items are taken ahead: the loop would see what later ones have left.
+        """
+        if shown := self.changed & set(touched):
+            return min(shown)
+        aliases = Aliases({name: namespace[name] for name in namespace.keys() & touched}, ())
+        shared = (aliases.shared_with(value, deep=True) for value in self._changed)
+        return next(filter(None, shared), "")
+
+    def _note_changes(self, summary: FunctionSummary | None, held: Mapping[Any, Any]) -> None:
+        """Note what code changes, given what its variables hold."""
+        if summary is None:
+            self._changed += held.values()
+            return
+        self.changed |= summary.effects.mutates.keys() | summary.effects.binds.keys()
+        if summary.changes_itself:
+            self._changed += held.values()
+        self._changed += [value for name, value in held.items() if name in summary.mutated]
+
     def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
         if isinstance(value, types.GeneratorType):
             frame = value.gi_frame
@@ -89,15 +116,20 @@ class Upstream:
                 if frame.f_globals is namespace:
                     self._load(value.gi_code, namespace)
                     self._hold(frame.f_locals.values())
+                    self._note_changes(self._summaries.of_code(value.gi_code), frame.f_locals)
                 else:
                     self._look_behind(frame.f_locals.values())
         elif isinstance(value, types.FunctionType):
             if value.__globals__ is namespace:
                 self._load(value.__code__, namespace)
-                self._hold(gc.get_referents(*(value.__closure__ or ())))
+                closed = gc.get_referents(*(value.__closure__ or ()))
+                self._hold(closed)
+                self._note_changes(self._summaries(value), dict(enumerate(closed, -len(closed))))
                 self._hold([*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()])
         elif isinstance(value, types.MethodType):
             self._hold([value.__self__, value.__func__])
+            if getattr(value.__func__, "__globals__", None) is namespace:
+                self._note_changes(self._summaries(value.__func__), {0: value.__self__})
         elif isinstance(value, functools.partial):
             self._hold([value.func, *value.args, *value.keywords.values()])
         elif not isinstance(value, type | types.ModuleType):
@@ -109,7 +141,11 @@ class Upstream:
             self._open.append(value.iterable)
             return
         if not is_of_library(kind):
-            self._open.extend(getattr(kind, name, None) for name in _ITERATING)
+            methods = [getattr(kind, name, None) for name in _ITERATING]
+            self._open.extend(methods)
+            for method in methods:
+                if isinstance(method, types.FunctionType):
+                    self._note_changes(self._summaries(method), {0: value})
         if kind is tuple or hasattr(kind, "__next__"):  # `zip` keeps its iterators in a tuple
             self._look_behind(gc.get_referents(value))
         self._look_behind(getattr(value, "__dict__", {}).values())

@@ -26,7 +26,7 @@ from mpmagic.run.annotated import (
 from mpmagic.run.raised import fill_raised
 from mpmagic.run.side import here
 
-__all__ = ["fill_raised_here", "reduce_function", "reduce_special", "whole_class"]
+__all__ = ["Cell", "Cells", "fill_raised_here", "reduce_function", "reduce_special", "whole_class"]
 
 _ISO_DATE: Final = type(datetime.date.min.isocalendar())
 
@@ -74,13 +74,39 @@ def _iso_date(year: int, week: int, day: int) -> Any:
     return datetime.date.fromisocalendar(year, week, day).isocalendar()
 
 
-def reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
+class Cells:
+    """Stand-ins for the cells of functions in one pickle: what several close over stays one.
+
+    They travel empty. What they hold follows with each function, which it may lead back to.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[types.CellType, Cell]] = {}  # alive, for it's known by its id
+
+    def of(self, function: types.FunctionType) -> tuple[Cell, ...]:
+        """Those of a function."""
+        cells = function.__closure__ or ()
+        return tuple(self._known.setdefault(id(cell), (cell, Cell()))[1] for cell in cells)
+
+
+class Cell:
+    """Stands for a cell."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _empty_cell, ()
+
+
+def _empty_cell() -> types.CellType:
+    return types.CellType()
+
+
+def reduce_function(function: types.FunctionType, cells: Cells) -> tuple[Any, ...]:
     """A function of the notebook, without its globals."""
     state, slots = function_state(function)
     slots["__globals__"] = {}
     if parameters := getattr(function, "__type_params__", ()):
         slots["__type_params__"] = parameters
-    arguments = (function.__code__, len(function.__code__.co_freevars))
+    arguments = (function.__code__, cells.of(function))
     return _make_function, arguments, (state, slots), None, None, _fill_function
 
 
@@ -95,9 +121,8 @@ def _fill_function(function: types.FunctionType, state: Any) -> None:
         space["__builtins__"] = before
 
 
-def _make_function(code: types.CodeType, cells: int) -> types.FunctionType:
-    closure = tuple(types.CellType() for _ in range(cells)) or None
-    return types.FunctionType(code, here().namespace, None, None, closure)
+def _make_function(code: types.CodeType, cells: tuple[types.CellType, ...]) -> types.FunctionType:
+    return types.FunctionType(code, here().namespace, None, None, cells or None)
 
 
 def whole_class(kind: type, reduced: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -52,18 +53,13 @@ def curves(rounds: int, largest: float) -> list[Curve]:
         Bytes that are captured at most, if there is memory for them.
     """
     rounds = min(rounds, 3)
-    with notebook(600) as opened:
-        opened.run(HELPERS + "import numpy as np\n%load_ext mpmagic")
-        opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
+    with _warm() as opened:
         found = [
             Curve("%%parallel", "iterations", _along(opened, ITERATIONS, rounds), "iteration"),
             Curve("serial", "iterations", _along(opened, ITERATIONS, rounds, None), "iteration"),
             Curve("%%parallel", "workers", list(_workers(opened, rounds))),
         ]
-    with notebook(600) as opened:
-        opened.run(HELPERS + "import numpy as np\n%load_ext mpmagic")
-        opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
-        captured = list(_captured(opened, rounds, largest))
+    captured = list(_captured(rounds, largest))
     for index, name in enumerate(("first cell", "again", "one copy in memory")):
         points = [(size, seconds[index]) for size, seconds in captured]
         found.append(Curve(name, "captured bytes", points, "byte"))
@@ -88,24 +84,34 @@ def _workers(opened: Notebook, rounds: int) -> Iterable[tuple[float, float]]:
         yield workers, _median(opened, cell, f"-n {workers}", rounds)
 
 
-def _captured(
-    opened: Notebook, rounds: int, largest: float
-) -> Iterable[tuple[float, tuple[float, ...]]]:
-    """Seconds of the first cell, of the second, and of one copy in memory, by size."""
+@contextmanager
+def _warm() -> Iterator[Notebook]:
+    """A notebook in which mpmagic has run a cell."""
+    with notebook(600) as opened:
+        opened.run(HELPERS + "import numpy as np\n%load_ext mpmagic")
+        opened.run("%%parallel\nwarm = [wait_a_little(x) for x in range(20)]")
+        yield opened
+
+
+def _captured(rounds: int, largest: float) -> Iterable[tuple[float, tuple[float, ...]]]:
+    """Seconds of the first cell, of the second, and of one copy in memory, by size.
+
+    Each size in a notebook of its own: what was sent before is kept, and takes memory.
+    """
     cell = "out = []\nfor i in range(8):\n    y = int(table[i::len(table) // 100 or 1].sum())\n"
     cell += "    out.append(y)"
     for size in BYTES:
         if size > largest or size * COPIES > psutil.virtual_memory().available:
             return
         found = []
-        for number in range(rounds if size < 10**9 else 1):
-            opened.run(f"table = np.full({size // 8}, {number + 1})")
-            copy = opened.timed("copied = table.copy()").seconds
-            opened.run("del copied")
-            times = [opened.timed(cell, magic="").seconds for _ in range(2)]
-            found.append((*times, copy))
+        with _warm() as opened:
+            for number in range(rounds if size < 10**9 else 1):
+                opened.run(f"table = np.full({size // 8}, {number + 1})")
+                copy = opened.timed("copied = table.copy()").seconds
+                opened.run("del copied")
+                times = [opened.timed(cell, magic="").seconds for _ in range(2)]
+                found.append((*times, copy))
         yield size, tuple(median(column) for column in zip(*found, strict=True))
-        opened.run("del table")
 
 
 def _median(opened: Notebook, cell: str, magic: str | None, rounds: int) -> float:
