@@ -289,7 +289,8 @@ def _augmented(summaries: Sequence[FunctionSummary | None]) -> frozenset[int | s
     return frozenset[int | str]().union(*(s.augmented for s in known)) - otherwise
 
 
-def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
+@functools.lru_cache(maxsize=1024)
+def global_names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """Globals that code loads, and those that it stores or deletes, inner functions included."""
     loaded: set[str] = set()
     stored: set[str] = set()
@@ -303,7 +304,7 @@ def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
             inner_loaded, inner_stored = global_names(constant)
             loaded |= inner_loaded
             stored |= inner_stored
-    return loaded, stored
+    return frozenset(loaded), frozenset(stored)
 
 
 def closed_over(function: types.FunctionType) -> dict[str, Any]:

@@ -35,6 +35,10 @@ _CHANGING: Final = frozenset(
 _READING: Final = frozenset(
     n for kind in _PLAIN_TYPES for n in dir(kind) if not n.startswith("_") and n not in _CHANGING
 )
+_OF_PATTERNS: Final = frozenset(
+    {"end", "findall", "finditer", "fullmatch", "group", "groupdict", "groups", "match", "search",
+     "span", "start", "sub"}
+)  # fmt: skip
 _FRESH_CALLS: Final = frozenset(
     {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "hash", "int", "len",
      "list", "ord", "range", "repr", "round", "set", "sorted", "str", "chr"}
@@ -94,10 +98,10 @@ class _Scope:
     def __init__(self, node: ast.AST, given: frozenset[str]) -> None:
         self._nodes, self._inner = list[ast.AST](), list[_Function]()
         self.read: set[str] = set()
-        self._given = set(given)
+        self._given, self._bound = set(given), set[str]()
         self._values: dict[str, list[ast.expr]] = {}  # that a name is bound to
         if isinstance(node, _Function):
-            self._given |= {a.arg for a in walk(node.args) if isinstance(a, ast.arg)}
+            self._bound |= {a.arg for a in walk(node.args) if isinstance(a, ast.arg)}
             for part in node.body if isinstance(node.body, list) else [node.body]:
                 self._gather(part)
         else:
@@ -126,23 +130,24 @@ class _Scope:
         for node in self._nodes:
             match node:
                 case ast.Name(id=name, ctx=ast.Store()) if id(node) not in simple:
-                    self._given.add(name)
+                    self._bound.add(name)
                 case ast.ExceptHandler(name=str(caught)):
-                    self._given.add(caught)
+                    self._bound.add(caught)
                 case ast.FunctionDef(name=function):
-                    self._given.add(function)
+                    self._bound.add(function)
+        self._given |= self._bound
+        self._bound |= self._values.keys()
 
     def only_reads(self) -> bool:
         """Whether nothing is changed but what is made here."""
-        bound = self._given | self._values.keys()
-        if bound & PLAIN_BUILTINS.keys() or not all(map(self._leaves, self._nodes)):
+        if self._bound & PLAIN_BUILTINS.keys() or not all(map(self._leaves, self._nodes)):
             return False
         for function in self._inner:
             scope = _Scope(function, frozenset())
             if not scope.only_reads():
                 return False
             self.read |= scope.read
-        self.read -= bound
+        self.read -= self._bound
         return True
 
     def _leaves(self, node: ast.AST) -> bool:
@@ -168,8 +173,10 @@ class _Scope:
             return self._is_own(value)
         if attr.startswith("__"):  # `d.__setitem__(k, v)`
             return False
-        # Of a name it may be a module's: which one, those tell that are read.
-        return attr in _READING or isinstance(value, ast.Name)
+        if attr in _READING or attr in _OF_PATTERNS:
+            return True
+        # It may be a module's: which one, the names tell that are read.
+        return isinstance(value, ast.Name) and value.id not in self._bound
 
     def _is_own(self, node: ast.expr) -> bool:
         """Whether it's a name that is only bound to what was made here."""

@@ -140,5 +140,5 @@ class _Functions:
             return {n.id for n in names if isinstance(n.ctx, ast.Load)}
         value = self._namespace.get(name)
         if isinstance(value, types.FunctionType) and value.__globals__ is self._namespace:
-            return global_names(value.__code__)[0]
+            return set(global_names(value.__code__)[0])
         return set()

@@ -71,6 +71,8 @@ CHANGING = [
     "rows = []\ndef inner():\n    rows.append(1)",
     "global table\ntable = 1",
     "table.size = 1",
+    "other = statistics.random\nother.shuffle(table)",
+    "statistics.random.shuffle(table)",
     "import os",
     "with table:\n    pass",
     "class A:\n    pass",
