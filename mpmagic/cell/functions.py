@@ -16,13 +16,12 @@ import types
 from collections.abc import Sequence, Set
 from typing import Any, Final
 
-from mpmagic.cell import tables
 from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.closing import closes_its_own
 from mpmagic.cell.compiled import warnings_kept
 from mpmagic.cell.effects import FIGURE, Effects, FunctionSummary
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
-from mpmagic.cell.owncopy import without_own_changes
+from mpmagic.cell.owncopy import without_bound_attributes, without_own_changes
 from mpmagic.cell.scanner import Scanner
 from mpmagic.cell.syntax import walk
 from mpmagic.heaptypes import is_heap_type
@@ -87,6 +86,16 @@ class Summaries:
             return FunctionSummary(effects, (), frozenset(effects.mutates))
         return None if node is None else self._scan(node, frozenset(code.co_freevars))
 
+    def only_binds_attributes(self, code: types.CodeType) -> bool:
+        """Whether a method, or a generator made by one, changes no more of its object than that."""
+        node = node_of(code)
+        if not isinstance(node, ast.FunctionDef) or not node.args.args:
+            return False
+        name = node.args.args[0].arg
+        left = without_bound_attributes(node, name)
+        effects = Scanner(self._knowledge, self).scan_function(left, frozenset(code.co_freevars))
+        return f"{name}()" not in effects.mutates
+
     def of_name(self, name: str) -> FunctionSummary | None:
         """The summary of what a name stands for, None if that isn't a callable of the notebook."""
         if self._knowledge.is_hidden(name):
@@ -144,12 +153,8 @@ class Summaries:
                 return None
             return self._attribute(kind, name)
         known = self._methods_called(name)
-        if not known:
-            return None
-        # Of a receiver of unknown type only what the notebook's globals would suffer counts, and
-        # what it would itself, unless most objects have a method of that name.
-        changed = self.may_change_receiver(name) and name not in tables.READING_METHODS
-        return FunctionSummary(_union(known).effects, (0,) if changed else ())
+        # Of a receiver of unknown type only what the notebook's globals would suffer counts.
+        return FunctionSummary(_union(known).effects) if known else None
 
     def may_change_receiver(self, name: str) -> bool:
         """Whether a class of the notebook has a method of that name which changes its receiver."""

@@ -103,6 +103,8 @@ class Knowledge:
         self._hidden: dict[str, type | None] = dict.fromkeys(hidden)
         # Whether all items of the loop are immutable: taken for granted until they can be seen.
         self.items_immutable = True
+        # The type of all items, by the name of the loop's target, once they can be seen.
+        self.item_types: Mapping[str, type] = {}
         # Names of the loop's target whose values can't travel to a worker, with their types.
         self.staying: Mapping[str, str] = {}
         # Whether state may be sliced: until the slots can be seen to meet.
@@ -226,6 +228,8 @@ class Knowledge:
         self.classes = dict(self.classes)
         for name in bound.first:
             self.hide(name)
+        for name, kind in self.item_types.items():
+            self.hide(name, kind)
         try:
             yield
         finally:

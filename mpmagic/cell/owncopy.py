@@ -13,7 +13,7 @@ from typing import Final
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.syntax import copied, walk
 
-__all__ = ["without_own_changes"]
+__all__ = ["without_bound_attributes", "without_own_changes"]
 
 _COPYING: Final = (list, dict, set, bytearray, copy.copy, copy.deepcopy)
 _INDEXERS: Final = frozenset({"at", "iat", "iloc", "loc"})
@@ -35,6 +35,16 @@ def without_own_changes(
         if any(isinstance(part, ast.Name) and part.id == name for part in walk(statement)):
             return None
     return None
+
+
+def without_bound_attributes(node: ast.FunctionDef, name: str) -> ast.FunctionDef:
+    """The function without what it binds attributes of a parameter to, numbers added included.
+
+    That changes the object itself, and nothing that it holds.
+    """
+    left = copy.copy(node)
+    left.body = [_Bindings(name).visit(copied(statement)) for statement in node.body]
+    return left
 
 
 def _is_copy(node: ast.stmt, name: str, knowledge: Knowledge) -> bool:
@@ -84,6 +94,26 @@ class _Changes(ast.NodeTransformer):
                 return node
             keys += [target.slice] if isinstance(target, ast.Subscript) else []
         return _operands([value, *keys], node)
+
+
+class _Bindings(ast.NodeTransformer):
+    """Takes out what attributes of a name are bound to; their values stay."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        bound = all(map(self._is_attribute, node.targets))
+        return _operands([node.value], node) if bound else node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        # A list takes no number: with one, the attribute is bound to another number.
+        number = isinstance(node.value, ast.Constant) and isinstance(node.value.value, int | float)
+        adds = isinstance(node.op, ast.Add | ast.Sub) and number
+        return _operands([node.value], node) if adds and self._is_attribute(node.target) else node
+
+    def _is_attribute(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Attribute) and _is_itself(node.value, self._name)
 
 
 def _operands(parts: list[ast.expr], at: ast.stmt) -> ast.stmt:

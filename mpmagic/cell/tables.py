@@ -50,9 +50,6 @@ IMMUTABLE_TYPES: Final[tuple[type, ...]] = (
 )  # fmt: skip
 
 _LIST = {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"}
-_TAKING: Final = frozenset({"pop", "popitem", "popleft", "setdefault"})
-"""What changes its receiver and is called for what it gives."""
-
 _SET = {
     "add", "discard", "remove", "pop", "clear", "update", "difference_update",
     "intersection_update", "symmetric_difference_update",
@@ -271,7 +268,7 @@ def mutates(kind: type | None, method: str, *, statement: bool) -> bool:
         Whether the call stands as a statement of its own, its result unused.
     """
     if kind is None:
-        return method in _TAKING or (statement and method not in _READING_NAMES)
+        return statement and method not in _READING_NAMES
     if is_immutable_type(kind):
         return False
     bases = _bases(kind)

@@ -103,6 +103,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
         raise _item_stays(error) from error
     knowledge = Knowledge(cell.namespace, apart=cell.options.apart)
     knowledge.items_immutable = _items_immutable(iterable)
+    knowledge.item_types = _item_types(planned.loop, iterable)
     knowledge.staying = source.staying
     return _admit_as_known(planned, iterable, source, cell, knowledge)
 
@@ -214,6 +215,17 @@ def _check_compiles(split: SplitLoop) -> None:
             _ = half and half.code
         except (SyntaxError, RecursionError) as error:
             raise StaysInKernel(f"it can't be compiled apart from the cell: {error}") from error
+
+
+def _item_types(loop: ast.For, iterable: Any) -> dict[str, type]:
+    """The type of the items, if all are of one class of the notebook's and keep their name."""
+    if type(iterable) not in (list, tuple, set, dict) or not isinstance(loop.target, ast.Name):
+        return {}
+    name, kinds = loop.target.id, set(map(type, iterable))
+    bound = {n.id for s in loop.body for n in walk(s) if isinstance(n, ast.Name)
+             and not isinstance(n.ctx, ast.Load)}  # fmt: skip
+    own = len(kinds) == 1 and name not in bound and not is_of_library(next(iter(kinds)))
+    return {name: kinds.pop()} if own else {}
 
 
 def _items_immutable(iterable: Any) -> bool:

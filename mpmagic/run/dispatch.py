@@ -28,6 +28,7 @@ from mpmagic.run.packing import pack_program
 from mpmagic.run.source import Batch, ItemSource
 from mpmagic.run.tries import Tries
 from mpmagic.run.trip import Trip, standing
+from mpmagic.run.watch import are_plain
 from mpmagic.run.work import check_program, run_chunk
 
 __all__ = ["Dispatch", "Flight"]
@@ -307,6 +308,8 @@ class Dispatch:
                 return None
         looks = self._looks_each or (self._next == 0 and self._is_small)
         check = batch.mutable or (self._watched and looks)
+        if not self._watched and not isinstance(batch.items, range):
+            check = check or not are_plain(batch.items)  # a function among them may change anything
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None

@@ -23,7 +23,7 @@ from mpmagic.run.watch import is_inert, is_of_library
 
 __all__ = ["Upstream", "seen_ahead"]
 
-_ITERATING: Final = ("__iter__", "__next__", "__getitem__")
+_ITERATING: Final = ("__iter__", "__next__", "__getitem__", "__call__")
 _MOST_LOOKED_AT: Final = 1000
 
 
@@ -71,7 +71,7 @@ class Upstream:
 
     def __init__(self, iterable: Any, namespace: dict[str, Any], summaries: Summaries) -> None:
         self.names, self.bound, self.held = set[str](), set[str](), set[int]()
-        self.changed, self._changed = set[str](), list[Any]()
+        self.changed, self._changed = set[str](), list[tuple[Any, bool]]()
         self._summaries = summaries
         kind = type(iterable)
         has_code = hasattr(kind, "__next__") or is_heap_type(kind)
@@ -96,18 +96,25 @@ class Upstream:
         if shown := self.changed & set(touched):
             return min(shown)
         aliases = Aliases({name: namespace[name] for name in namespace.keys() & touched}, ())
-        shared = (aliases.shared_with(value, deep=True) for value in self._changed)
+        changed = [(namespace[n], True) for n in self.changed & namespace.keys()] + self._changed
+        shared = (aliases.shared_with(value, deep=deep) for value, deep in changed)
         return next(filter(None, shared), "")
 
-    def _note_changes(self, summary: FunctionSummary | None, held: Mapping[Any, Any]) -> None:
+    def _note_changes(
+        self, code: types.CodeType, summary: FunctionSummary | None, held: Mapping[Any, Any]
+    ) -> None:
         """Note what code changes, given what its variables hold."""
+        if summary is None or summary.changes_itself:
+            self._changed += [(value, True) for value in held.values()]
         if summary is None:
-            self._changed += held.values()
             return
         self.changed |= summary.effects.mutates.keys() | summary.effects.binds.keys()
-        if summary.changes_itself:
-            self._changed += held.values()
-        self._changed += [value for name, value in held.items() if name in summary.mutated]
+        own = code.co_varnames[:1]
+        for name, value in held.items():
+            if name in summary.mutated:
+                first = name == 0 or name in own
+                deep = not (first and self._summaries.only_binds_attributes(code))
+                self._changed.append((value, deep))
 
     def _look_at(self, value: Any, namespace: dict[str, Any]) -> None:
         if isinstance(value, types.GeneratorType):
@@ -116,7 +123,8 @@ class Upstream:
                 if frame.f_globals is namespace:
                     self._load(value.gi_code, namespace)
                     self._hold(frame.f_locals.values())
-                    self._note_changes(self._summaries.of_code(value.gi_code), frame.f_locals)
+                    code = value.gi_code
+                    self._note_changes(code, self._summaries.of_code(code), frame.f_locals)
                 else:
                     self._look_behind(frame.f_locals.values())
         elif isinstance(value, types.FunctionType):
@@ -124,12 +132,16 @@ class Upstream:
                 self._load(value.__code__, namespace)
                 closed = gc.get_referents(*(value.__closure__ or ()))
                 self._hold(closed)
-                self._note_changes(self._summaries(value), dict(enumerate(closed, -len(closed))))
+                inside = dict(enumerate(closed, -len(closed)))
+                self._note_changes(value.__code__, self._summaries(value), inside)
                 self._hold([*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()])
         elif isinstance(value, types.MethodType):
             self._hold([value.__self__, value.__func__])
-            if getattr(value.__func__, "__globals__", None) is namespace:
-                self._note_changes(self._summaries(value.__func__), {0: value.__self__})
+            function: Any = value.__func__
+            if getattr(function, "__globals__", None) is namespace:
+                self._note_changes(
+                    function.__code__, self._summaries(function), {0: value.__self__}
+                )
         elif isinstance(value, functools.partial):
             self._hold([value.func, *value.args, *value.keywords.values()])
         elif not isinstance(value, type | types.ModuleType):
@@ -145,7 +157,7 @@ class Upstream:
             self._open.extend(methods)
             for method in methods:
                 if isinstance(method, types.FunctionType):
-                    self._note_changes(self._summaries(method), {0: value})
+                    self._note_changes(method.__code__, self._summaries(method), {0: value})
         if kind is tuple or hasattr(kind, "__next__"):  # `zip` keeps its iterators in a tuple
             self._look_behind(gc.get_referents(value))
         self._look_behind(getattr(value, "__dict__", {}).values())

@@ -146,8 +146,13 @@ class ItemSource:
         if self.failure is not None:
             raise self.failure
         iterator = self.let_go()
-        # Not `yield from`: after a `break` that would close a generator, and a file.
-        for item in iterator:  # noqa: UP028
+        # Not `yield from`: after a `break` that would close a generator, and a file. Nor `for`:
+        # that asks for an iterator again, and one of the notebook's may begin anew.
+        while True:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
             yield item
 
     def left(self) -> Iterator[Any]:

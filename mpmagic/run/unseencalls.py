@@ -6,8 +6,10 @@ what the loop binds, or what handlers of `logging` write, is another value at ea
 
 from __future__ import annotations
 
+import logging
 import types
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mpmagic.cell.attribute import attribute
@@ -55,11 +57,40 @@ def _by_work(dependence: Dependence, split: SplitLoop, captured: Captured) -> st
 
 def _by_commits(dependence: Dependence, split: SplitLoop, namespace: dict[str, Any]) -> str:
     """Temporaries are the workers': the kernel has none where a commit runs."""
-    for name in sorted(split.kernel_reads & namespace.keys()):
-        functions = [f for f in _functions_in(namespace[name]) if f.__globals__ is namespace]
-        if read := globals_of(functions) & split.private - dependence.whole.hidden:
+    temporary = split.private - dependence.whole.hidden
+    for name in sorted(split.kernel_reads & namespace.keys()) if temporary else ():
+        if read := _read_in(namespace, _functions_in(namespace[name])) & temporary:
             return f"a function in `{name}`, which a commit may call, reads `{min(read)}`"
+    if temporary and (read := _read_in(namespace, _hooks()) & temporary):
+        return f"a handler of `logging`, or a hook of the process, reads `{min(read)}`"
     return ""
+
+
+def _read_in(namespace: dict[str, Any], functions: Iterable[types.FunctionType]) -> set[str]:
+    return globals_of(f for f in functions if f.__globals__ is namespace)
+
+
+def _hooks() -> Iterator[types.FunctionType]:
+    """Functions that the kernel calls for what the work has logged or warned of."""
+    for part in _of_loggers():
+        if isinstance(part, types.FunctionType):
+            yield part
+        yield from (f for k in type(part).__mro__ for f in vars(k).values() if _is_own(f, k))
+    if isinstance(warnings.showwarning, types.FunctionType):
+        yield warnings.showwarning
+
+
+def _of_loggers() -> Iterator[Any]:
+    """What records pass through."""
+    known = list(logging.root.manager.loggerDict.values())
+    for logger in (logging.root, *(one for one in known if isinstance(one, logging.Logger))):
+        yield from logger.filters
+        for handler in logger.handlers:
+            yield from (handler, handler.formatter, *handler.filters)
+
+
+def _is_own(member: Any, kind: type) -> bool:
+    return kind.__module__ == "__main__" and isinstance(member, types.FunctionType)
 
 
 def _functions_in(value: Any) -> Iterator[types.FunctionType]:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Views"]
+
+
+_KINDS: Final = "biufcmMSUVO"
+"""Of types that need no memory besides the array's."""
 
 
 class _Span(NamedTuple):
@@ -42,7 +46,8 @@ class Views:
         """Remember an object if it's an array."""
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(obj) is numpy.ndarray and obj.size:
-            self._met[id(obj)] = obj
+            if obj.dtype.kind in _KINDS:
+                self._met[id(obj)] = obj
 
     def share(self) -> bool:
         """Whether some of them share memory; `reduce` knows how to pickle them then."""
@@ -61,8 +66,8 @@ class Views:
         found: dict[int, tuple[Any, list[Any]]] = {}
         for array in self._met.values():
             owner = array
-            while type(owner.base) is getattr(numpy, "ndarray", None):
-                owner = owner.base
+            while type(base := _base(owner)) is getattr(numpy, "ndarray", None):
+                owner = base
             if owner.flags.c_contiguous or owner.flags.f_contiguous:
                 found.setdefault(id(owner), (owner, []))[1].append(array)
         return ((owner, arrays) for owner, arrays in found.values() if len(arrays) > 1)
@@ -76,11 +81,19 @@ class Views:
             flat = owner.reshape(-1) if owner.flags.c_contiguous else owner.T.reshape(-1)
             shown = flat[(span.first - start) // size : -(-(span.end - start) // size)]
             start = _Span.of(shown).first
+        if not shown.flags.writeable and any(array.flags.writeable for array in arrays):
+            return  # it has become read-only since
         for array in arrays:
             if array is not shown:
                 offset = array.__array_interface__["data"][0] - start
                 place = offset, array.shape, array.strides, array.dtype
                 self._shown[id(array)] = _part, (shown, place, array.flags.writeable)
+
+
+def _base(array: Any) -> Any:
+    """What an array shows the memory of; of sliding windows too (`as_strided`)."""
+    base = array.base
+    return getattr(base, "base", None) if type(base).__name__ == "DummyArray" else base
 
 
 def _part(owner: Any, place: tuple[Any, ...], writeable: bool) -> Any:

@@ -28,7 +28,7 @@ from mpmagic.run.packed import Packed, bytes_of, digest
 from mpmagic.run.seen import SeenEncoder, holds_frames
 from mpmagic.run.side import Side
 
-__all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "are_inert", "cached_names",
+__all__ = ["ATOMS", "BOUND", "Fingerprint", "Watch", "are_inert", "are_plain", "cached_names",
            "changed_values", "enclosed", "fingerprint", "is_inert", "is_of_library", "seen_digest",
            "state_of"]  # fmt: skip
 
@@ -82,6 +82,15 @@ def are_inert(values: Collection[Any]) -> bool:
         if ATOMS.issuperset(map(type, itertools.chain.from_iterable(values))):
             return True
     return all(map(is_inert, values))
+
+
+def are_plain(values: Collection[Any]) -> bool:
+    """Whether the values are text, numbers and the like, or short tuples of them: no functions."""
+    kinds = set(map(type, values))
+    if not kinds <= ATOMS | {tuple}:
+        return False
+    parts = itertools.chain.from_iterable(v for v in values if type(v) is tuple)
+    return ATOMS.issuperset(map(type, parts))
 
 
 def is_of_library(value: Any) -> bool:

@@ -113,7 +113,7 @@ BARRIERS = {
     "a = push(xs)": "changes `xs`",
     "a = xs.pop()": "changes `xs`",
     "a = d.get('k')": "hands out a part of `d`",
-    "a = unknown.pop()": "changes `unknown`",
+    "a = unknown.pop()": "may change `unknown`",
     "a = model.fit(xs)": "may change `model`",
     "a = count()": "",
     "a = f(z := 3)": "binds `z` too",
