@@ -38,10 +38,9 @@ def tidy(error: BaseException) -> None:
     """Tidy the tracebacks of an exception and of all that it's chained to or made of."""
     for one in chained(error):
         before, one.__traceback__ = one.__traceback__, tidied(one.__traceback__)
-        for entry in (*_entries(before), *_entries(one.__traceback__)):
-            _empty(entry.tb_frame)
+        _empty([*_entries(before), *_entries(one.__traceback__)])
     # Frames that were made here have this one below them.
-    del error, one, before, entry
+    del error, one, before
 
 
 def tidied(tb: TracebackType | None) -> TracebackType | None:
@@ -63,16 +62,20 @@ def tidied(tb: TracebackType | None) -> TracebackType | None:
     return _linked(kept)
 
 
-def _empty(frame: FrameType | None) -> None:
+def _empty(entries: list[TracebackType]) -> None:
     """Let frames of ours go of what they hold: they lead to the exception, which leads to them.
 
     Those that were made for it have ours below them, whose calls are over.
     """
-    while frame is not None:
-        if is_ours(frame):
-            with contextlib.suppress(RuntimeError):  # its call isn't over
-                frame.clear()
-        frame = frame.f_back
+    met: set[FrameType] = set()  # a recursion's frames have all the same below them
+    for entry in entries:
+        frame: FrameType | None = entry.tb_frame
+        while frame is not None and frame not in met:
+            met.add(frame)
+            if is_ours(frame):
+                with contextlib.suppress(RuntimeError):  # its call isn't over
+                    frame.clear()
+            frame = frame.f_back
 
 
 def without_ours(tb: TracebackType | None) -> TracebackType | None:
