@@ -19,7 +19,7 @@ from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
 from mpmagic.cell.implicit import changes_itself
 from mpmagic.cell.iterable import only_labels_bar, only_past_slots
-from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.plan import PlannedLoop
 from mpmagic.cell.split import SplitLoop
@@ -222,10 +222,10 @@ def _item_types(loop: ast.For, iterable: Any) -> dict[str, type]:
     if type(iterable) not in (list, tuple, set, dict) or not isinstance(loop.target, ast.Name):
         return {}
     name, kinds = loop.target.id, set(map(type, iterable))
-    bound = {n.id for s in loop.body for n in walk(s) if isinstance(n, ast.Name)
-             and not isinstance(n.ctx, ast.Load)}  # fmt: skip
-    own = len(kinds) == 1 and name not in bound and not is_of_library(next(iter(kinds)))
-    return {name: kinds.pop()} if own else {}
+    if len(kinds) != 1 or name in set().union(*map(bound_names, loop.body)):
+        return {}
+    (kind,) = kinds
+    return {} if is_of_library(kind) else {name: kind}
 
 
 def _items_immutable(iterable: Any) -> bool:

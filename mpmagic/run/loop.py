@@ -32,7 +32,7 @@ from mpmagic.run.options import LoopReport
 from mpmagic.run.packed import digest
 from mpmagic.run.packing import pack_program
 from mpmagic.run.ranges import ranges_of
-from mpmagic.run.replay import Begun, Replay
+from mpmagic.run.replay import ReachedLoop, Replay
 from mpmagic.run.source import ItemSource
 from mpmagic.run.telling import Telling
 from mpmagic.run.tries import check_passing
@@ -69,7 +69,7 @@ class LoopRun:
         self.planned = planned
         self._cell = cell
         self._source: ItemSource | None = None
-        self._begun: Begun | None = None
+        self._begun: ReachedLoop | None = None
         self._replay: Replay | None = None
         self._ended: bool | None = None
         line = planned.loop.lineno
@@ -123,7 +123,7 @@ class LoopRun:
             return False
         report = LoopReport(line, total=source.remaining)
         self._cell.report.loops.append(report)
-        self._begun = Begun(self.planned, admitted, source, report, ranges)
+        self._begun = ReachedLoop(self.planned, admitted, source, report, ranges)
         return True
 
     def _check_residents(self, reason: StaysInKernel) -> None:
@@ -226,7 +226,7 @@ class LoopRun:
 
     # -- its beginning and its end -------------------------------------------------------------
 
-    def _started(self) -> Begun:
+    def _started(self) -> ReachedLoop:
         """The loop that is split."""
         assert self._begun is not None
         return self._begun

@@ -41,11 +41,11 @@ from mpmagic.run.telling import Telling
 from mpmagic.run.temporaries import Temporaries
 from mpmagic.run.tries import Failures
 
-__all__ = ["Begun", "Replay"]
+__all__ = ["ReachedLoop", "Replay"]
 
 
 @dataclass(slots=True)
-class Begun:
+class ReachedLoop:
     """A loop that the cell has reached, and that is split.
 
     Attributes
@@ -90,7 +90,7 @@ class Replay:
         Sends the chunks.
     """
 
-    def __init__(self, begun: Begun, cell: CellContext) -> None:
+    def __init__(self, begun: ReachedLoop, cell: CellContext) -> None:
         self._begun, self._cell = begun, cell
         self._line = begun.planned.loop.lineno
         admitted = begun.admitted

@@ -14,7 +14,7 @@ import functools
 import itertools
 import sys
 import types
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -77,20 +77,21 @@ def are_inert(values: Collection[Any]) -> bool:
     kinds = set(map(type, values))
     if ATOMS.issuperset(kinds):
         return True
-    if kinds == {tuple} and max(map(len, values)) <= _SHORT:
-        # In C all the way: asked one by one, it takes as long as to pickle them.
-        if ATOMS.issuperset(map(type, itertools.chain.from_iterable(values))):
-            return True
+    if kinds == {tuple} and max(map(len, values)) <= _SHORT and _hold_atoms(values):
+        return True
     return all(map(is_inert, values))
 
 
+def _hold_atoms(values: Iterable[tuple[Any, ...]]) -> bool:
+    # In C all the way: asked one by one, it takes as long as to pickle them.
+    return ATOMS.issuperset(map(type, itertools.chain.from_iterable(values)))
+
+
 def are_plain(values: Collection[Any]) -> bool:
-    """Whether the values are text, numbers and the like, or short tuples of them: no functions."""
-    kinds = set(map(type, values))
-    if not kinds <= ATOMS | {tuple}:
+    """Whether the values are text, numbers and the like, or tuples of them: no functions."""
+    if not set(map(type, values)) <= ATOMS | {tuple}:
         return False
-    parts = itertools.chain.from_iterable(v for v in values if type(v) is tuple)
-    return ATOMS.issuperset(map(type, parts))
+    return _hold_atoms(v for v in values if type(v) is tuple)
 
 
 def is_of_library(value: Any) -> bool:

@@ -14,7 +14,7 @@ from mpmagic.run.program import Program
 from tests.notebook import Notebook
 
 READING = {
-    "sum(len(table[k][1]) for k in range(i))": {"sum", "len", "table", "range"},
+    "return sum(len(table[k][1]) for k in range(i))": {"sum", "len", "table", "range"},
     "rows = []\nfor k in table:\n    rows.append(k)\nrows.sort()\nreturn rows[0]": {"table"},
     "total = 0\nfor k in table:\n    total += table[k]\nreturn total": {"table"},
     "seen = set()\nseen.add(i)\nseen |= table\nreturn seen": {"set", "table"},
@@ -82,8 +82,6 @@ CHANGING = [
 
 
 def _function(body: str) -> ast.FunctionDef:
-    if not body.startswith(("return", "rows", "for", "def", "try")) and "\n" not in body:
-        body = f"return {body}" if body.startswith("sum") else body
     (node,) = ast.parse(f"def f(i):\n{textwrap.indent(body, '    ')}").body
     assert isinstance(node, ast.FunctionDef)
     return node
