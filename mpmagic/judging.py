@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mpmagic.cell.compiled import Warned
     from mpmagic.cell.plan import CellPlan
     from mpmagic.errors import NotParallel
+    from mpmagic.plans import FormerPlan, Plans
     from mpmagic.run.brief import Look
     from mpmagic.run.context import CellContext
     from mpmagic.run.engine import Engine
@@ -68,6 +69,7 @@ class Judge:
         self._shell = shell
         self._workforce = workforce
         self._errors_shown: ErrorsShown | None = None
+        self._plans: Plans | None = None
         self.engine: Engine | None = None
         self.sends_all = False
         self.last_run: RunReport | None = None
@@ -95,7 +97,8 @@ class Judge:
                 yield as_it_is
                 look.ended(as_it_is[1].report)
                 return
-            plan = self._planned(cell, options)
+            former = self._former(cell, options)
+            plan = former.plan or self._planned(cell, options)
             if plan is None:
                 yield None
                 return
@@ -103,10 +106,14 @@ class Judge:
             lacking = self._lacking(cell.tree)
             check_residents(plan, cell.tree, lacking, self._shell.user_ns, engine)
             with nullcontext() if engine is None else engine.session():
-                plan, serial = self._checked(plan, cell, options)
+                if former.plan is None:
+                    plan, former.serial = self._checked(plan, cell, options)
+                    if not vars(cell.given).get("bg"):  # the next one may run while this one does
+                        former.keep(plan)
                 context = self.context(cell, options, engine)
-                self._tell(plan, context, serial)
+                self._tell(plan, context, former.serial)
                 yield plan, context
+                former.ended(context.report)
                 if look is not None:
                     look.ended(context.report)
 
@@ -156,6 +163,16 @@ class Judge:
         if self.sends_all or engine is not None or force.each().names or not is_plain(cell.given):
             return None
         return force.brief().look((cell.text, cell.line), cell.tree, self._shell.user_ns)
+
+    def _former(self, cell: ParsedCell, options: Options) -> FormerPlan:
+        """The plan that the cell had, if it's the same and so is what it is about."""
+        from mpmagic.plans import PlanKey, Plans
+
+        if self._plans is None:
+            self._plans = Plans()
+        allowances, or_serial = options.allowances, cell.given.or_serial
+        key = PlanKey(cell.filename, cell.text, cell.line, cell.features, allowances, or_serial)
+        return self._plans.look(key, cell.tree, self._shell.user_ns)
 
     def _as_it_is(
         self, cell: ParsedCell, options: Options, look: Look
