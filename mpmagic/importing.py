@@ -36,6 +36,7 @@ def import_for_cells() -> None:
     """Import what plans, runs and shows an ordinary cell."""
     import mpmagic.engine.choosing
     import mpmagic.engine.processes
+    import mpmagic.plans
     import mpmagic.pool.pickling
     import mpmagic.run.brief
     import mpmagic.run.cell
