@@ -117,6 +117,8 @@ class _Comparison:
         yield (set, frozenset), self._set
         yield types.FunctionType, self._function
         yield (types.MethodType, types.BuiltinMethodType), self._method
+        yield types.MethodWrapperType, self._wrapper
+        yield memoryview, self._memory
         yield functools.partial, self._partial
         yield types.CodeType, self._code
         yield types.CellType, self._cell
@@ -137,6 +139,15 @@ class _Comparison:
         if not equal:
             return f"{where}: {_short(a)} became {_short(b)}"
         return self._attributes(a, b, where)
+
+    def _wrapper(self, a: Any, b: Any, where: str) -> str | None:
+        """A special method of an object, as ``it.__next__``."""
+        owners = [Drained(m.__self__) if is_iterator(m.__self__) else m.__self__ for m in (a, b)]
+        return self._named(("__name__",), a, b, where) or self.compare(*owners, f"{where}.__self__")
+
+    def _memory(self, a: Any, b: Any, where: str) -> str | None:
+        names = ("obj", "format", "shape", "strides", "readonly")
+        return self._named(names, a, b, where) or self.compare(a.tolist(), b.tolist(), where)
 
     def _shared(self, a: Any, b: Any, where: str) -> str | None:
         """What several processes share counts for what is in it, wherever that lies."""

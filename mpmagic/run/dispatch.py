@@ -261,6 +261,10 @@ class Dispatch:
         """Send all there is, to an engine that takes it."""
         self._refill()
 
+    def items(self) -> list[Any]:
+        """Those of all chunks under way."""
+        return [item for flight in self._flights for item in flight.batch.items]
+
     def progress(self) -> tuple[int, int]:
         """Iterations whose work is done, and those that were sent."""
         done = sum(flight.count for flight in list(self._flights) if flight.future.done())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import decimal
 import pickle
+import random
 import sys
 import warnings
 import weakref
@@ -37,7 +38,7 @@ class _Inline(Executor):
         future: Future[Any] = Future()
         task = cloudpickle.dumps((fn, args, kwargs))
         try:
-            with self._own_classes(), _own_filters(), decimal.localcontext():
+            with self._own_classes(), _own_filters(), _own_streams(), decimal.localcontext():
                 function, arguments, named = pickle.loads(task)
                 result = pickle.dumps(function(*arguments, **named), protocol=5)
             future.set_result(pickle.loads(result))
@@ -59,6 +60,19 @@ class _Inline(Executor):
         finally:
             for name, table in zip(names, before, strict=True):
                 setattr(internals, name, table)
+
+
+@contextmanager
+def _own_streams() -> Iterator[None]:
+    """What a worker draws from its global streams doesn't move the notebook's."""
+    streams: list[tuple[Callable[[Any], None], Any]] = [(random.setstate, random.getstate())]
+    if (numpy := sys.modules.get("numpy.random")) is not None:
+        streams.append((numpy.set_state, numpy.get_state()))
+    try:
+        yield
+    finally:
+        for put_back, state in streams:
+            put_back(state)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from mpmagic.run.packed import digest
 from mpmagic.run.packing import pack_program
 from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replay import ReachedLoop, Replay
+from mpmagic.run.retreat import Retreat, restarted
 from mpmagic.run.source import ItemSource
 from mpmagic.run.telling import Telling
 from mpmagic.run.tries import check_passing
@@ -72,6 +73,8 @@ class LoopRun:
         self._begun: ReachedLoop | None = None
         self._replay: Replay | None = None
         self._ended: bool | None = None
+        self._again: Iterator[Any] | None = None
+        self._looked: Generator[Any] | None = None
         line = planned.loop.lineno
         self.disguised = Disguised(partial(_stays, cell, line), cell.fence.stop)
 
@@ -90,18 +93,45 @@ class LoopRun:
 
     def _begin(self, iterable: Any) -> bool:
         self._ended = None
+        again = restarted(self.planned.loop, iterable, self._cell.namespace)
         if not self._admits(iterable):
             return False
-        begun = self._started()
-        begun.brevity = Brevity.of(self.planned, begun.admitted, begun.source, self._cell)
-        if begun.brevity is None:
+        begun, loop = self._started(), (self.planned, self._started().admitted)
+        begun.brevity = Brevity.of(*loop, begun.source, self._cell)
+        if again is not None:
+            begun.retreat = Retreat.of(*loop, begun.source, self._cell)
+        if begun.brevity is None and begun.retreat is None:
             return True
         # At once, for this is the place from which a loop can go on in the kernel.
-        self._ended = self._run()
-        if begun.brevity.found:
+        if self.planned.element is not None:
+            self._look()
+        else:
+            self._ended = self._run()
+        if begun.retreat is not None and begun.retreat.reason:
+            self._go_back(begun, again)
             return False
-        self._let_go()
+        if begun.brevity is not None and begun.brevity.found:
+            return False
+        if self._looked is None:
+            self._let_go()
         return True
+
+    def _look(self) -> None:
+        """Wait for the first chunk of a comprehension, whose events are asked for next."""
+        rows = self._cell.begun(self._fenced_rows(looks=True))
+        if next(rows):
+            rows.close()
+        else:
+            self._looked = rows
+
+    def _go_back(self, begun: ReachedLoop, again: Iterator[Any] | None) -> None:
+        """Let all of the loop be the kernel's, as if it had never left."""
+        assert begun.retreat is not None
+        loops = self._cell.report.loops
+        loops[:] = [report for report in loops if report is not begun.report]
+        _stays(self._cell, self.planned.loop.lineno, begun.retreat.reason)
+        self._let_go()
+        self._again = again
 
     def _admits(self, iterable: Any) -> bool:
         """Whether the loop can be split, now that its names stand for something."""
@@ -132,6 +162,9 @@ class LoopRun:
 
     def items(self) -> Iterator[Any]:
         """What the loop iterates over when it stays in the kernel, or goes on there."""
+        again, self._again = self._again, None
+        if again is not None:
+            return again
         begun, source = self._begun, self._source
         assert source is not None
         self._let_go()
@@ -180,11 +213,12 @@ class LoopRun:
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """Run a comprehension: pairs of an item and the event of an element."""
-        return self._cell.begun(self._fenced_rows())
+        looked, self._looked = self._looked, None
+        return looked or self._cell.begun(self._fenced_rows())
 
-    def _fenced_rows(self) -> Generator[tuple[Any, Any]]:
+    def _fenced_rows(self, *, looks: bool = False) -> Generator[Any]:
         try:
-            yield from self._rows()
+            yield from self._rows(looks=looks)
         except MpmagicError as error:
             fenced = self._fenced(error)
             if isinstance(error.__context__, GeneratorExit):
@@ -193,7 +227,8 @@ class LoopRun:
         finally:
             self._let_go()
 
-    def _rows(self) -> Iterator[tuple[Any, Any]]:
+    def _rows(self, *, looks: bool) -> Iterator[Any]:
+        """The rows; before them, if it `looks`, whether the first chunk shows that it goes back."""
         telling = self._telling()
         self._read_ranges(telling)
         replay = self._replay = self._start()
@@ -201,6 +236,8 @@ class LoopRun:
         item: Any = None
         with replay.finished(telling):
             with self._cell.inbox:
+                if looks:
+                    yield replay.look()
                 for event in replay.in_order():
                     if event[0] == START:
                         item = event[1]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpmagic.cell.plan import PlannedLoop
-from mpmagic.errors import MpmagicError
+from mpmagic.errors import MpmagicError, UnsendableValue
 from mpmagic.run.admission import Admitted
 from mpmagic.run.brevity import Brevity
 from mpmagic.run.complaints import (
@@ -33,6 +33,7 @@ from mpmagic.run.origins import Origin
 from mpmagic.run.packing import followed_by
 from mpmagic.run.past import Laps
 from mpmagic.run.ranges import FileRanges
+from mpmagic.run.retreat import Retreat
 from mpmagic.run.scheduled import Scheduled, schedule_of
 from mpmagic.run.sent import Sent
 from mpmagic.run.source import ItemSource
@@ -62,6 +63,8 @@ class ReachedLoop:
         Of a file that its workers may read themselves; None for any other iterable.
     brevity
         Finds out whether it's too short for workers; None if it isn't to be.
+    retreat
+        Finds out whether no worker can do its work; None if it can't go back.
     """
 
     planned: PlannedLoop
@@ -70,6 +73,7 @@ class ReachedLoop:
     report: LoopReport
     ranges: FileRanges | None
     brevity: Brevity | None = None
+    retreat: Retreat | None = None
 
 
 class Replay:
@@ -110,6 +114,7 @@ class Replay:
         self._reads_items = bool(kept) and not kept & admitted.dependence.whole.mutates.keys()
         self._failures = Failures(begun.planned.loop, self.dispatch.tries, cell)
         self._sent: Sent | None = None
+        self._first: list[Flight | None] | None = None  # until it's taken
         self._telling: Telling
         self.events = Events(admitted, begun.source.side, self._temporaries, cell)
 
@@ -132,9 +137,9 @@ class Replay:
     def in_order(self) -> Iterator[tuple[Any, ...]]:
         """The events of all iterations in order, those that are the commits'."""
         cell, source = self._cell, self._begun.source
-        # Now, and while the work has begun: of a cell in the background the notebook runs on.
-        self._sent = Sent(self._begun.admitted, self.dispatch.key, cell.namespace)
-        while (flight := self.dispatch.next_flight(self._tick)) is not None:
+        if self._first is None:
+            self.look()
+        while (flight := self._taken()) is not None:
             self._check(flight)
             if self._failures.take(flight, source.side):
                 continue
@@ -149,7 +154,7 @@ class Replay:
                 return
             self._tick()
             self._look_for_brevity(flight)
-        if self._is_brief:
+        if self._is_the_kernels:
             return
         if (shadow := self._begun.admitted.shadow) is not None and shadow.ended:
             self.events.failure = shadow.failure
@@ -159,6 +164,29 @@ class Replay:
         cell.observer.make_way()
         play(source.ended_with)
         self.events.failure = source.failure
+
+    def look(self) -> bool:
+        """Wait for the first chunk; whether it shows that the loop is the kernel's."""
+        # Now, and while the work has begun: of a cell in the background the notebook runs on.
+        self._sent = Sent(self._begun.admitted, self.dispatch.key, self._cell.namespace)
+        retreat = self._begun.retreat
+        try:
+            flight = self.dispatch.next_flight(self._tick)
+        except UnsendableValue as error:
+            if retreat is None or not retreat.is_shown(str(error), self.dispatch.items()):
+                raise
+            return True
+        self._first = [flight]
+        if flight is None or retreat is None or flight.early.has_begun(0):
+            return False
+        items = [*flight.batch.items, *self.dispatch.items()]
+        return retreat.is_shown_by(flight.log, items)
+
+    def _taken(self) -> Flight | None:
+        """The oldest chunk; None if all are through, or if the kernel is to do them."""
+        if self._goes_back:
+            return None
+        return self._first.pop() if self._first else self.dispatch.next_flight(self._tick)
 
     def _is_over(self, flight: Flight) -> bool:
         """Take note of a chunk whose commits are done; whether the loop ends with it."""
@@ -188,9 +216,14 @@ class Replay:
             self.dispatch.largest = brevity.largest
 
     @property
-    def _is_brief(self) -> bool:
-        """Whether the rest of the loop is the kernel's, as it's too short for workers."""
-        return self._begun.brevity is not None and self._begun.brevity.found
+    def _is_the_kernels(self) -> bool:
+        """Whether the rest of the loop is the kernel's, or all of it."""
+        brevity = self._begun.brevity
+        return self._goes_back or (brevity is not None and brevity.found)
+
+    @property
+    def _goes_back(self) -> bool:
+        return self._begun.retreat is not None and bool(self._begun.retreat.reason)
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused
@@ -247,13 +280,13 @@ class Replay:
             self._stop_within(events.log)
         self._temporaries.write(self._cell.namespace)
         self.dispatch.end()
-        if not self._is_brief:
+        if not self._is_the_kernels:
             source.let_go()
         if ranges is not None:
             ranges.close()
             if not self._through:
                 ranges.leave_after(self._begun.report.iterations + events.is_within)
-        if checked:
+        if checked and not self._goes_back:
             self._check_captured()
 
     def _stop_within(self, log: Log) -> None:

@@ -1,0 +1,154 @@
+"""Loops that go back to the kernel: their first chunk has shown that no worker can do their work.
+
+What the work has changed unseen, or a value that can't be sent, shows only when it has run. If that
+is so in the first chunk, nothing is committed yet, and what the work did in the workers is thrown
+away: the loop begins anew in the kernel, as if it had never left it. What the work may have changed
+outside can't be thrown away; then it ends with an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.repeatable import computes_only, is_repeatable
+from mpmagic.cell.syntax import walk
+from mpmagic.run.admission import Admitted
+from mpmagic.run.capture import Captured
+from mpmagic.run.codec import Encoder
+from mpmagic.run.context import CellContext
+from mpmagic.run.iterables import PLAIN_ITERATORS
+from mpmagic.run.log import UNSENDABLE, Log
+from mpmagic.run.side import Side
+from mpmagic.run.source import ItemSource
+
+__all__ = ["Retreat", "restarted"]
+
+_CONTAINERS: Final[tuple[type, ...]] = (
+    list, tuple, range, str, bytes, dict, set, frozenset,
+    type({}.keys()), type({}.values()), type({}.items()),
+)  # fmt: skip
+_ARRAY: Final = "numpy.ndarray"
+_PICKLING: Final = ("cloudpickle.", "mpmagic.run.", "mpmagic.pool.codeobject")
+"""Modules that make again what was pickled."""
+
+_PAIRING: Final = (enumerate, zip)
+
+
+def restarted(loop: ast.For, iterable: Any, namespace: dict[str, Any]) -> Iterator[Any] | None:
+    """What gives an iterable's items from its first one on, whoever takes some before.
+
+    None where there can't be such a thing: where the items come from an iterator that the notebook
+    has, it would know that more of them have been taken than the loop has asked for.
+    """
+    kind = type(iterable)
+    if kind in _CONTAINERS or f"{kind.__module__}.{kind.__qualname__}" == _ARRAY:
+        items: Iterator[Any] = iter(iterable)
+        return items
+    if kind not in _PAIRING or not _is_made_by(loop.iter, namespace):
+        return None
+    given = iterable.__reduce__()[1]
+    iterators = given[:1] if kind is enumerate else given
+    if not all(type(iterator) in PLAIN_ITERATORS for iterator in iterators):
+        return None
+    copies = [copy.copy(iterator) for iterator in iterators]
+    return enumerate(copies[0], given[1]) if kind is enumerate else zip(*copies, strict=False)
+
+
+def _is_made_by(node: ast.expr, namespace: dict[str, Any]) -> bool:
+    """Whether the loop's own ``enumerate`` or ``zip`` has made it, of what are no iterators."""
+    names = [n.id for n in walk(node) if isinstance(n, ast.Name)]
+    calls = [n.func for n in walk(node) if isinstance(n, ast.Call)]
+    made = all(isinstance(f, ast.Name) and f.id in ("enumerate", "zip", "range") for f in calls)
+    own = all(not hasattr(type(namespace.get(name)), "__next__") for name in names)
+    return bool(calls) and made and own and not {"enumerate", "zip", "range"} & namespace.keys()
+
+
+class Retreat:
+    """Whether a loop goes back.
+
+    Parameters
+    ----------
+    loop
+        The loop.
+    captured
+        What its work reads.
+    cell
+        The cell that it is part of.
+
+    Attributes
+    ----------
+    reason
+        Why it does; empty as long as it doesn't.
+    """
+
+    def __init__(self, loop: ast.For, captured: Captured, cell: CellContext) -> None:
+        self._loop, self._captured, self._cell = loop, captured, cell
+        self.reason = ""
+
+    @classmethod
+    def of(
+        cls, planned: PlannedLoop, admitted: Admitted, source: ItemSource, cell: CellContext
+    ) -> Retreat | None:
+        """What decides that; None for a loop that can't go back whatever it shows."""
+        split, options = admitted.split, cell.options
+        as_is = admitted.shadow is None and not split.speculates and not planned.lazy
+        asked = options.private or options.local or options.ahead or options.alone
+        apart = options.apart and options.seed is None and not options.residents
+        if not as_is or asked or not apart or cell.kept is not None or source.staying:
+            return None
+        return cls(planned.loop, admitted.captured, cell)
+
+    def is_shown_by(self, log: Log, items: Iterable[Any]) -> bool:
+        """Whether it goes back, going by the log of the first chunk.
+
+        Parameters
+        ----------
+        log
+            The log.
+        items
+            All items whose work has begun.
+        """
+        why = _shown_by(log)
+        return bool(why) and self.is_shown(why, items)
+
+    def is_shown(self, why: str, items: Iterable[Any]) -> bool:
+        """The same, given a reason for it."""
+        if self._computes(items):
+            self.reason = why
+        return bool(self.reason)
+
+    def _computes(self, items: Iterable[Any]) -> bool:
+        """Whether what the work has done is gone with what it did in the workers."""
+        captured, namespace = self._captured, self._cell.namespace
+        if any(map(_is_mapped, captured.values.values())):
+            return False
+        encoder = Encoder(Side(namespace), by_reference=False)
+        encoder.encode([*items])
+        met = captured.modules | encoder.modules
+        if not computes_only(module for module in met if not module.startswith(_PICKLING)):
+            return False
+        functions = [*captured.functions, *encoder.functions]
+        return is_repeatable(self._loop, Knowledge(namespace, apart=True), functions)
+
+
+def _shown_by(log: Log) -> str:
+    """Why no worker can do what the log is of; empty if that isn't so."""
+    if log.lost_write:
+        return f"its work {log.lost_write}, as it turned out in a worker"
+    if log.refused:
+        return log.refused
+    for event in log.events:
+        if event[0] == UNSENDABLE:
+            *_, kind, reason = event
+            return f"its work gives a value ({kind}) that can't be sent back: {reason}"
+    return ""
+
+
+def _is_mapped(value: Any) -> bool:
+    """Whether it's the memory of a file, which a worker's stores reach as well."""
+    return any(base.__name__ == "memmap" for base in type(value).__mro__)
