@@ -36,7 +36,9 @@ _ARRAY: Final = "numpy.ndarray"
 _PICKLING: Final = ("cloudpickle.", "mpmagic.run.", "mpmagic.pool.codeobject")
 """Modules that make again what was pickled."""
 
-_PAIRING: Final = (enumerate, zip)
+_COPIED: Final[frozenset[type]] = frozenset({*PLAIN_ITERATORS, type(reversed([]))})
+_PLAIN: Final = (ast.Call, ast.Constant, ast.expr_context, ast.keyword, ast.Name)
+_MAKING: Final = frozenset({"enumerate", "range", "reversed", "zip"})
 
 
 def restarted(loop: ast.For, iterable: Any, namespace: dict[str, Any]) -> Iterator[Any] | None:
@@ -49,23 +51,35 @@ def restarted(loop: ast.For, iterable: Any, namespace: dict[str, Any]) -> Iterat
     if kind in _CONTAINERS or f"{kind.__module__}.{kind.__qualname__}" == _ARRAY:
         items: Iterator[Any] = iter(iterable)
         return items
-    if kind not in _PAIRING or not _is_made_by(loop.iter, namespace):
+    return _copied(iterable) if _is_made_by(loop.iter, namespace) else None
+
+
+def _copied(iterator: Any) -> Iterator[Any] | None:
+    """An iterator that will give the same, and moves on by itself; None where there is none."""
+    kind = type(iterator)
+    if kind in _COPIED:
+        copied: Iterator[Any] = copy.copy(iterator)
+        return copied
+    if kind not in (enumerate, zip):
         return None
-    given = iterable.__reduce__()[1]
-    iterators = given[:1] if kind is enumerate else given
-    if not all(type(iterator) in PLAIN_ITERATORS for iterator in iterators):
+    given = iterator.__reduce__()[1]
+    inner = [_copied(each) for each in (given[:1] if kind is enumerate else given)]
+    parts = [each for each in inner if each is not None]
+    if len(parts) < len(inner):
         return None
-    copies = [copy.copy(iterator) for iterator in iterators]
-    return enumerate(copies[0], given[1]) if kind is enumerate else zip(*copies, strict=False)
+    return enumerate(parts[0], given[1]) if kind is enumerate else zip(*parts, strict=False)
 
 
 def _is_made_by(node: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether the loop's own ``enumerate`` or ``zip`` has made it, of what are no iterators."""
-    names = [n.id for n in walk(node) if isinstance(n, ast.Name)]
-    calls = [n.func for n in walk(node) if isinstance(n, ast.Call)]
-    made = all(isinstance(f, ast.Name) and f.id in ("enumerate", "zip", "range") for f in calls)
-    own = all(not hasattr(type(namespace.get(name)), "__next__") for name in names)
-    return bool(calls) and made and own and not {"enumerate", "zip", "range"} & namespace.keys()
+    """Whether the loop's own call has made it, of what are no iterators."""
+    parts = walk(node)
+    if not all(isinstance(part, _PLAIN) for part in parts) or _MAKING & namespace.keys():
+        return False
+    calls = [part.func for part in parts if isinstance(part, ast.Call)]
+    called = [func.id for func in calls if isinstance(func, ast.Name)]
+    values = [namespace.get(part.id) for part in parts if isinstance(part, ast.Name)]
+    made = called and len(called) == len(calls) and _MAKING.issuperset(called)
+    return bool(made) and not any(hasattr(type(value), "__next__") for value in values)
 
 
 class Retreat:
@@ -96,7 +110,8 @@ class Retreat:
     ) -> Retreat | None:
         """What decides that; None for a loop that can't go back whatever it shows."""
         split, options = admitted.split, cell.options
-        as_is = admitted.shadow is None and not split.speculates and not planned.lazy
+        shadow = admitted.shadow
+        as_is = not split.speculates and (shadow is None or not shadow.flows)
         asked = options.private or options.local or options.ahead or options.alone
         apart = options.apart and options.seed is None and not options.residents
         if not as_is or asked or not apart or cell.kept is not None or source.staying:
