@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -41,6 +42,9 @@ _LOOKED_AT_ONCE: Final = 1 << 20
 
 That takes as long as to pickle them, 20 ms for each of these: larger ones can wait for the end.
 """
+
+
+_runs: Final = itertools.count()
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +148,7 @@ class Dispatch:
         self._flights: deque[Flight] = deque()
         self._sends = True
         self._next = 0
+        self._run = next(_runs)
         captured = admitted.captured
         self.key = digest(captured.packed)
         self._captured = Parcel(self.key, captured.packed)
@@ -317,7 +322,7 @@ class Dispatch:
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None
-        chunk = Chunk(self._next, batch.packed, count, last, check, given, timed)
+        chunk = Chunk(self._next, batch.packed, count, last, check, given, timed, self._run)
         unsent = Future[Any]()
         trip = Trip(unsent)
         flight = Flight(self._next, count, batch, unsent, Log(), Early(), trip, chunk, drawn)
@@ -369,7 +374,7 @@ class Dispatch:
         """Names of captured values that some worker's chunks have changed."""
         if not self._watched or not self._engine.asks_each or not self._next:
             return []
-        asked = self._engine.ask_each(check_program, self._program, self._captured)
+        asked = self._engine.ask_each(check_program, self._program, self._captured, self._run)
         for future in asked:
             self._cell.inbox.watch(future)
         with self._cell.inbox:

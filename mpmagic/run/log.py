@@ -113,6 +113,8 @@ class Chunk:
         What the kernel has run ahead for it, if anything runs ahead.
     clocked
         Whether the time of its iteration is limited.
+    run
+        Which run of a loop it is of.
     """
 
     first: int
@@ -122,6 +124,7 @@ class Chunk:
     check: bool
     given: Given | None = None
     clocked: bool = False
+    run: int = 0
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ other and meanwhile keeps the workers supplied.
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -125,13 +126,17 @@ class LoopRun:
             self._looked = rows
 
     def _go_back(self, begun: ReachedLoop, again: Iterator[Any] | None) -> None:
-        """Let all of the loop be the kernel's, as if it had never left."""
+        """Let all of the loop that isn't committed be the kernel's, as if it had never left."""
         assert begun.retreat is not None
-        loops = self._cell.report.loops
-        loops[:] = [report for report in loops if report is not begun.report]
+        loops, source = self._cell.report.loops, begun.source
         _stays(self._cell, self.planned.loop.lineno, begun.retreat.reason)
         self._let_go()
-        self._again = again
+        if begun.report.iterations:
+            rest = source.left() if source.can_be_left else source.rest()
+            self._again = begun.report.go_on(itertools.chain(begun.retreat.left, rest))
+        else:
+            loops[:] = [report for report in loops if report is not begun.report]
+            self._again = again
 
     def _admits(self, iterable: Any) -> bool:
         """Whether the loop can be split, now that its names stand for something."""

@@ -186,7 +186,13 @@ class Replay:
         """The oldest chunk; None if all are through, or if the kernel is to do them."""
         if self._goes_back:
             return None
-        return self._first.pop() if self._first else self.dispatch.next_flight(self._tick)
+        if self._first:
+            return self._first.pop()
+        flight, retreat = self.dispatch.next_flight(self._tick), self._begun.retreat
+        if flight is None or retreat is None or flight.early.has_begun(0):
+            return flight
+        items = [*flight.batch.items, *self.dispatch.items()]
+        return None if retreat.is_shown_later(flight.log, items) else flight
 
     def _is_over(self, flight: Flight) -> bool:
         """Take note of a chunk whose commits are done; whether the loop ends with it."""
@@ -286,7 +292,7 @@ class Replay:
             ranges.close()
             if not self._through:
                 ranges.leave_after(self._begun.report.iterations + events.is_within)
-        if checked and not self._goes_back:
+        if checked and (self._begun.report.iterations or not self._goes_back):
             self._check_captured()
 
     def _stop_within(self, log: Log) -> None:

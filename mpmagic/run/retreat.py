@@ -93,16 +93,24 @@ class Retreat:
         What its work reads.
     cell
         The cell that it is part of.
+    later
+        Whether it can go on in the kernel when some of its iterations are committed.
 
     Attributes
     ----------
     reason
         Why it does; empty as long as it doesn't.
+    left
+        The items whose work was sent and isn't committed, if iterations before them are.
     """
 
-    def __init__(self, loop: ast.For, captured: Captured, cell: CellContext) -> None:
+    def __init__(
+        self, loop: ast.For, captured: Captured, cell: CellContext, *, later: bool
+    ) -> None:
         self._loop, self._captured, self._cell = loop, captured, cell
+        self._later = later
         self.reason = ""
+        self.left: list[Any] = []
 
     @classmethod
     def of(
@@ -116,7 +124,8 @@ class Retreat:
         apart = options.apart and options.seed is None and not options.residents
         if not as_is or asked or not apart or cell.kept is not None or source.staying:
             return None
-        return cls(planned.loop, admitted.captured, cell)
+        later = shadow is None and planned.element is None and source.inert
+        return cls(planned.loop, admitted.captured, cell, later=later)
 
     def is_shown_by(self, log: Log, items: Iterable[Any]) -> bool:
         """Whether it goes back, going by the log of the first chunk.
@@ -130,6 +139,12 @@ class Retreat:
         """
         why = _shown_by(log)
         return bool(why) and self.is_shown(why, items)
+
+    def is_shown_later(self, log: Log, items: list[Any]) -> bool:
+        """Whether it goes on in the kernel, going by the log of a later chunk."""
+        if self._later and self.is_shown_by(log, items):
+            self.left = items
+        return bool(self.reason)
 
     def is_shown(self, why: str, items: Iterable[Any]) -> bool:
         """The same, given a reason for it."""

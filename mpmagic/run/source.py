@@ -135,6 +135,9 @@ class ItemSource:
 
     def rest(self) -> Iterator[Any]:
         """All that is left, for a loop that goes on in the kernel."""
+        if self._range is not None:
+            yield from self._range
+            return
         self._recent = {}
         while self._waiting:
             one = self._waiting.take(1)
