@@ -73,8 +73,8 @@ for x in range(40):
 def test_the_stop_button_and_work_that_changes_what_it_reads(session: KernelSession) -> None:
     """What was committed by then may come from what the work has changed unseen."""
     session.execute(
-        "big, kept = ['x' * 2_000_000], []\n"
-        "def add(x):\n    getattr(big, 'app' + 'end')(x)\n    return len(big)"
+        "big, kept = [['x' * 2_000_000]], []\n"
+        "def add(x):\n    getattr(big[0], 'app' + 'end')(x)\n    return len(big[0])"
     )
     ident = session.start(CHANGING)
     session.finish(ident, until="stuck")
