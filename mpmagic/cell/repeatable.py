@@ -1,4 +1,4 @@
-"""Whether an iteration may run once more, in another process, as if it had never run.
+"""Whether work may run once more, in another process, as if it had never run.
 
 What it has changed in the process that it ran in is thrown away. So it mustn't change anything
 outside: that is taken for sure only of the notebook's functions, which are followed, of builtins
@@ -16,7 +16,6 @@ from typing import Any, Final
 from mpmagic.cell.attribute import attribute, function_behind
 from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.outside import body_of, reached, what_it_writes
-from mpmagic.cell.rebound import bound_in
 
 __all__ = ["computes_only", "is_repeatable"]
 
@@ -44,26 +43,23 @@ def computes_only(modules: Iterable[str]) -> bool:
 
 
 def is_repeatable(
-    loop: ast.For, knowledge: Knowledge, functions: Iterable[types.FunctionType] = ()
+    parts: Iterable[ast.AST], knowledge: Knowledge, functions: Iterable[types.FunctionType] = ()
 ) -> bool:
-    """Whether the iterations of a loop may run once more.
+    """Whether code may run once more.
 
     Parameters
     ----------
-    loop
-        The loop; what it iterates over isn't looked at.
+    parts
+        The code.
     knowledge
         What names stand for.
     functions
         Functions that it may come to in ways that the source doesn't show.
     """
-    parts: list[ast.AST] = [*loop.body, *_methods(knowledge)]
+    nodes = [*parts, *_methods(knowledge)]
     for function in functions:
-        parts += body_of(function, knowledge)
-    with knowledge.inside(bound_in(loop, knowledge)):
-        return all(
-            _is_harmless(part, knowledge) for node in parts for part in reached(node, knowledge)
-        )
+        nodes += body_of(function, knowledge)
+    return all(_is_harmless(part, knowledge) for node in nodes for part in reached(node, knowledge))
 
 
 def _methods(knowledge: Knowledge) -> list[ast.stmt]:

@@ -60,6 +60,8 @@ class CallFlight:
         When it was sent and came back.
     seen
         What the captured values looked like, if a later change of them has to be found.
+    lost
+        Why no worker can make the call, as it turned out in one; empty if it can.
     """
 
     task: Task
@@ -71,6 +73,7 @@ class CallFlight:
     value: Any = None
     error: BaseException | None = None
     seen: dict[str, Any] | None = None
+    lost: str = ""
 
     @property
     def given(self) -> bool:
@@ -101,10 +104,12 @@ class CallFlight:
 
     def _take(self, log: CallLog, cell: CellContext) -> None:
         if log.refused:
+            self.lost = log.refused
             self.error = UnsendableValue(
                 f"the call in line {self.line}: {log.refused}. What stands before it is done"
             )
         elif log.lost_write:
+            self.lost = f"it {log.lost_write}, as it turned out in a worker"
             self.error = self._lost_write(log.lost_write)
         elif log.failure is not None:
             self.error = unpack_failure(log.failure, self.side)
@@ -114,6 +119,7 @@ class CallFlight:
             self._read(log)
         else:
             kind, reason = log.unsendable or ("a value", "")
+            self.lost = f"its value ({kind}) can't be sent back: {reason}"
             self.error = self._unsendable(
                 f"{kind}, can't be sent back from the worker ({reason}). Give the statement a "
                 f"value that can be pickled, or {_APART}"

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.plan import PlannedLoop
+from mpmagic.cell.rebound import bound_in
 from mpmagic.cell.repeatable import computes_only, is_repeatable
 from mpmagic.cell.syntax import walk
 from mpmagic.run.admission import Admitted
@@ -26,7 +27,7 @@ from mpmagic.run.log import UNSENDABLE, Log
 from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 
-__all__ = ["Retreat", "restarted"]
+__all__ = ["Retreat", "leaves_no_trace", "restarted"]
 
 _CONTAINERS: Final[tuple[type, ...]] = (
     list, tuple, range, str, bytes, dict, set, frozenset,
@@ -154,16 +155,33 @@ class Retreat:
 
     def _computes(self, items: Iterable[Any]) -> bool:
         """Whether what the work has done is gone with what it did in the workers."""
-        captured, namespace = self._captured, self._cell.namespace
-        if any(map(_is_mapped, captured.values.values())):
-            return False
-        encoder = Encoder(Side(namespace), by_reference=False)
-        encoder.encode([*items])
-        met = captured.modules | encoder.modules
-        if not computes_only(module for module in met if not module.startswith(_PICKLING)):
-            return False
-        functions = [*captured.functions, *encoder.functions]
-        return is_repeatable(self._loop, Knowledge(namespace, apart=True), functions)
+        knowledge = Knowledge(self._cell.namespace)
+        with knowledge.inside(bound_in(self._loop, knowledge)):
+            return leaves_no_trace(self._loop.body, self._captured, knowledge, items)
+
+
+def leaves_no_trace(
+    parts: Iterable[ast.AST], captured: Captured, knowledge: Knowledge, items: Iterable[Any] = ()
+) -> bool:
+    """Whether work that has run in a worker is as if it hadn't, once its results are thrown away.
+
+    Parameters
+    ----------
+    parts
+        Its code.
+    captured, items
+        What it was sent.
+    knowledge
+        What names stand for.
+    """
+    if any(map(_is_mapped, captured.values.values())):
+        return False
+    encoder = Encoder(Side(dict(knowledge.namespace)), by_reference=False)
+    encoder.encode([*items])
+    met = captured.modules | encoder.modules
+    if not computes_only(module for module in met if not module.startswith(_PICKLING)):
+        return False
+    return is_repeatable(parts, knowledge, [*captured.functions, *encoder.functions])
 
 
 def _shown_by(log: Log) -> str:

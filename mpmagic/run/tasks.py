@@ -19,6 +19,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final
 
+from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.task import Ahead, Kind, Task, task_of
 from mpmagic.cell.taskgraph import TaskGroup
 from mpmagic.errors import UnsendableValue
@@ -29,6 +30,7 @@ from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
+from mpmagic.run.retreat import leaves_no_trace
 from mpmagic.run.sendable import check_values
 from mpmagic.run.taskwork import CallLog
 from mpmagic.run.trip import standing
@@ -83,7 +85,7 @@ class TaskRun:
         self._turn = index
         self._collect()
         self._send_ready()
-        if index in self._flights:
+        if index in self._flights and not self._goes_back(index):
             return True
         if not self._harmless(self._group.tasks[index]):
             for i, flight in self._flights.items():
@@ -100,16 +102,11 @@ class TaskRun:
         BaseException
             Whatever the call raised.
         """
-        flight, inbox = self._flights[index], self._cell.inbox
-        while flight.log is None:
-            self._collect()
-            if flight.log is None:
-                self._send_ready()
-                self._wait()
+        flight, log = self._flights[index], self._log_of(self._flights[index])
         flight.check_captured(self._cell)
-        self._tell(flight, flight.log)
-        inbox.enter_user_code()
-        for event in flight.log.events:
+        self._tell(flight, log)
+        self._cell.inbox.enter_user_code()
+        for event in log.events:
             replay_aside(event, self._cell.namespace)
         if flight.error is not None:
             raise flight.error
@@ -117,7 +114,7 @@ class TaskRun:
         committed = Committed(self._report.line, Span(flight.line, 1), self._began_binding, now)
         self._cell.observer.committed(committed)
         self._report.calls += 1
-        self._report.work += flight.log.timing.seconds
+        self._report.work += log.timing.seconds
         return self._flights.pop(index).value  # the cell may free it before it ends
 
     def __exit__(
@@ -146,6 +143,31 @@ class TaskRun:
         return task.kind is Kind.LIGHT and modules <= _KNOWN_MODULES
 
     # -- what comes back -----------------------------------------------------------------------
+
+    def _log_of(self, flight: CallFlight) -> CallLog:
+        """What a call has written, when it has come back."""
+        while flight.log is None:
+            self._collect()
+            if flight.log is None:
+                self._send_ready()
+                self._wait()
+        return flight.log
+
+    def _goes_back(self, index: int) -> bool:
+        """Whether a call whose turn it is turns out to be the kernel's.
+
+        Those after it may have read what it changes: they are taken back.
+        """
+        self._log_of(self._flights[index])
+        why, cell = self._flights[index].lost, self._cell
+        begun, knowledge = list(self._flights.values()), Knowledge(cell.namespace)
+        asked = cell.options.seed is not None or cell.options.local or not cell.options.apart
+        if not why or asked or not all(_leaves_no_trace(flight, knowledge) for flight in begun):
+            return False
+        self._flights.clear()
+        recall(cell.engine(), [flight.future for flight in begun], cell.inbox)
+        cell.report.kept.append((self._group.tasks[index].node.lineno, why))
+        return True
 
     def _away(self) -> list[CallFlight]:
         return [f for f in self._flights.values() if f.log is None]
@@ -245,6 +267,10 @@ class TaskRun:
         if at_turn:
             self._cell.report.kept.append((task.node.lineno, why))
         return False
+
+
+def _leaves_no_trace(flight: CallFlight, knowledge: Knowledge) -> bool:
+    return leaves_no_trace([flight.task.node.value], flight.captured, knowledge)
 
 
 def _bound_by(task: Task, flight: CallFlight | None) -> dict[str, Any]:
