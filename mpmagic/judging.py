@@ -98,7 +98,8 @@ class Judge:
                 look.ended(as_it_is[1].report)
                 return
             former = self._former(cell, options)
-            plan = former.plan or self._planned(cell, options)
+            plan = None if vars(cell.given).get("explain") else former.plan
+            plan = plan or self._planned(cell, options)
             if plan is None:
                 yield None
                 return
@@ -171,7 +172,8 @@ class Judge:
         if self._plans is None:
             self._plans = Plans()
         allowances, or_serial = options.allowances, cell.given.or_serial
-        key = PlanKey(cell.filename, cell.text, cell.line, cell.features, allowances, or_serial)
+        expression = ast.dump(cell.tree) if cell.line else ""
+        key = PlanKey(cell.filename, cell.text, expression, cell.features, allowances, or_serial)
         return self._plans.look(key, cell.tree, self._shell.user_ns)
 
     def _as_it_is(

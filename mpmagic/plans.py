@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mpmagic.cell.dependence import Allowances
+from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.standing import Standing
 from mpmagic.cell.syntax import walk
 
@@ -31,8 +32,10 @@ class PlanKey(NamedTuple):
 
     Attributes
     ----------
-    filename, text, line
-        Of the cell; of an expression in a line magic also that line.
+    filename, text
+        Of the cell.
+    expression
+        Of an expression in a line magic, which may have come from elsewhere, its tree in words.
     features
         Of the compiler.
     allowances, or_serial
@@ -41,7 +44,7 @@ class PlanKey(NamedTuple):
 
     filename: str
     text: str
-    line: int
+    expression: str
     features: int
     allowances: Allowances
     or_serial: bool
@@ -77,9 +80,12 @@ class Plans:
 
     def look(self, key: PlanKey, tree: ast.Module, namespace: Mapping[str, Any]) -> FormerPlan:
         """Look for the plan of a cell that is to run."""
-        names = {node.id for node in walk(tree) if isinstance(node, ast.Name)}
+        nodes = walk(tree)
+        names = {node.id for node in nodes if isinstance(node, ast.Name)}
         names |= key.allowances.local | key.allowances.private
-        return FormerPlan(self._known, key, Standing(names, namespace))
+        resolve = Knowledge(namespace).resolve
+        members = [resolve(node) for node in nodes if isinstance(node, ast.Attribute)]
+        return FormerPlan(self._known, key, Standing(names, namespace, members))
 
 
 class FormerPlan:

@@ -34,13 +34,17 @@ class Standing:
         The names that a cell uses.
     namespace
         The notebook's.
+    members
+        What it uses of modules and classes.
     """
 
-    def __init__(self, names: Iterable[str], namespace: Mapping[str, Any]) -> None:
+    def __init__(
+        self, names: Iterable[str], namespace: Mapping[str, Any], members: Iterable[Any] = ()
+    ) -> None:
         self._namespace = namespace
         self._waiting = set(names)
         self._references: list[weakref.ref[Any]] = []
-        marks: dict[str, tuple[int, ...]] = {}
+        marks: dict[str, tuple[int, ...]] = {"": tuple(map(self._mark, members))}
         while self._waiting:
             name = self._waiting.pop()
             if name not in marks:
@@ -60,12 +64,12 @@ class Standing:
         return all(reference() is not None for reference in self._references)
 
     def _marks(self, value: Any) -> list[int]:
-        kind = type(value)
-        if isinstance(value, types.FunctionType):
+        kind = type(value)  # not `isinstance`: a mock is what it was told to be
+        if kind is types.FunctionType:
             return self._of_function(value)
-        if isinstance(value, type):
+        if issubclass(kind, type):
             return self._of_class(value)
-        if callable(value) or isinstance(value, types.ModuleType):
+        if callable(value) or issubclass(kind, types.ModuleType):
             return [self._mark(value), *self._of_class(kind)]
         return self._of_class(kind)
 
@@ -74,7 +78,7 @@ class Standing:
         if function.__globals__ is self._namespace:
             self._waiting |= global_names(function.__code__)[0]
         for value in closed_over(function).values():
-            marks.append(self._mark(value) if callable(value) else self._mark(type(value)))
+            marks.append(self._mark(value if callable(value) else type(value)))
         return marks
 
     def _of_class(self, kind: type) -> list[int]:
@@ -85,8 +89,8 @@ class Standing:
         return marks
 
     def _of_member(self, name: str, member: Any) -> list[int]:
-        parts = [member.fget, member.fset] if isinstance(member, property) else [member]
-        functions = [f for f in map(function_behind, parts) if isinstance(f, types.FunctionType)]
+        parts = [member.fget, member.fset] if type(member) is property else [member]
+        functions = [f for f in map(function_behind, parts) if type(f) is types.FunctionType]
         if functions:
             return [mark for function in functions for mark in self._of_function(function)]
         # `__annotations__` are there as soon as somebody asks for them.

@@ -28,6 +28,7 @@ class PoolEngine(Engine):
     """
 
     can_limit = True
+    sees_traces = True
     outlasts_cells = True
 
     def __init__(self, pool: Pool, workers: int, cells: Callable[[], Cells] = tuple) -> None:

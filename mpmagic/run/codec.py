@@ -164,6 +164,8 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
             self.modules.add(str(obj.__module__))
         elif isinstance(obj, types.ModuleType):
             self.modules.add(obj.__name__)
+        elif isinstance(obj, types.BuiltinFunctionType) and obj.__module__:
+            self.modules.add(obj.__module__)
         if (reduced := reduce_special(obj, self._side.namespace)) is not NotImplemented:
             return reduced
         if isinstance(obj, type):

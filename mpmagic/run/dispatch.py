@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from typing import Any, Final
 from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
+from mpmagic.run.audited import acted_in, next_run
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import decode
 from mpmagic.run.context import CellContext
@@ -42,9 +42,6 @@ _LOOKED_AT_ONCE: Final = 1 << 20
 
 That takes as long as to pickle them, 20 ms for each of these: larger ones can wait for the end.
 """
-
-
-_runs: Final = itertools.count()
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +145,7 @@ class Dispatch:
         self._flights: deque[Flight] = deque()
         self._sends = True
         self._next = 0
-        self._run = next(_runs)
+        self._run = next_run()
         captured = admitted.captured
         self.key = digest(captured.packed)
         self._captured = Parcel(self.key, captured.packed)
@@ -374,16 +371,34 @@ class Dispatch:
         """Names of captured values that some worker's chunks have changed."""
         if not self._watched or not self._engine.asks_each or not self._next:
             return []
-        asked = self._engine.ask_each(check_program, self._program, self._captured, self._run)
+        found: list[str] = []
+        for future in self._asked(check_program, self._program, self._captured, self._run):
+            if future.exception() is None:
+                found += future.result()
+        return found
+
+    def has_acted(self, first: int) -> bool:
+        """Whether work of that iteration, or of a later one, may have done something outside.
+
+        Nothing of it may be under way any more.
+        """
+        if not self._engine.sees_traces:
+            return True
+        asked = self._asked(acted_in, self._run)
+        return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
+
+    def _asked(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
+        asked = self._engine.ask_each(function, *arguments)
         for future in asked:
             self._cell.inbox.watch(future)
         with self._cell.inbox:
             self._cell.inbox.wait_until(lambda: all(f.done() for f in asked))
-        found: list[str] = []
-        for future in asked:
-            if future.exception() is None:
-                found += future.result()
-        return found
+        return asked
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether something of the oldest chunk is shown already."""
+        return bool(self._flights) and self._flights[0].early.has_begun(0)
 
     def end(self) -> None:
         """Call back what is still under way; returns when no worker is busy with it."""

@@ -60,6 +60,8 @@ class Engine:
         Whether it can end a task that takes too long.
     outlasts_cells
         Whether work can go on when the cell has ended that sent it.
+    sees_traces
+        Whether its workers note what work does outside of their processes.
     grace
         Seconds to wait after an interrupt for what can't be stopped; None for as long as it takes.
     """
@@ -67,6 +69,7 @@ class Engine:
     is_apart: bool = True
     can_limit: bool = False
     outlasts_cells: bool = False
+    sees_traces: bool = False
     chunk_cost: float = 0.3e-3  # measured by tests/bench/engines.py
     grace: float | None = None
 

@@ -205,7 +205,7 @@ def modules_of(task: Task, captured: Captured, cell: CellContext) -> tuple[Modul
 
 def send(
     task: Task,
-    index: int,
+    at: tuple[int, int],
     sent: tuple[Captured, tuple[ModuleState, ...]],
     cell: CellContext,
 ) -> CallFlight:
@@ -215,8 +215,8 @@ def send(
     ----------
     task
         The statement.
-    index
-        Its place in the cell, from which its random streams derive.
+    at
+        Its place in the cell, from which its random streams derive, and the run of its group.
     sent
         What it reads, and the modules that it may look into.
     cell
@@ -250,7 +250,7 @@ def send(
     program = Parcel(digest(packed), packed)
     values = Parcel(digest(captured.packed), captured.packed)
     label = f"line {task.node.lineno}"
-    future = cell.engine().submit(run_call, program, values, index, label=label)
+    future = cell.engine().submit(run_call, program, values, *at, label=label)
     cell.inbox.watch(future)
     side = Side(cell.namespace, captured.values, set(captured.class_ids), captured.nans)
     return CallFlight(task, captured, future, side, Trip(future))

@@ -106,6 +106,7 @@ class InlineEngine(Engine):
 
     asks_each = True
     outlasts_cells = True
+    sees_traces = True  # none: it has no processes of its own
 
     def __init__(self, workers: int = 2) -> None:
         super().__init__(_Inline(), workers)

@@ -56,6 +56,8 @@ def length_of(iterable: Any) -> int | None:
         return None
     try:
         return len(iterable)
+    except OverflowError:  # a range of more items than an index counts
+        return None
     except TypeError:
         hint = operator.length_hint(iterable, -1)
         return None if hint < 0 else hint

@@ -5,7 +5,7 @@ It hands the commits' code one event after the other and meanwhile keeps the wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -169,18 +169,14 @@ class Replay:
         """Wait for the first chunk; whether it shows that the loop is the kernel's."""
         # Now, and while the work has begun: of a cell in the background the notebook runs on.
         self._sent = Sent(self._begun.admitted, self.dispatch.key, self._cell.namespace)
-        retreat = self._begun.retreat
         try:
             flight = self.dispatch.next_flight(self._tick)
         except UnsendableValue as error:
-            if retreat is None or not retreat.is_shown(str(error), self.dispatch.items()):
+            if self.dispatch.has_shown or not self._goes_back_for(str(error), [], 0):
                 raise
             return True
         self._first = [flight]
-        if flight is None or retreat is None or flight.early.has_begun(0):
-            return False
-        items = [*flight.batch.items, *self.dispatch.items()]
-        return retreat.is_shown_by(flight.log, items)
+        return flight is not None and self._goes_back_at(flight)
 
     def _taken(self) -> Flight | None:
         """The oldest chunk; None if all are through, or if the kernel is to do them."""
@@ -188,11 +184,28 @@ class Replay:
             return None
         if self._first:
             return self._first.pop()
-        flight, retreat = self.dispatch.next_flight(self._tick), self._begun.retreat
-        if flight is None or retreat is None or flight.early.has_begun(0):
-            return flight
-        items = [*flight.batch.items, *self.dispatch.items()]
-        return None if retreat.is_shown_later(flight.log, items) else flight
+        flight = self.dispatch.next_flight(self._tick)
+        return None if flight is not None and self._goes_back_at(flight) else flight
+
+    def _goes_back_at(self, flight: Flight) -> bool:
+        """Whether a chunk shows that it, and what follows, is the kernel's."""
+        retreat = self._begun.retreat
+        if retreat is None or flight.early.has_begun(0):
+            return False
+        why = retreat.shown_by(flight.log, first=not self._begun.report.iterations)
+        return bool(why) and self._goes_back_for(why, flight.batch.items, flight.first)
+
+    def _goes_back_for(self, why: str, items: Sequence[Any], first: int) -> bool:
+        """The same, given a reason for it, and the items of that chunk."""
+        retreat = self._begun.retreat
+        left = [*items, *self.dispatch.items()]
+        if retreat is None or not retreat.is_possible(left):
+            return False
+        self.dispatch.end()
+        if self.dispatch.has_acted(first):
+            return False
+        retreat.reason, retreat.left = why, left
+        return True
 
     def _is_over(self, flight: Flight) -> bool:
         """Take note of a chunk whose commits are done; whether the loop ends with it."""

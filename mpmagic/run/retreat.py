@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import ast
 import copy
+import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from mpmagic.cell.knowledge import Knowledge
 from mpmagic.cell.plan import PlannedLoop
-from mpmagic.cell.rebound import bound_in
 from mpmagic.cell.repeatable import computes_only, is_repeatable
 from mpmagic.cell.syntax import walk
 from mpmagic.run.admission import Admitted
@@ -27,7 +26,7 @@ from mpmagic.run.log import UNSENDABLE, Log
 from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 
-__all__ = ["Retreat", "leaves_no_trace", "restarted"]
+__all__ = ["Retreat", "computes_besides", "restarted"]
 
 _CONTAINERS: Final[tuple[type, ...]] = (
     list, tuple, range, str, bytes, dict, set, frozenset,
@@ -38,8 +37,10 @@ _PICKLING: Final = ("cloudpickle.", "mpmagic.run.", "mpmagic.pool.codeobject")
 """Modules that make again what was pickled."""
 
 _COPIED: Final[frozenset[type]] = frozenset({*PLAIN_ITERATORS, type(reversed([]))})
-_PLAIN: Final = (ast.Call, ast.Constant, ast.expr_context, ast.keyword, ast.Name)
-_MAKING: Final = frozenset({"enumerate", "range", "reversed", "zip"})
+_PLAIN: Final = (
+    ast.Call, ast.Constant, ast.expr_context, ast.keyword, ast.List, ast.Name, ast.Tuple,
+)  # fmt: skip
+_MAKING: Final = frozenset({"enumerate", "len", "list", "range", "reversed", "sorted", "zip"})
 
 
 def restarted(loop: ast.For, iterable: Any, namespace: dict[str, Any]) -> Iterator[Any] | None:
@@ -63,12 +64,12 @@ def _copied(iterator: Any) -> Iterator[Any] | None:
         return copied
     if kind not in (enumerate, zip):
         return None
-    given = iterator.__reduce__()[1]
+    _, given, *strict = iterator.__reduce__()
     inner = [_copied(each) for each in (given[:1] if kind is enumerate else given)]
     parts = [each for each in inner if each is not None]
     if len(parts) < len(inner):
         return None
-    return enumerate(parts[0], given[1]) if kind is enumerate else zip(*parts, strict=False)
+    return enumerate(parts[0], given[1]) if kind is enumerate else zip(*parts, strict=bool(strict))
 
 
 def _is_made_by(node: ast.expr, namespace: dict[str, Any]) -> bool:
@@ -88,10 +89,8 @@ class Retreat:
 
     Parameters
     ----------
-    loop
-        The loop.
-    captured
-        What its work reads.
+    code, captured
+        The work, and what it reads.
     cell
         The cell that it is part of.
     later
@@ -106,9 +105,9 @@ class Retreat:
     """
 
     def __init__(
-        self, loop: ast.For, captured: Captured, cell: CellContext, *, later: bool
+        self, code: types.CodeType, captured: Captured, cell: CellContext, *, later: bool
     ) -> None:
-        self._loop, self._captured, self._cell = loop, captured, cell
+        self._code, self._captured, self._cell = code, captured, cell
         self._later = later
         self.reason = ""
         self.left: list[Any] = []
@@ -126,62 +125,54 @@ class Retreat:
         if not as_is or asked or not apart or cell.kept is not None or source.staying:
             return None
         later = shadow is None and planned.element is None and source.inert
-        return cls(planned.loop, admitted.captured, cell, later=later)
+        return cls(split.work.code, admitted.captured, cell, later=later)
 
-    def is_shown_by(self, log: Log, items: Iterable[Any]) -> bool:
-        """Whether it goes back, going by the log of the first chunk.
+    def shown_by(self, log: Log, *, first: bool) -> str:
+        """Why a log shows that no worker can do what it is of; empty if that isn't so.
 
         Parameters
         ----------
         log
-            The log.
-        items
-            All items whose work has begun.
+            The log of a chunk.
+        first
+            Whether nothing is committed.
         """
-        why = _shown_by(log)
-        return bool(why) and self.is_shown(why, items)
+        return _shown_by(log) if first or self._later else ""
 
-    def is_shown_later(self, log: Log, items: list[Any]) -> bool:
-        """Whether it goes on in the kernel, going by the log of a later chunk."""
-        if self._later and self.is_shown_by(log, items):
-            self.left = items
-        return bool(self.reason)
+    def is_possible(self, items: Iterable[Any]) -> bool:
+        """Whether what the work has done is gone with what it did in the workers.
 
-    def is_shown(self, why: str, items: Iterable[Any]) -> bool:
-        """The same, given a reason for it."""
-        if self._computes(items):
-            self.reason = why
-        return bool(self.reason)
-
-    def _computes(self, items: Iterable[Any]) -> bool:
-        """Whether what the work has done is gone with what it did in the workers."""
-        knowledge = Knowledge(self._cell.namespace)
-        with knowledge.inside(bound_in(self._loop, knowledge)):
-            return leaves_no_trace(self._loop.body, self._captured, knowledge, items)
+        Parameters
+        ----------
+        items
+            All items whose work has begun and isn't committed.
+        """
+        return computes_besides(self._captured, self._cell.namespace, self._code, items)
 
 
-def leaves_no_trace(
-    parts: Iterable[ast.AST], captured: Captured, knowledge: Knowledge, items: Iterable[Any] = ()
+def computes_besides(
+    captured: Captured, namespace: dict[str, Any], code: types.CodeType, items: Iterable[Any] = ()
 ) -> bool:
-    """Whether work that has run in a worker is as if it hadn't, once its results are thrown away.
+    """Whether work can't have done anything outside that workers wouldn't have seen.
 
     Parameters
     ----------
-    parts
-        Its code.
     captured, items
         What it was sent.
-    knowledge
-        What names stand for.
+    namespace
+        The user's.
+    code
+        Its own code.
     """
     if any(map(_is_mapped, captured.values.values())):
         return False
-    encoder = Encoder(Side(dict(knowledge.namespace)), by_reference=False)
+    encoder = Encoder(Side(namespace), by_reference=False)
     encoder.encode([*items])
     met = captured.modules | encoder.modules
-    if not computes_only(module for module in met if not module.startswith(_PICKLING)):
-        return False
-    return is_repeatable(parts, knowledge, [*captured.functions, *encoder.functions])
+    functions = [*captured.functions, *encoder.functions]
+    codes = [code, *(function.__code__ for function in functions)]
+    known = computes_only(module for module in met if not module.startswith(_PICKLING))
+    return known and is_repeatable(codes)
 
 
 def _shown_by(log: Log) -> str:

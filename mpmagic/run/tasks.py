@@ -14,23 +14,25 @@ Whenever a call comes back, those that waited for its value are sent, before it 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final
 
-from mpmagic.cell.knowledge import Knowledge
+from mpmagic.cell.compiled import compiled
 from mpmagic.cell.task import Ahead, Kind, Task, task_of
 from mpmagic.cell.taskgraph import TaskGroup
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
+from mpmagic.run.audited import acted_in, next_run
 from mpmagic.run.context import CellContext
 from mpmagic.run.engine import recall
 from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside
-from mpmagic.run.retreat import leaves_no_trace
+from mpmagic.run.retreat import computes_besides
 from mpmagic.run.sendable import check_values
 from mpmagic.run.taskwork import CallLog
 from mpmagic.run.trip import standing
@@ -61,6 +63,7 @@ class TaskRun:
         # Statements before it are bound.
         self._turn = 0
         self._report = CallsReport(group.tasks[0].node.lineno)
+        self._run = next_run()
 
     # -- what the cell's code calls ------------------------------------------------------------
 
@@ -160,14 +163,27 @@ class TaskRun:
         """
         self._log_of(self._flights[index])
         why, cell = self._flights[index].lost, self._cell
-        begun, knowledge = list(self._flights.values()), Knowledge(cell.namespace)
-        asked = cell.options.seed is not None or cell.options.local or not cell.options.apart
-        if not why or asked or not all(_leaves_no_trace(flight, knowledge) for flight in begun):
+        begun, options = list(self._flights.values()), cell.options
+        asked = options.seed is not None or options.local or not options.apart
+        if not why or asked or not all(_computes(flight, cell) for flight in begun):
+            return False
+        recall(cell.engine(), [flight.future for flight in begun], cell.inbox)
+        if self._have_acted():
             return False
         self._flights.clear()
-        recall(cell.engine(), [flight.future for flight in begun], cell.inbox)
         cell.report.kept.append((self._group.tasks[index].node.lineno, why))
         return True
+
+    def _have_acted(self) -> bool:
+        """Whether calls of which nothing is bound may have done something outside."""
+        cell, first = self._cell, self._group.tasks[self._turn].node.lineno
+        if not cell.engine().sees_traces:
+            return True
+        asked = cell.engine().ask_each(acted_in, self._run)
+        for future in asked:
+            cell.inbox.watch(future)
+        cell.inbox.wait_until(lambda: all(future.done() for future in asked))
+        return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
 
     def _away(self) -> list[CallFlight]:
         return [f for f in self._flights.values() if f.log is None]
@@ -259,7 +275,7 @@ class TaskRun:
             return True  # a function among the values reads them
         self._report.beside += bool(self._away())
         line = task.node.lineno
-        self._flights[index] = send(task, line, (captured, modules), self._cell)
+        self._flights[index] = send(task, (line, self._run), (captured, modules), self._cell)
         return True
 
     def _keep(self, task: Task, why: str, *, at_turn: bool) -> bool:
@@ -269,8 +285,9 @@ class TaskRun:
         return False
 
 
-def _leaves_no_trace(flight: CallFlight, knowledge: Knowledge) -> bool:
-    return leaves_no_trace([flight.task.node.value], flight.captured, knowledge)
+def _computes(flight: CallFlight, cell: CellContext) -> bool:
+    call = compiled(ast.Expression(flight.task.node.value), cell.filename, "eval")
+    return computes_besides(flight.captured, cell.namespace, call)
 
 
 def _bound_by(task: Task, flight: CallFlight | None) -> dict[str, Any]:

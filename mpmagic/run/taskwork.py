@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from mpmagic.pool import Parcel, is_interrupt
+from mpmagic.pool import Parcel, in_worker, is_interrupt
+from mpmagic.run.audited import leave_work, watch_work
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch
@@ -63,7 +64,7 @@ class CallLog:
     samples: Samples | None = None
 
 
-def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
+def run_call(source: Parcel, captured: Parcel, index: int, run: int) -> Packed:
     """Run a call; its packed log.
 
     Parameters
@@ -72,16 +73,22 @@ def run_call(source: Parcel, captured: Parcel, index: int) -> Packed:
         The program's parcels; its work is the call as an expression.
     index
         Of the statement, from which its random streams derive.
+    run
+        Which run of a group of calls it is of.
     """
     entered = perf_counter()
     program = load_program(source, captured)
     program.enter()
     try:
+        if in_worker():
+            watch_work(run, index)
         with FigureWatch() as figures:
             log = _run(program, index, figures)
     except BaseException:  # an interrupt: what the call has changed until then never happened
         forget_program(program)
         raise
+    finally:
+        leave_work()
     log.timing = log.timing._replace(entered=entered)
     return Encoder(program.side, by_reference=True).encode(log)
 

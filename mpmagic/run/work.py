@@ -14,7 +14,8 @@ from typing import Any
 
 from mpmagic.cell.vocabulary import BREAK, START
 from mpmagic.errors import FileChanged, UnsendableValue
-from mpmagic.pool import Parcel, is_interrupt
+from mpmagic.pool import Parcel, in_worker, is_interrupt
+from mpmagic.run.audited import leave_work, watch_work
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
 from mpmagic.run.figures import LEFT_FIGURES, FigureWatch, take_backend
@@ -244,6 +245,8 @@ class _Recorder:
 
     def _work(self) -> None:
         log = self._note
+        if in_worker():
+            watch_work(self._chunk.run, self._chunk.first)
         try:
             self._program.work(
                 log, self._iterations.run(log, self._look_at_handed), self._drain, hashed,
@@ -256,6 +259,8 @@ class _Recorder:
                 raise
             self._failed = error
             log((RAISE, pack_failure(error, self._program)))
+        finally:
+            leave_work()
         self._look_at_handed()  # of an iteration that has left the loop
 
     def _look_at_handed(self) -> None:

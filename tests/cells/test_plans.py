@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import re
 import weakref
 from collections.abc import Iterator
@@ -160,6 +161,51 @@ def test_other_options_are_other_plans(notebook: Notebook) -> None:
         for _ in range(3):
             assert again(notebook, cell) is None
         assert notebook.shell.user_ns["out"] == [3, 5, 7, 9, 11, 13, 15, 17, 19]
+
+
+LINES = """
+got = []
+for expression in ["[f(x) + 1 for x in table]", "[f(x) + 2 for x in table]"] * 2:
+    got.append(get_ipython().run_line_magic("parallel", f"-q {expression}"))
+"""
+
+
+def test_expressions_of_one_line_are_told_apart(notebook: Notebook) -> None:
+    outcome = notebook.run(SETUP, LINES)
+    assert outcome.error is None
+    serial = [[f + n for f in (5, 7, 9)] for n in (1, 2)]
+    assert outcome.names["got"] == serial * 2
+
+
+def test_what_is_to_be_explained_never_runs(notebook: Notebook) -> None:
+    explaining = 'asked = ["", "", "", "--explain"]\nfor options in asked:\n' + (
+        '    got = get_ipython().run_line_magic("parallel", f"-q {options} [f(x) for x in table]")'
+    )
+    outcome = notebook.run(SETUP, explaining)
+    assert outcome.error is None
+    assert outcome.names["got"] is None
+
+
+def test_what_a_module_has_is_seen(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(math, "fsum", math.fsum)  # put back at the end
+    cell = "%%parallel -q\nout = math.fsum(f(x) for x in range(5))"
+    notebook.run(SETUP, "")
+    for _ in range(3):
+        assert again(notebook, cell) is None
+        assert notebook.magics.last_run.split
+    again(notebook, "math.fsum = any")  # which asks for one element only
+    assert isinstance(again(notebook, cell), NotParallel)
+
+
+def test_names_that_stand_for_mocks(notebook: Notebook) -> None:
+    setup = (
+        "from unittest.mock import Mock\ndef f(x):\n    return x\n"
+        "m, n = Mock(spec=f), Mock(spec=type)"
+    )
+    cell = "out = []\nfor x in range(3):\n    out.append((f(x), m is n))"
+    outcome = notebook.run(setup, f"%%parallel -q --or-serial\n{cell}")
+    assert outcome.error is None
+    assert outcome.names["out"] == [(0, False), (1, False), (2, False)]
 
 
 def test_plans_keep_nothing_of_the_users(notebook: Notebook) -> None:
