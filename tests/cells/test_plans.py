@@ -198,11 +198,8 @@ def test_what_a_module_has_is_seen(notebook: Notebook, monkeypatch: pytest.Monke
 
 
 def test_names_that_stand_for_mocks(notebook: Notebook) -> None:
-    setup = (
-        "from unittest.mock import Mock\ndef f(x):\n    return x\n"
-        "m, n = Mock(spec=f), Mock(spec=type)"
-    )
-    cell = "out = []\nfor x in range(3):\n    out.append((f(x), m is n))"
+    setup = "from unittest.mock import Mock\ndef f(x):\n    return x\nm = Mock(spec=f)"
+    cell = "out = []\nfor x in range(3):\n    out.append((f(x), m is f))"
     outcome = notebook.run(setup, f"%%parallel -q --or-serial\n{cell}")
     assert outcome.error is None
     assert outcome.names["out"] == [(0, False), (1, False), (2, False)]
