@@ -32,7 +32,7 @@ from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import are_plain
 from mpmagic.run.work import check_program, run_chunk
 
-__all__ = ["Dispatch", "Flight"]
+__all__ = ["LOOKED_AT_EACH", "Dispatch", "Flight"]
 
 _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
@@ -42,6 +42,10 @@ _LOOKED_AT_ONCE: Final = 1 << 20
 
 That takes as long as to pickle them, 20 ms for each of these: larger ones can wait for the end.
 """
+
+
+LOOKED_AT_EACH: Final = 1 << 14
+"""With their buffers; of so little each chunk's: 0.3 ms, of a millisecond or more that it costs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,6 +160,7 @@ class Dispatch:
         survives = bool(options.retries) or options.keep_going or cell.kept is not None
         self._looks_each = survives or not self._engine.asks_each
         self._is_small = len(captured.packed.data) <= _LOOKED_AT_ONCE
+        self._is_tiny = captured.packed.nbytes <= LOOKED_AT_EACH
         self._kept = (
             None if cell.kept is None else cell.kept.loop(admitted, private, source.side.nans)
         )
@@ -312,7 +317,7 @@ class Dispatch:
                 batch.last = True
             if not count:
                 return None
-        looks = self._looks_each or (self._next == 0 and self._is_small)
+        looks = self._looks_each or self._is_tiny or (self._next == 0 and self._is_small)
         check = batch.mutable or (self._watched and looks)
         if not self._watched and not isinstance(batch.items, range):
             check = check or not are_plain(batch.items)  # a function among them may change anything
@@ -372,7 +377,7 @@ class Dispatch:
         if not self._watched or not self._engine.asks_each or not self._next:
             return []
         found: list[str] = []
-        for future in self._asked(check_program, self._program, self._captured, self._run):
+        for future in self._asked(check_program, self._program, self._captured):
             if future.exception() is None:
                 found += future.result()
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import types
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -30,12 +30,7 @@ from mpmagic.run.tenancy import Tenancy, post, tenancy
 from mpmagic.run.texts import Texts, forget_texts, keep_texts
 from mpmagic.run.watch import Watch
 
-__all__ = ["Program", "ProgramSource", "forget_lost", "forget_program", "load_program", "opened",
-           "soiled_by"]  # fmt: skip
-
-_GROWING: Final = frozenset({list, dict, defaultdict, Counter, OrderedDict})
-"""Types of which the length tells after each chunk what most work changes that the source doesn't
-show: a cache, or a dictionary that makes what it's asked for."""
+__all__ = ["Program", "ProgramSource", "forget_program", "load_program", "opened"]
 
 _KEPT: Final = 4
 """Programs that a worker keeps: a cell with several loops in a `while` comes back to each."""
@@ -189,7 +184,6 @@ class Program:
         self.work = types.FunctionType(self.source.work, namespace)
         tally = self.source.tally
         self.tally = None if tally is None else types.FunctionType(tally, namespace)
-        self._lengths = {n: len(v) for n, v in values.items() if type(v) in _GROWING}
         self._known = set(namespace) | set(self.source.private) | self.source.targets
         self._known |= self.source.prepared | set(self.source.residents)
         self._captured = captured, values
@@ -221,18 +215,6 @@ class Program:
     def changed(self) -> list[str]:
         """Names of what was captured that the work has changed, since it is watched."""
         return [] if self._watch is None else self._watch.changed()
-
-    def resized(self) -> str:
-        """The name of a captured list or dictionary that has another length now, or empty."""
-        captured = self.side.captured
-        return next((n for n, size in self._lengths.items() if len(captured[n]) != size), "")
-
-    def cut(self) -> None:
-        """Take from their ends what such ones have more than when they came."""
-        for name, size in self._lengths.items():
-            value = self.side.captured[name]
-            while len(value) > size:
-                value.pop() if isinstance(value, list) else value.popitem()
 
     def enter(self) -> None:
         """Bring this process, or this thread, into the state that the loop began in."""
@@ -363,13 +345,10 @@ class _Shelf:
         The one whose state the modules have.
     programs
         By the keys of their parcels, the one that was used last at the end.
-    soiled
-        What was changed in programs that were forgotten, by the run of the loop.
     """
 
     def __init__(self) -> None:
         self.entered: Program | None = None
-        self.soiled: OrderedDict[int, list[str]] = OrderedDict()
         self.programs: OrderedDict[tuple[bytes, bytes], Program] = OrderedDict()
 
 
@@ -395,25 +374,6 @@ def load_program(source: Parcel, captured: Parcel) -> Program:
             _forget_texts(programs.popitem(last=False)[1])
     programs.move_to_end(key)
     return program
-
-
-def forget_lost(program: Program, run: int) -> None:
-    """Forget a program whose work has lost something, but not what it had changed besides.
-
-    Chunks before may have been committed that nobody has looked at.
-    """
-    program.cut()
-    if changed := program.changed():
-        soiled = _shelf().soiled
-        soiled[run] = changed
-        while len(soiled) > _KEPT:
-            soiled.popitem(last=False)
-    forget_program(program)
-
-
-def soiled_by(run: int) -> list[str]:
-    """Names of what programs that were forgotten have changed, in a run of a loop."""
-    return _shelf().soiled.get(run, [])
 
 
 def forget_program(program: Program) -> None:

@@ -21,6 +21,7 @@ from mpmagic.run.admission import Admitted
 from mpmagic.run.capture import Captured
 from mpmagic.run.codec import Encoder
 from mpmagic.run.context import CellContext
+from mpmagic.run.dispatch import LOOKED_AT_EACH
 from mpmagic.run.iterables import PLAIN_ITERATORS
 from mpmagic.run.log import UNSENDABLE, Log
 from mpmagic.run.side import Side
@@ -124,7 +125,9 @@ class Retreat:
         apart = options.apart and options.seed is None and not options.residents
         if not as_is or asked or not apart or cell.kept is not None or source.staying:
             return None
-        later = shadow is None and planned.element is None and source.inert
+        # What is committed is right for sure where each of its chunks was looked at.
+        looked_at = admitted.captured.packed.nbytes <= LOOKED_AT_EACH
+        later = shadow is None and planned.element is None and source.inert and looked_at
         return cls(split.work.code, admitted.captured, cell, later=later)
 
     def shown_by(self, log: Log, *, first: bool) -> str:

@@ -33,14 +33,7 @@ from mpmagic.run.loglevels import LevelWatch
 from mpmagic.run.observer import Timing
 from mpmagic.run.packed import Packed
 from mpmagic.run.probes import without_idle
-from mpmagic.run.program import (
-    Program,
-    forget_lost,
-    forget_program,
-    load_program,
-    opened,
-    soiled_by,
-)
+from mpmagic.run.program import Program, forget_program, load_program, opened
 from mpmagic.run.shown import Screen
 from mpmagic.run.signals import SignalWatch
 from mpmagic.run.speculation import Outcome, Speculator
@@ -94,10 +87,10 @@ def _lines_of(chunk: Chunk) -> list[Any]:
     return lines
 
 
-def check_program(source: Parcel, captured: Parcel, run: int) -> list[str]:
+def check_program(source: Parcel, captured: Parcel) -> list[str]:
     """Names of captured values that this worker's chunks have changed since they came."""
     program = load_program(source, captured)
-    changed = soiled_by(run) + program.changed()
+    changed = program.changed()
     program.is_unchecked = False
     if changed:
         forget_program(program)
@@ -156,7 +149,6 @@ class _Recorder:
     def _put_back(self) -> None:
         self._journal.undo()
         self._figures.close_new()
-        self._program.cut()
         if not self._program.is_unchecked:  # what this chunk has changed besides never happened
             forget_program(self._program)
 
@@ -229,8 +221,6 @@ class _Recorder:
             return f"changed the item of iteration {self._chunk.first + changed[0]}"
         if (rebound := next(iter(program.rebound()), None)) is not None:
             return f"bound the notebook's `{rebound}`"
-        if name := program.resized():
-            return f"changed `{name}`"
         program.is_unchecked = not self._chunk.check
         if self._chunk.check and (names := program.changed()):
             return f"changed `{names[0]}`"
@@ -239,7 +229,7 @@ class _Recorder:
         return program.left_changed()
 
     def _pack_lost(self, what: str) -> Packed:
-        forget_lost(self._program, self._chunk.run)
+        forget_program(self._program)
         log = Log(lost_write=what, refused=self._refused, timing=self._log.timing)
         return Encoder(self._program.side, by_reference=True).encode(log)
 

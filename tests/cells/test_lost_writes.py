@@ -8,7 +8,7 @@ from tests.compare import Judgement, Verdict, judge
 from tests.notebook import Notebook
 
 SETUP = """
-nested = [[0]]
+nested = [[0], "x" * 100_000]
 def touch(i):
     getattr(nested[0], "__setitem__")(0, i)
     return nested[0][0]
