@@ -324,7 +324,9 @@ class Dispatch:
         options = self._cell.options
         last = batch.last or options.keep_going  # it may be the last one that succeeds
         timed = options.timeout is not None
-        chunk = Chunk(self._next, batch.packed, count, last, check, given, timed, self._run)
+        chunk = Chunk(
+            self._next, batch.packed, count, last, check, batch.mutable, given, timed, self._run
+        )
         unsent = Future[Any]()
         trip = Trip(unsent)
         flight = Flight(self._next, count, batch, unsent, Log(), Early(), trip, chunk, drawn)

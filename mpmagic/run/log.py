@@ -108,7 +108,9 @@ class Chunk:
     last
         Whether no iteration follows.
     check
-        Whether items must be compared with what was sent.
+        Whether what was captured must be compared with what was sent.
+    mutable
+        Whether the items, too.
     given
         What the kernel has run ahead for it, if anything runs ahead.
     clocked
@@ -122,6 +124,7 @@ class Chunk:
     count: int
     last: bool
     check: bool
+    mutable: bool
     given: Given | None = None
     clocked: bool = False
     run: int = 0

@@ -159,7 +159,7 @@ class _Recorder:
             program.watch()
         for name in program.source.sliced:
             self._journal.lend(program.side.namespace, name)
-        watched = [] if isinstance(self._items, range) or not self._chunk.check else self._items
+        watched = self._items if self._chunk.mutable else []
         before = {i: fingerprint(item, program.side) for i, item in enumerate(watched)}
         source = program.source
         draws = DrawWatch(source.followed) if source.seed is None else None
