@@ -65,6 +65,8 @@ class PlannedLoop:
         The body's units with their stages.
     lazy
         Whether it is a generator: what takes its elements may change meanwhile what it reads.
+    at_once
+        Whether its elements are asked for as soon as it's there, and nothing runs before.
     """
 
     number: int
@@ -73,6 +75,7 @@ class PlannedLoop:
     split: SplitLoop
     units: list[Unit]
     lazy: bool = False
+    at_once: bool = True
 
 
 class RefusedLoop(NamedTuple):
@@ -271,8 +274,11 @@ class _Planner:
         found = list(outermost(node, ahead=ahead, shadowed=shadowed, resolve=resolve))
         if not self._allowances.ahead:
             self._refuse_early_ends(node, shadowed)
+        later = _asked_later(nodes)
         replaced: dict[int, ast.AST] = {
-            id(c): new for c in found if (new := self._comprehension(c)) is not None
+            id(c): new
+            for c in found
+            if (new := self._comprehension(c, at_once=id(c) not in later)) is not None
         }
         return self._undisguised(node, nodes, replaced)
 
@@ -299,10 +305,11 @@ class _Planner:
         del self.plan.refused[refused:]
         return _with(node, replaced)
 
-    def _comprehension(self, node: Comprehension) -> ast.expr | None:
+    def _comprehension(self, node: Comprehension, *, at_once: bool) -> ast.expr | None:
         number = self._numbers
         if (loop := self._generator(node)) is None:
             return None
+        self.plan.loops[-1].at_once = at_once
         serial = copied(node, {id(node.generators[0].iter): method_call(number, "items")})
         return _located(ast.IfExp(loop.begins, loop.results, serial), node)
 
@@ -328,6 +335,19 @@ class _Planner:
         kernel = collected.comprehension(node, ast.Constant(placeholder(number)))
         begins = ast.copy_location(method_call(number, "begin", first.iter), first.iter)
         return SplitGenerator(begins, kernel)
+
+
+def _asked_later(nodes: Iterable[ast.AST]) -> set[int]:
+    """Generators behind which other arguments are evaluated before anything is asked of them."""
+    generators, at_once = set[int](), set[int]()
+    for node in nodes:
+        if isinstance(node, ast.GeneratorExp):
+            generators.add(id(node))
+        elif isinstance(node, ast.Call):
+            others = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
+            if node.args and all(isinstance(each, ast.Constant | ast.Lambda) for each in others):
+                at_once.add(id(node.args[0]))
+    return generators - at_once
 
 
 def _in_plain_words(refused: RefusedLoop) -> RefusedLoop:

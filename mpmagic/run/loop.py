@@ -101,6 +101,10 @@ class LoopRun:
         begun.brevity = Brevity.of(*loop, begun.source, self._cell)
         if again is not None:
             begun.retreat = Retreat.of(*loop, begun.source, self._cell)
+        if self.planned.element is not None and (not self.planned.at_once or again is None):
+            self._replay = self._start()
+            self._replay.note_sent()
+            return True
         if begun.brevity is None and begun.retreat is None:
             return True
         # At once, for this is the place from which a loop can go on in the kernel.
@@ -236,7 +240,7 @@ class LoopRun:
         """The rows; before them, if it `looks`, whether the first chunk shows that it goes back."""
         telling = self._telling()
         self._read_ranges(telling)
-        replay = self._replay = self._start()
+        replay = self._replay = self._replay or self._start()
         events = replay.events
         item: Any = None
         with replay.finished(telling):

@@ -165,10 +165,15 @@ class Replay:
         play(source.ended_with)
         self.events.failure = source.failure
 
+    def note_sent(self) -> None:
+        """Remember what the work sees, as it is now; once."""
+        # Now, and while the work has begun: of a cell in the background the notebook runs on.
+        if self._sent is None:
+            self._sent = Sent(self._begun.admitted, self.dispatch.key, self._cell.namespace)
+
     def look(self) -> bool:
         """Wait for the first chunk; whether it shows that the loop is the kernel's."""
-        # Now, and while the work has begun: of a cell in the background the notebook runs on.
-        self._sent = Sent(self._begun.admitted, self.dispatch.key, self._cell.namespace)
+        self.note_sent()
         try:
             flight = self.dispatch.next_flight(self._tick)
         except UnsendableValue as error:

@@ -7,6 +7,9 @@ parallel
     must be split, or its calls run side by side, and leave what the serial cell leaves;
 stays
     must leave what the serial cell leaves, with a loop or a call left in the kernel;
+returns
+    must leave what the serial cell leaves, for what shows that workers can't do it shows in time
+    for the kernel to do it; workers that aren't mpmagic's own may end in an error of mpmagic's;
 refused
     must be refused before anything ran;
 error
@@ -34,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VERDICTS = ("parallel", "stays", "refused", "error", "sound")
+VERDICTS = ("parallel", "stays", "returns", "refused", "error", "sound")
 HEADER = re.compile(r"# %% (?P<title>[^|\n]+?)(?: \| (?P<verdict>\w+)(?P<keys>.*))?\n?")
 KEYS = {"options", "line", "name", "says", "raises", "lost", "splits", "prefix", "engine", "free",
         "since"}  # fmt: skip

@@ -50,7 +50,9 @@ def test_inline(case: Case, notebook: Notebook, watching: list[bool]) -> None:
     """Here workers look for changes also where there surely are none."""
     alone = any(option in case.options for option in ALONE)
     for judgement in check(case, notebook, *("",) if alone else CHUNKS):
-        found = "the work of the loop" in judgement.why and "changed `" in judgement.why
+        report = judgement.parallel.report
+        told = [judgement.why, *(why for _, why in (report.stayed if report else ()))]
+        found = any(" work " in why and "changed `" in why for why in told)
         sure = bool(watching) and not any(watching)
         assert not (sure and found), explained(judgement, case.source)
 
@@ -91,7 +93,9 @@ def check_verdict(case: Case, judgement: Judgement, options: str) -> None:
     if case.verdict == "refused":
         assert judgement.verdict is Verdict.REFUSED, words
         check_refusal(judgement, line=case.line, name=case.name, says=case.says)
-    elif case.verdict in ("parallel", "stays"):
+    elif case.verdict in ("parallel", "stays") or (
+        case.verdict == "returns" and "--on" not in options
+    ):
         assert judgement.verdict is Verdict.EQUAL, words
         check_split(case, judgement)
     else:
@@ -103,7 +107,7 @@ def check_verdict(case: Case, judgement: Judgement, options: str) -> None:
 def check_split(case: Case, judgement: Judgement) -> None:
     """The loops ran where the table says that they run."""
     report = judgement.parallel.report
-    if case.verdict == "stays":
+    if case.verdict in ("stays", "returns"):
         assert report.stayed or report.kept, "split, although its loop has to stay in the kernel"
     else:
         assert report.split >= case.splits, f"stayed in the kernel: {report.stayed}"
