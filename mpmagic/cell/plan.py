@@ -326,7 +326,7 @@ class _Planner:
             self._refuse(node.lineno, reason)
             return None
         lazy = isinstance(node, ast.GeneratorExp)
-        planned = PlannedLoop(self._numbers, loop, element, split, [], lazy)
+        planned = PlannedLoop(self._numbers, loop, element, split, [], lazy, not lazy)
         self._numbers += 1
         self.plan.loops.append(planned)
         number = planned.number
