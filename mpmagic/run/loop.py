@@ -131,16 +131,19 @@ class LoopRun:
 
     def _go_back(self, begun: ReachedLoop, again: Iterator[Any] | None) -> None:
         """Let all of the loop that isn't committed be the kernel's, as if it had never left."""
-        assert begun.retreat is not None
-        loops, source = self._cell.report.loops, begun.source
-        _stays(self._cell, self.planned.loop.lineno, begun.retreat.reason)
+        retreat, report, source = begun.retreat, begun.report, begun.source
+        assert retreat is not None
         self._let_go()
-        if begun.report.iterations:
+        if report.iterations:
+            where = f"{retreat.reason}, from iteration {report.iterations} on"
+            report.total = report.iterations
             rest = source.left() if source.can_be_left else source.rest()
-            self._again = begun.report.go_on(itertools.chain(begun.retreat.left, rest))
+            again = itertools.chain(retreat.left, rest)
         else:
-            loops[:] = [report for report in loops if report is not begun.report]
-            self._again = again
+            where, loops = retreat.reason, self._cell.report.loops
+            loops[:] = [other for other in loops if other is not report]
+        _stays(self._cell, self.planned.loop.lineno, where)
+        self._again = again
 
     def _admits(self, iterable: Any) -> bool:
         """Whether the loop can be split, now that its names stand for something."""
