@@ -53,7 +53,7 @@ class _Begun(LoopRun):
             return True
         cell = self._cell
         engine, options = cell.engine(), cell.options
-        length = len(iterable) if hasattr(iterable, "__len__") else None
+        length = _length(iterable)
         feed = Feed(engine, _CHUNKS_AHEAD) if length is None else Feed(engine)
         cell.engine = lambda: feed
         cell.options = options._replace(chunk=options.chunk or _chunk(length, cell.workers))
@@ -222,6 +222,13 @@ def _placeholders(node: ast.AST) -> bool:
     mark = placeholder(0).partition("0")[0]
     constants = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant))
     return any(isinstance(value, str) and value.startswith(mark) for value in constants)
+
+
+def _length(iterable: Any) -> int | None:
+    try:
+        return len(iterable) if hasattr(iterable, "__len__") else None
+    except OverflowError:  # a range of more items than an index counts
+        return None
 
 
 def _chunk(length: int | None, workers: int) -> int:
