@@ -19,7 +19,7 @@ from mpmagic.cell.knowledge import UNKNOWN, Knowledge
 from mpmagic.cell.modules import kept_global
 from mpmagic.cell.syntax import walk
 
-__all__ = ["body_of", "callee_name", "outside_effect", "reached", "what_it_writes"]
+__all__ = ["callee_name", "outside_effect"]
 
 _WRITING: Final = frozenset(
     {"savefig", "save", "savez", "savez_compressed", "savetxt", "dump", "write_text",
@@ -58,7 +58,7 @@ def outside_effect(node: ast.expr, knowledge: Knowledge) -> str:
     knowledge
         What names stand for.
     """
-    for part in reached(node, knowledge):
+    for part in _reached(node, knowledge):
         if isinstance(part, str):
             return part
         if isinstance(part, ast.Call):
@@ -82,13 +82,6 @@ def _effect(node: ast.Call, knowledge: Knowledge) -> str:
     clock = module == "time" and attribute(callee, "__name__", "") != "sleep"
     if clock or name in _MEASURING or (name == "time" and callee is UNKNOWN):
         return "reads a clock or a gauge"
-    return what_it_writes(node, knowledge)
-
-
-def what_it_writes(node: ast.Call, knowledge: Knowledge) -> str:
-    """What a call itself changes outside Python, in words that follow its name."""
-    name, callee = callee_name(node), knowledge.resolve(node.func)
-    module = str(attribute(callee, "__module__", "") or "").partition(".")[0]
     qualified = f"{module}.{attribute(callee, '__name__', '')}"
     if module in _WRITING_MODULES or qualified in _WRITING_FUNCTIONS:
         return "changes something outside Python"
@@ -113,8 +106,8 @@ def _is_own(func: ast.expr, knowledge: Knowledge) -> bool:
 # -- what a call reaches -----------------------------------------------------------------------
 
 
-def reached(node: ast.AST, knowledge: Knowledge) -> Iterator[ast.AST | str]:
-    """The nodes of code and of the notebook's functions behind it; a reason to stop at once."""
+def _reached(node: ast.expr, knowledge: Knowledge) -> Iterator[ast.AST | str]:
+    """The nodes of a call and of the notebook's functions behind it; a reason to stop at once."""
     seen: set[int] = set()
     open_: _Body = [node]
     while open_:
@@ -156,7 +149,7 @@ def _bodies_of_name(name: str, knowledge: Knowledge) -> _Body:
     if isinstance(value, types.MethodType):
         value = value.__func__
     if isinstance(value, types.FunctionType):
-        return body_of(value, knowledge)
+        return _body(value, knowledge)
     return _methods(type(value), {"__call__"}, knowledge)
 
 
@@ -179,12 +172,10 @@ def _methods_called(name: str, knowledge: Knowledge) -> _Body:
 def _methods(kind: type, names: Iterable[str], knowledge: Knowledge) -> _Body:
     members = [vars(base)[n] for base in kind.__mro__ for n in names if n in vars(base)]
     functions = [m.fget if isinstance(m, property) else function_behind(m) for m in members]
-    return [
-        b for f in functions if isinstance(f, types.FunctionType) for b in body_of(f, knowledge)
-    ]
+    return [b for f in functions if isinstance(f, types.FunctionType) for b in _body(f, knowledge)]
 
 
-def body_of(function: types.FunctionType, knowledge: Knowledge) -> list[ast.AST]:
+def _body(function: types.FunctionType, knowledge: Knowledge) -> _Body:
     """The source of a function of the notebook; what its bytecode calls where there is none."""
     if function.__globals__ is not knowledge.namespace:
         return []

@@ -307,13 +307,12 @@ class _Planner:
 
     def _comprehension(self, node: Comprehension, *, at_once: bool) -> ast.expr | None:
         number = self._numbers
-        if (loop := self._generator(node)) is None:
+        if (loop := self._generator(node, at_once=at_once)) is None:
             return None
-        self.plan.loops[-1].at_once = at_once
         serial = copied(node, {id(node.generators[0].iter): method_call(number, "items")})
         return _located(ast.IfExp(loop.begins, loop.results, serial), node)
 
-    def _generator(self, node: Comprehension) -> SplitGenerator | None:
+    def _generator(self, node: Comprehension, *, at_once: bool = False) -> SplitGenerator | None:
         """What the kernel does of a comprehension; None if it isn't split."""
         loop, element = as_loop(node)
         try:
@@ -326,7 +325,7 @@ class _Planner:
             self._refuse(node.lineno, reason)
             return None
         lazy = isinstance(node, ast.GeneratorExp)
-        planned = PlannedLoop(self._numbers, loop, element, split, [], lazy, not lazy)
+        planned = PlannedLoop(self._numbers, loop, element, split, [], lazy, at_once)
         self._numbers += 1
         self.plan.loops.append(planned)
         number = planned.number

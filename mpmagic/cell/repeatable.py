@@ -1,7 +1,7 @@
 """Whether work may run once more, in another process, as if it had never run.
 
 What it has changed in the process that it ran in is thrown away. What it does outside of that is
-seen while it runs (`mpmagic.run.traces`), as far as Python itself does it: opens files, makes
+seen while it runs (`mpmagic.run.audited`), as far as Python itself does it: opens files, makes
 directories, starts processes, speaks to the network. Compiled libraries may do such things by
 themselves; so only those count that are known to compute.
 """

@@ -14,6 +14,8 @@ import sys
 from collections import OrderedDict
 from typing import Any, Final
 
+from mpmagic.pool import in_worker
+
 __all__ = ["acted_in", "leave_work", "next_run", "watch_work"]
 
 _ACTING: Final = (
@@ -75,14 +77,15 @@ def next_run() -> int:
 
 
 def watch_work(run: int, number: int) -> None:
-    """Note from now on what is done outside.
+    """Note from now on what is done outside, in a worker.
 
     Parameters
     ----------
     run, number
         Of what: which run of a loop or of calls, and which of its iterations, or calls, is first.
     """
-    _audit.begin(run, number)
+    if in_worker():
+        _audit.begin(run, number)
 
 
 def leave_work() -> None:

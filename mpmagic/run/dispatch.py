@@ -12,12 +12,12 @@ from typing import Any, Final
 from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
 from mpmagic.pool import Parcel
 from mpmagic.run.admission import Admitted
-from mpmagic.run.audited import acted_in, next_run
+from mpmagic.run.audited import next_run
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
-from mpmagic.run.engine import recall
+from mpmagic.run.engine import asked_of_each, has_acted, recall
 from mpmagic.run.identity import Finder
 from mpmagic.run.keptloop import Former
 from mpmagic.run.lasting import classes_adopted
@@ -379,7 +379,8 @@ class Dispatch:
         if not self._watched or not self._engine.asks_each or not self._next:
             return []
         found: list[str] = []
-        for future in self._asked(check_program, self._program, self._captured):
+        parcels = self._program, self._captured
+        for future in asked_of_each(self._engine, self._cell.inbox, check_program, *parcels):
             if future.exception() is None:
                 found += future.result()
         return found
@@ -389,18 +390,7 @@ class Dispatch:
 
         Nothing of it may be under way any more.
         """
-        if not self._engine.sees_traces:
-            return True
-        asked = self._asked(acted_in, self._run)
-        return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
-
-    def _asked(self, function: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
-        asked = self._engine.ask_each(function, *arguments)
-        for future in asked:
-            self._cell.inbox.watch(future)
-        with self._cell.inbox:
-            self._cell.inbox.wait_until(lambda: all(f.done() for f in asked))
-        return asked
+        return has_acted(self._engine, self._cell.inbox, self._run, first)
 
     @property
     def has_shown(self) -> bool:

@@ -14,9 +14,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple
 
 from mpmagic.pool import WorkerStatus
+from mpmagic.run.audited import acted_in
 from mpmagic.run.wait import Inbox
 
-__all__ = ["Engine", "Trial", "recall"]
+__all__ = ["Engine", "Trial", "asked_of_each", "has_acted", "recall"]
 
 _STEP: Final = 0.05
 """Seconds between looks at what won't stop."""
@@ -145,6 +146,34 @@ class Engine:
     def statuses(self) -> list[WorkerStatus]:
         """What each worker is doing; empty if that can't be told."""
         return []
+
+
+def asked_of_each(
+    engine: Engine, inbox: Inbox, function: Callable[..., Any], *arguments: Any
+) -> list[Future[Any]]:
+    """The answers of all workers to a call; those that failed included."""
+    asked = engine.ask_each(function, *arguments)
+    for future in asked:
+        inbox.watch(future)
+    with inbox:
+        inbox.wait_until(lambda: _all_done(asked))
+    return asked
+
+
+def has_acted(engine: Engine, inbox: Inbox, run: int, first: int) -> bool:
+    """Whether work may have done something outside of its process, none of which is under way.
+
+    Parameters
+    ----------
+    engine, inbox
+        Where the work ran, and how the main thread waits.
+    run, first
+        The work: of that run of a loop or of calls, what has that number or a later one.
+    """
+    if not engine.sees_traces:
+        return True
+    asked = asked_of_each(engine, inbox, acted_in, run)
+    return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
 
 
 def recall(engine: Engine, futures: Iterable[Future[Any]], inbox: Inbox) -> None:

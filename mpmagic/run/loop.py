@@ -97,29 +97,36 @@ class LoopRun:
         again = restarted(self.planned.loop, iterable, self._cell.namespace)
         if not self._admits(iterable):
             return False
-        begun, loop = self._started(), (self.planned, self._started().admitted)
-        begun.brevity = Brevity.of(*loop, begun.source, self._cell)
+        begun = self._started()
         if again is not None:
-            begun.retreat = Retreat.of(*loop, begun.source, self._cell)
-        if self.planned.element is not None and (not self.planned.at_once or again is None):
-            self._replay = self._start()
-            self._replay.note_sent()
+            begun.retreat = Retreat.of(self.planned, begun.admitted, begun.source, self._cell)
+        splits = self._runs if self.planned.element is None else self._gives
+        if splits(begun):
             return True
+        if begun.goes_back:
+            self._go_back(begun, again)
+        return False
+
+    def _runs(self, begun: ReachedLoop) -> bool:
+        """Whether a loop statement is the workers' to its end."""
+        begun.brevity = Brevity.of(self.planned, begun.admitted, begun.source, self._cell)
         if begun.brevity is None and begun.retreat is None:
             return True
         # At once, for this is the place from which a loop can go on in the kernel.
-        if self.planned.element is not None:
-            self._look()
-        else:
-            self._ended = self._run()
-        if begun.retreat is not None and begun.retreat.reason:
-            self._go_back(begun, again)
+        self._ended = self._run()
+        if begun.is_the_kernels:
             return False
-        if begun.brevity is not None and begun.brevity.found:
-            return False
-        if self._looked is None:
-            self._let_go()
+        self._let_go()
         return True
+
+    def _gives(self, begun: ReachedLoop) -> bool:
+        """Whether a comprehension's elements are the workers'."""
+        if begun.retreat is None or not self.planned.at_once:
+            self._replay = self._start()
+            self._replay.note_sent()
+            return True
+        self._look()
+        return not begun.goes_back
 
     def _look(self) -> None:
         """Wait for the first chunk of a comprehension, whose events are asked for next."""

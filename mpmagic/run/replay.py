@@ -75,6 +75,16 @@ class ReachedLoop:
     brevity: Brevity | None = None
     retreat: Retreat | None = None
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether no worker can do the work of what isn't committed."""
+        return self.retreat is not None and bool(self.retreat.reason)
+
+    @property
+    def is_the_kernels(self) -> bool:
+        """Whether the rest of it is the kernel's, or all of it."""
+        return self.goes_back or (self.brevity is not None and self.brevity.found)
+
 
 class Replay:
     """One run of a loop, from its first chunk on.
@@ -154,7 +164,7 @@ class Replay:
                 return
             self._tick()
             self._look_for_brevity(flight)
-        if self._is_the_kernels:
+        if self._begun.is_the_kernels:
             return
         if (shadow := self._begun.admitted.shadow) is not None and shadow.ended:
             self.events.failure = shadow.failure
@@ -185,7 +195,7 @@ class Replay:
 
     def _taken(self) -> Flight | None:
         """The oldest chunk; None if all are through, or if the kernel is to do them."""
-        if self._goes_back:
+        if self._begun.goes_back:
             return None
         if self._first:
             return self._first.pop()
@@ -238,16 +248,6 @@ class Replay:
             if brevity.seen_in(flight.log, flight.count):
                 self.dispatch.send_no_more()
             self.dispatch.largest = brevity.largest
-
-    @property
-    def _is_the_kernels(self) -> bool:
-        """Whether the rest of the loop is the kernel's, or all of it."""
-        brevity = self._begun.brevity
-        return self._goes_back or (brevity is not None and brevity.found)
-
-    @property
-    def _goes_back(self) -> bool:
-        return self._begun.retreat is not None and bool(self._begun.retreat.reason)
 
     def _check(self, flight: Flight) -> None:
         lost, refused = flight.log.lost_write, flight.log.refused
@@ -304,13 +304,13 @@ class Replay:
             self._stop_within(events.log)
         self._temporaries.write(self._cell.namespace)
         self.dispatch.end()
-        if not self._is_the_kernels:
+        if not self._begun.is_the_kernels:
             source.let_go()
         if ranges is not None:
             ranges.close()
             if not self._through:
                 ranges.leave_after(self._begun.report.iterations + events.is_within)
-        if checked and (self._begun.report.iterations or not self._goes_back):
+        if checked and (self._begun.report.iterations or not self._begun.goes_back):
             self._check_captured()
 
     def _stop_within(self, log: Log) -> None:

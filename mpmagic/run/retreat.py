@@ -22,18 +22,13 @@ from mpmagic.run.capture import Captured
 from mpmagic.run.codec import Encoder
 from mpmagic.run.context import CellContext
 from mpmagic.run.dispatch import LOOKED_AT_EACH
-from mpmagic.run.iterables import PLAIN_ITERATORS
+from mpmagic.run.iterables import PLAIN_ITERATORS, is_inert_iterable
 from mpmagic.run.log import UNSENDABLE, Log
 from mpmagic.run.side import Side
 from mpmagic.run.source import ItemSource
 
 __all__ = ["Retreat", "computes_besides", "restarted"]
 
-_CONTAINERS: Final[tuple[type, ...]] = (
-    list, tuple, range, str, bytes, dict, set, frozenset,
-    type({}.keys()), type({}.values()), type({}.items()),
-)  # fmt: skip
-_ARRAY: Final = "numpy.ndarray"
 _PICKLING: Final = ("cloudpickle.", "mpmagic.run.", "mpmagic.pool.codeobject")
 """Modules that make again what was pickled."""
 
@@ -50,8 +45,7 @@ def restarted(loop: ast.For, iterable: Any, namespace: dict[str, Any]) -> Iterat
     None where there can't be such a thing: where the items come from an iterator that the notebook
     has, it would know that more of them have been taken than the loop has asked for.
     """
-    kind = type(iterable)
-    if kind in _CONTAINERS or f"{kind.__module__}.{kind.__qualname__}" == _ARRAY:
+    if is_inert_iterable(iterable) and not hasattr(type(iterable), "__next__"):
         items: Iterator[Any] = iter(iterable)
         return items
     return _copied(iterable) if _is_made_by(loop.iter, namespace) else None

@@ -25,9 +25,9 @@ from mpmagic.cell.task import Ahead, Kind, Task, task_of
 from mpmagic.cell.taskgraph import TaskGroup
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
-from mpmagic.run.audited import acted_in, next_run
+from mpmagic.run.audited import next_run
 from mpmagic.run.context import CellContext
-from mpmagic.run.engine import recall
+from mpmagic.run.engine import has_acted, recall
 from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
@@ -168,22 +168,12 @@ class TaskRun:
         if not why or asked or not all(_computes(flight, cell) for flight in begun):
             return False
         recall(cell.engine(), [flight.future for flight in begun], cell.inbox)
-        if self._have_acted():
+        line = self._group.tasks[index].node.lineno
+        if has_acted(cell.engine(), cell.inbox, self._run, line):
             return False
         self._flights.clear()
-        cell.report.kept.append((self._group.tasks[index].node.lineno, why))
+        cell.report.kept.append((line, why))
         return True
-
-    def _have_acted(self) -> bool:
-        """Whether calls of which nothing is bound may have done something outside."""
-        cell, first = self._cell, self._group.tasks[self._turn].node.lineno
-        if not cell.engine().sees_traces:
-            return True
-        asked = cell.engine().ask_each(acted_in, self._run)
-        for future in asked:
-            cell.inbox.watch(future)
-        cell.inbox.wait_until(lambda: all(future.done() for future in asked))
-        return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
 
     def _away(self) -> list[CallFlight]:
         return [f for f in self._flights.values() if f.log is None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from mpmagic.pool import Parcel, in_worker, is_interrupt
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.audited import leave_work, watch_work
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_failure
@@ -80,8 +80,7 @@ def run_call(source: Parcel, captured: Parcel, index: int, run: int) -> Packed:
     program = load_program(source, captured)
     program.enter()
     try:
-        if in_worker():
-            watch_work(run, index)
+        watch_work(run, index)
         with FigureWatch() as figures:
             log = _run(program, index, figures)
     except BaseException:  # an interrupt: what the call has changed until then never happened

@@ -14,7 +14,7 @@ from typing import Any
 
 from mpmagic.cell.vocabulary import BREAK, START
 from mpmagic.errors import FileChanged, UnsendableValue
-from mpmagic.pool import Parcel, in_worker, is_interrupt
+from mpmagic.pool import Parcel, is_interrupt
 from mpmagic.run.audited import leave_work, watch_work
 from mpmagic.run.codec import Encoder
 from mpmagic.run.failure import Failure, pack_caught, pack_failure
@@ -235,8 +235,7 @@ class _Recorder:
 
     def _work(self) -> None:
         log = self._note
-        if in_worker():
-            watch_work(self._chunk.run, self._chunk.first)
+        watch_work(self._chunk.run, self._chunk.first)
         try:
             self._program.work(
                 log, self._iterations.run(log, self._look_at_handed), self._drain, hashed,
