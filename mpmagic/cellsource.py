@@ -43,6 +43,7 @@ def _compiled(shell: Any, source: str, filename: str) -> tuple[ast.Module, Warne
         tree: ast.Module = compile(
             source, filename, "exec", dont_inherit=True, flags=features | ast.PyCF_ONLY_AST
         )
+    tree = shell.transform_ast(tree)  # as the user, or a library such as SymPy, has asked for
     with warnings_kept() as by_compiler:
         compile(tree, filename, "exec", dont_inherit=True, flags=allowed)
     # IPython compiles a cell before that, to see whether it awaits; in a kernel, twice.

@@ -172,8 +172,9 @@ class Judge:
         if self._plans is None:
             self._plans = Plans()
         allowances, or_serial = options.allowances, cell.given.or_serial
-        expression = ast.dump(cell.tree) if cell.line else ""
-        key = PlanKey(cell.filename, cell.text, expression, cell.features, allowances, or_serial)
+        is_its_text = not cell.line and not self._shell.ast_transformers
+        words = "" if is_its_text else ast.dump(cell.tree)
+        key = PlanKey(cell.filename, cell.text, words, cell.features, allowances, or_serial)
         return self._plans.look(key, cell.tree, self._shell.user_ns)
 
     def _as_it_is(

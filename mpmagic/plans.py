@@ -34,8 +34,9 @@ class PlanKey(NamedTuple):
     ----------
     filename, text
         Of the cell.
-    expression
-        Of an expression in a line magic, which may have come from elsewhere, its tree in words.
+    words
+        Its tree in words, where the text doesn't tell that: of an expression in a line magic, which
+        may have come from elsewhere, and of a cell that somebody transforms.
     features
         Of the compiler.
     allowances, or_serial
@@ -44,7 +45,7 @@ class PlanKey(NamedTuple):
 
     filename: str
     text: str
-    expression: str
+    words: str
     features: int
     allowances: Allowances
     or_serial: bool
