@@ -1,8 +1,9 @@
 """What comes back: packed by a worker, unpacked in the kernel.
 
 Buffers of results and reports aren't recognised by content, each is used once. Up to 16 MB they are
-copied into ordinary memory on arrival; larger ones stay where the worker wrote them, mapped
-writable, and are freed with the array that uses them.
+copied into ordinary memory on arrival; larger ones stay where the worker wrote them, and are freed
+with the array that uses them. They are mapped copy-on-write: a process that is forked from the
+notebook later has memory of its own, as of any other array.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.pool.message import Inline, Pack, Part, Slice
-from mpmagic.pool.segment import Segment, map_shared, read_copy
+from mpmagic.pool.segment import Segment, map_private, read_copy
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -88,7 +89,7 @@ def _map_large(pack: Pack, descriptors: list[int]) -> dict[int, mmap.mmap]:
             and part.segment not in mapped
         ):
             fd = descriptors[part.segment]
-            mapped[part.segment] = mapping = map_shared(fd, os.fstat(fd).st_size)
+            mapped[part.segment] = mapping = map_private(fd, os.fstat(fd).st_size)
             _mappings.add(mapping)
     return mapped
 

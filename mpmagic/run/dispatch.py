@@ -17,7 +17,7 @@ from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import decode
 from mpmagic.run.context import CellContext
 from mpmagic.run.drawn import Drawn
-from mpmagic.run.engine import asked_of_each, has_acted, recall
+from mpmagic.run.engine import Asking, has_acted, recall
 from mpmagic.run.identity import Finder
 from mpmagic.run.keptloop import Former
 from mpmagic.run.lasting import classes_adopted
@@ -374,16 +374,16 @@ class Dispatch:
         early.arrived.append(pieces)
         self._cell.inbox.wake()
 
-    def changed_in_workers(self) -> list[str]:
-        """Names of captured values that some worker's chunks have changed."""
-        if not self._watched or not self._engine.asks_each or not self._next:
-            return []
-        found: list[str] = []
+    def ask_what_changed(self) -> Asking | None:
+        """Ask the workers which captured values their chunks have changed; None if that's known.
+
+        Not where each chunk's worker has looked.
+        """
+        known = self._looks_each or self._is_tiny or not self._watched or not self._next
+        if known:
+            return None
         parcels = self._program, self._captured
-        for future in asked_of_each(self._engine, self._cell.inbox, check_program, *parcels):
-            if future.exception() is None:
-                found += future.result()
-        return found
+        return Asking(self._engine, self._cell.inbox, check_program, *parcels)
 
     def has_acted(self, first: int) -> bool:
         """Whether work of that iteration, or of a later one, may have done something outside.

@@ -17,7 +17,7 @@ from mpmagic.pool import WorkerStatus
 from mpmagic.run.audited import acted_in
 from mpmagic.run.wait import Inbox
 
-__all__ = ["Engine", "Trial", "asked_of_each", "has_acted", "recall"]
+__all__ = ["Asking", "Engine", "Trial", "has_acted", "recall"]
 
 _STEP: Final = 0.05
 """Seconds between looks at what won't stop."""
@@ -148,16 +148,30 @@ class Engine:
         return []
 
 
-def asked_of_each(
-    engine: Engine, inbox: Inbox, function: Callable[..., Any], *arguments: Any
-) -> list[Future[Any]]:
-    """The answers of all workers to a call; those that failed included."""
-    asked = engine.ask_each(function, *arguments)
-    for future in asked:
-        inbox.watch(future)
-    with inbox:
-        inbox.wait_until(lambda: _all_done(asked))
-    return asked
+class Asking:
+    """A call that all workers are asked to make; they make it while the kernel does other things.
+
+    Parameters
+    ----------
+    engine, inbox
+        Where they are, and how the main thread waits.
+    function, *arguments
+        The call.
+    """
+
+    def __init__(
+        self, engine: Engine, inbox: Inbox, function: Callable[..., Any], *arguments: Any
+    ) -> None:
+        self._inbox = inbox
+        self._asked = engine.ask_each(function, *arguments)
+        for future in self._asked:
+            inbox.watch(future)
+
+    def answers(self) -> list[Future[Any]]:
+        """All answers, those that failed included; waits for them."""
+        with self._inbox:
+            self._inbox.wait_until(lambda: _all_done(self._asked))
+        return self._asked
 
 
 def has_acted(engine: Engine, inbox: Inbox, run: int, first: int) -> bool:
@@ -172,7 +186,7 @@ def has_acted(engine: Engine, inbox: Inbox, run: int, first: int) -> bool:
     """
     if not engine.sees_traces:
         return True
-    asked = asked_of_each(engine, inbox, acted_in, run)
+    asked = Asking(engine, inbox, acted_in, run).answers()
     return any(f.exception() is not None or any(n >= first for n in f.result()) for f in asked)
 
 

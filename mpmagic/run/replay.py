@@ -183,6 +183,8 @@ class Replay:
 
     def look(self) -> bool:
         """Wait for the first chunk; whether it shows that the loop is the kernel's."""
+        if self._sends_nothing_of_ours():
+            self.dispatch.send_all()
         self.note_sent()
         try:
             flight = self.dispatch.next_flight(self._tick)
@@ -192,6 +194,12 @@ class Replay:
             return True
         self._first = [flight]
         return flight is not None and self._goes_back_at(flight)
+
+    def _sends_nothing_of_ours(self) -> bool:
+        """Whether no code of the notebook's runs in this process by sending what comes first."""
+        begun = self._begun
+        is_apart = self._cell.engine().is_apart
+        return is_apart and begun.source.is_range and begun.admitted.shadow is None
 
     def _taken(self) -> Flight | None:
         """The oldest chunk; None if all are through, or if the kernel is to do them."""
@@ -349,7 +357,11 @@ class Replay:
     def _check_captured(self) -> None:
         if (shadow := self._begun.admitted.shadow) is not None:
             shadow.check_sources()
-        if changed := self.dispatch.changed_in_workers():
-            raise lost_write(self._line, f"changed `{changed[0]}`", "seen when the loop was over")
-        if self._sent is not None and (what := self._sent.changed()):
+        asked = self.dispatch.ask_what_changed()
+        what = "" if self._sent is None else self._sent.changed()  # while they look at theirs
+        answers = [] if asked is None else asked.answers()
+        found = [name for a in answers if a.exception() is None for name in a.result()]
+        if found:
+            raise lost_write(self._line, f"changed `{found[0]}`", "seen when the loop was over")
+        if what:
             raise inputs_changed(self._line, what)

@@ -114,6 +114,11 @@ class ItemSource:
         return self._done and not self._waiting
 
     @property
+    def is_range(self) -> bool:
+        """Whether the items are numbers, which are made and sent by no code of the user's."""
+        return self._range is not None
+
+    @property
     def share(self) -> float | None:
         """How much has been given out of a file that is cut; None of other iterables."""
         return None if self._ranges is None else self._ranges.share

@@ -153,6 +153,27 @@ def test_a_results_memory_is_free_when_the_array_is(new_pool: Callable[..., Pool
     assert _mapped() == before
 
 
+@pytest.mark.parametrize("size", SIZES[2:])
+def test_a_forked_process_has_results_of_its_own(pool: Pool, size: int) -> None:
+    made = pool.submit(np.zeros, size // 8).result(60)
+    told, tell = os.pipe()
+    go, going = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.read(go, 1)  # until the parent has changed its own
+            os.write(tell, bytes([int(made[0])]))
+            made[1] = 2
+        finally:
+            os._exit(0)
+    made[0] = 1
+    os.write(going, b"x")
+    os.waitpid(child, 0)
+    assert os.read(told, 1) == b"\0"
+    assert made[:2].tolist() == [1, 0]
+    for fd in (told, tell, go, going):
+        os.close(fd)
+
+
 def test_segments_are_free_when_nobody_holds_them() -> None:
     before = _segments()
     with Pool(2) as pool:
