@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, Final
 
 from mpmagic.errors import EachFailed, EngineError, UnsendableValue, WorkerDied
@@ -46,6 +47,9 @@ That takes as long as to pickle them, 20 ms for each of these: larger ones can w
 
 LOOKED_AT_EACH: Final = 1 << 14
 """With their buffers; of so little each chunk's: 0.3 ms, of a millisecond or more that it costs."""
+
+_PULLING_SECONDS: Final = 0.05
+"""How long a chunk that is back, or an idle worker, waits for an iterable that takes its time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +148,8 @@ class Dispatch:
         cost = self._engine.chunk_cost
         fixed = 1 if cell.options.alone else cell.options.chunk
         self._chunking = Chunking(cell.workers, fixed, cost=cost)
+        # An earlier run that is gone on with has cut the items in its way.
+        self._patience = None if fixed or cell.kept is not None else _PULLING_SECONDS
         self.largest: int | None = None
         self.tries = Tries(admitted, cell.options)
         self._flights: deque[Flight] = deque()
@@ -266,7 +272,8 @@ class Dispatch:
 
     def send_all(self) -> None:
         """Send all there is, to an engine that takes it."""
-        self._refill()
+        while self._refill():
+            pass
 
     def items(self) -> list[Any]:
         """Those of all chunks under way."""
@@ -281,19 +288,24 @@ class Dispatch:
         """Let what is under way be the last that is sent."""
         self._sends = False
 
-    def _refill(self) -> None:
+    def _refill(self) -> bool:
+        """Send what may be under way; whether it stops before that, for a chunk that is back."""
         if not self._sends:
-            return
-        limit = self._engine.most_under_way
+            return False
+        limit, began = self._engine.most_under_way, perf_counter()
         while self._under_way() < limit and len(self._flights) < 8 * limit:
             if self._has_much_waiting():
-                return
+                return False
             if self._shadow is not None and self._shadow.ended:
-                return
-            batch = self._source.pull(self._size())
+                return False
+            batch = self._source.pull(self._size(), seconds=self._patience)
             if batch is None:
-                return
+                return False
             self._send(batch)
+            if self._flights and self._flights[0].future.done():
+                if perf_counter() - began > _PULLING_SECONDS:
+                    return True
+        return False
 
     def _size(self) -> int:
         size = self._chunking.next_size(self._source.remaining)

@@ -62,7 +62,7 @@ class Scheduled(Dispatch):
         self._planned: Schedule | None = planned
         self._unsent: deque[Flight] = deque()
 
-    def _refill(self) -> None:
+    def _refill(self) -> bool:
         if self._planned is not None:
             self._pull_all(self._planned)
         most = self._engine.most_under_way
@@ -72,10 +72,9 @@ class Scheduled(Dispatch):
             if self._has_much_waiting():
                 flight = self._flights[0]  # for which it waits
                 if flight.is_sent:
-                    return
+                    return False
             self._launch_next(flight)
-        if not self._unsent:
-            super()._refill()
+        return False if self._unsent else super()._refill()
 
     def _pull_all(self, planned: Schedule) -> None:
         self._planned, pulled = None, list[Flight | None]()

@@ -7,6 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from types import GeneratorType
 from typing import Any, Final, cast
 
@@ -183,8 +184,16 @@ class ItemSource:
         iterator, self.iterator, self._iterable = self.iterator, iter(()), ()
         return iterator
 
-    def pull(self, size: int) -> Batch | None:
+    def pull(self, size: int, *, seconds: float | None = None) -> Batch | None:
         """The next items, at most `size`; None if there are none.
+
+        Parameters
+        ----------
+        size
+            How many.
+        seconds
+            After which fewer will do, of an iterable that takes its time; None for as long as it
+            takes.
 
         Raises
         ------
@@ -196,11 +205,12 @@ class ItemSource:
         if self._ranges is not None and (batch := self._pull_lines(size)) is not None:
             return batch
         try:
-            self._look_ahead(size + 1)
+            self._look_ahead(size + 1, seconds)
         except Exception as error:
             self._end_before(self._waiting.items[-1], error)
             self._waiting.cut(len(self._waiting) - 1)
-        taken = self._waiting.take(size)
+        # One has to follow, or none: only then is it known whether these are the last ones.
+        taken = self._waiting.take(min(size, len(self._waiting) - (not self._done)))
         return self._packed(taken) if taken else None
 
     def _packed(self, taken: Pulled) -> Batch | None:
@@ -332,10 +342,14 @@ class ItemSource:
         self._done = self._done or len(items) < count
         self._waiting.items += items
 
-    def _look_ahead(self, count: int) -> None:
+    def _look_ahead(self, count: int, seconds: float | None = None) -> None:
+        """Pull until so many wait, or, if it takes longer, two."""
         if self.inert and self._begun and not self._done and count > len(self._waiting):
             self._take_many(count - len(self._waiting))
+        end = None if seconds is None else perf_counter() + seconds
         while len(self._waiting) < count and not self._done:
+            if end is not None and len(self._waiting) > 1 and perf_counter() > end:
+                return
             prelude: Prelude = []
             try:
                 if self.inert:
