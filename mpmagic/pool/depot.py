@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpmagic.pool.content import content_key
 from mpmagic.pool.message import Inline, Pack, Part, Slice
+from mpmagic.pool.newsegments import new_segments
 from mpmagic.pool.parcel import Parcel
 from mpmagic.pool.segment import Segment
 
@@ -77,48 +78,44 @@ class Depot:
         if known is None:
             from mpmagic.pool.pickling import pickle_payload
 
-            pack, segments = self._pack(pickle_payload(parcel.payload), name=parcel.key)
+            pack, segments = self._pack(pickle_payload(parcel.payload))
             known = PackedParcel(parcel.key, pack, segments)
             self._parcels[parcel.key] = weakref.ref(known, _forget(self._parcels, parcel.key))
         return known
 
-    def _pack(
-        self, pickled: Pickled, *, name: bytes | None = None
-    ) -> tuple[Pack, tuple[Segment, ...]]:
+    def _pack(self, pickled: Pickled) -> tuple[Pack, tuple[Segment, ...]]:
         buffers = [pickled.stream, *pickled.buffers]
         parts: list[Part | None] = [None] * len(buffers)
-        segments = []
-        for group in _groups(buffers):
-            segment = self._segment([buffers[i] for i in group], name)
+        groups = _groups(buffers)
+        found = self._held([[buffers[i] for i in group] for group in groups])
+        for group, segment in zip(groups, found, strict=True):
             if segment is None:
                 continue
-            segments.append(segment)
             for i, offset in zip(group, segment.layout.offsets, strict=True):
                 view = buffers[i]
                 parts[i] = Slice(segment.key, offset, view.nbytes, view.readonly)
+        segments = tuple(segment for segment in found if segment is not None)
         whole = (
             part or Inline(bytes(view), view.readonly)
             for part, view in zip(parts, buffers, strict=True)
         )
-        return Pack(tuple(whole)), tuple(segments)
+        return Pack(tuple(whole)), segments
 
-    def _segment(self, views: list[memoryview], name: bytes | None) -> Segment | None:
-        """Find or make the segment with this content; None if there are too many."""
-        key = content_key(views, helped=True)
-        known: Segment | None = _alive(self._segments, key)
-        if known is not None:
-            return known
-        if len(self._segments) >= _MOST_SEGMENTS:
-            return None
-        try:
-            segment = Segment(key, views, helped=True)
-        except OSError:  # out of descriptors or of memory for it: the socket will do
-            return None
-        self._segments[key] = weakref.ref(segment, _forget(self._segments, key))
-        return segment
+    def _held(self, groups: list[list[memoryview]]) -> list[Segment | None]:
+        """Find or make the segments with these contents; None for what gets none."""
+        keys = [content_key(views, helped=True) for views in groups]
+        held: dict[bytes, Segment | None] = {k: _alive(self._segments, k) for k in keys}
+        missing = {k: views for k, views in zip(keys, groups, strict=True) if held[k] is None}
+        spare = _MOST_SEGMENTS - len(self._segments)  # without one, the socket will do
+        wanted = dict(itertools.islice(missing.items(), max(spare, 0)))
+        for segment in new_segments(wanted):
+            key = segment.key
+            held[key] = segment
+            self._segments[key] = weakref.ref(segment, _forget(self._segments, key))
+        return [held[key] for key in keys]
 
 
-def _groups(buffers: list[memoryview]) -> Iterable[list[int]]:
+def _groups(buffers: list[memoryview]) -> list[list[int]]:
     """Say which buffers share a segment; those that nobody names stay with the message."""
     if sum(b.nbytes for b in buffers) < SMALLEST_SEGMENT:
         return []
