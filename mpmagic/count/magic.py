@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def mpcount(
             parser.error("name at least one file")
     except (OptionError, ValueError) as error:  # ValueError: a quote that isn't closed
         raise UsageError(str(error)) from None
-    paths = list(_expanded(options.paths, shell)) if expand else options.paths
+    paths = _expanded(options.paths, shell) if expand else options.paths
     if options.follow:
         return _follow(follower_of(paths, options), shell)
     arguments = arguments_of(options) | {"executor": executor_on(options.on)}
@@ -105,16 +106,31 @@ def _split(line: str) -> list[str]:
     return [word.replace("\0", " ") for word in words]
 
 
-def _expanded(paths: list[str], shell: Any) -> Iterator[Any]:
+def _expanded(paths: list[str], shell: Any) -> list[Any]:
+    caller, depth = _caller()
+    names = {**shell.user_ns, **(caller.f_locals if caller else {})}
+    expanded: list[Any] = []
     for path in paths:
         name = path.strip("${}")
-        value = shell.user_ns.get(name) if path in (f"${name}", f"{{{name}}}") else None
+        value = names.get(name) if path in (f"${name}", f"{{{name}}}") else None
         if isinstance(value, list | tuple):  # a list of paths is several, not its text
-            yield from value
+            expanded += value
         elif isinstance(value, Path):
-            yield value
+            expanded.append(value)
         else:
-            yield shell.var_expand(path)
+            expanded.append(shell.var_expand(path, depth))
+    return expanded
+
+
+def _caller() -> tuple[types.FrameType | None, int]:
+    """The frame that has called the magic, and how far it is above that of our caller.
+
+    IPython looks for names there first: our own must hide none of the notebook's.
+    """
+    frame, depth = sys._getframe(), 0
+    while frame is not None and frame.f_code.co_name != "run_line_magic":
+        frame, depth = frame.f_back, depth + 1  # type: ignore[assignment]
+    return (None, sys.getrecursionlimit()) if frame is None else (frame.f_back, depth)
 
 
 def _progress(shell: Any) -> Progress:

@@ -1,6 +1,6 @@
 """How fast counting is, as ratios to other tools on the same data in the same run.
 
-    python tests/bench/count.py [SECTION...] [--scratch DIRECTORY] [--rounds N]
+    python -m tests.bench.count [SECTION...] [--scratch DIRECTORY] [--rounds N]
 
 Each contestant runs once per round, in turn. Shown are the ratios of their fastest rounds, and of
 what these cost in processor time: above 1 mpmagic is faster, or cheaper. On a machine that others
@@ -21,13 +21,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mpmagic.count import count_lines
+from tests.bench.accesslog import access_log
 
 Job = Callable[[], object]
 GIGABYTE = 1 << 30
@@ -112,7 +113,7 @@ def many(scratch: Path, rounds: int) -> None:
 
 
 def compressed(scratch: Path, rounds: int) -> None:
-    log = shlex.quote(str(_log(scratch)))
+    log = shlex.quote(str(access_log(scratch)))
     packers = {
         "gz": ("gzip -1", ["zcat", "pigz -dc"]),
         "zst": ("zstd -q -f", ["zstd -dc"]),
@@ -140,7 +141,7 @@ def compressed(scratch: Path, rounds: int) -> None:
 
 
 def matching(scratch: Path, rounds: int) -> None:
-    log = _log(scratch)
+    log = access_log(scratch)
     name = shlex.quote(str(log))
     for title, pattern, flags in (
         ("a rare literal", "zebra", "-F"),
@@ -157,7 +158,7 @@ def matching(scratch: Path, rounds: int) -> None:
 
 
 def grouping(scratch: Path, rounds: int) -> None:
-    log = _log(scratch)
+    log = access_log(scratch)
     name = shlex.quote(str(log))
     others = {
         "mawk '{c[$9]++}'": shell(f"mawk '{{c[$9]++}} END{{for(k in c) print k,c[k]}}' {name}")
@@ -174,7 +175,7 @@ def lines(scratch: Path, rounds: int) -> None:
     shell.run_line_magic("load_ext", "mpmagic")
     shell.run_cell("from collections import defaultdict\nfrom mpmagic import Lines")
     for source in ("open", "Lines"):
-        cell = f"counts = defaultdict(int)\nfor line in {source}({str(_log(scratch))!r}):\n"
+        cell = f"counts = defaultdict(int)\nfor line in {source}({str(access_log(scratch))!r}):\n"
         cell += "    counts[line.split()[8]] += 1"
         found: dict[str, list[tuple[str, int]]] = {}
 
@@ -189,7 +190,7 @@ def lines(scratch: Path, rounds: int) -> None:
 
 def memory(scratch: Path, rounds: int) -> None:
     """What a count takes above the interpreter with numpy, whatever the size."""
-    log = str(_log(scratch))
+    log = str(access_log(scratch))
     calls = ["None", f"count_lines({log!r}, fresh=True)", f"count_lines({log!r}, match='POST')"]
     calls += [f"count_lines({log!r}, by=r'\" (\\d+) ')", f"count_lines({log!r}, columns=['words'])"]
     for call in calls:
@@ -202,7 +203,7 @@ def memory(scratch: Path, rounds: int) -> None:
 
 
 def measures(scratch: Path, rounds: int) -> None:
-    log = _log(scratch)
+    log = access_log(scratch)
     for column, flag in (("words", "-w"), ("chars", "-m"), ("longest", "-L")):
         others = {f"wc {flag}": shell(f"LC_ALL=C.UTF-8 wc {flag} {shlex.quote(str(log))}")}
         duel(column, lambda column=column: count_lines(log, columns=[column]), others, rounds)  # type: ignore[misc]
@@ -230,30 +231,6 @@ def _write_lines(path: Path, width: int) -> None:
     with path.open("wb") as file:
         for _ in range(2 * GIGABYTE // part.size):
             file.write(part)
-
-
-def _log(scratch: Path) -> Path:
-    path = scratch / "access.log"
-    if not path.exists():
-        text = "".join(_log_lines()).encode()
-        with path.open("wb") as file:
-            while file.tell() < GIGABYTE:
-                file.write(text)
-    return path
-
-
-def _log_lines() -> Iterator[str]:
-    draw = random.Random(3)
-    for number in range(400_000):
-        address = ".".join(str(draw.randint(1, 255)) for _ in range(4))
-        clock = f"{number // 36_000:02}:{number // 600 % 60:02}:{number // 10 % 60:02}"
-        method = draw.choice(("GET", "GET", "GET", "POST", "PUT"))
-        target = f"/{draw.choice(('api', 'static', 'img', 'api'))}/{draw.randint(1, 99_999)}"
-        status = draw.choice(("200",) * 9 + ("404", "500", "301"))
-        yield (
-            f'{address} - - [10/Oct/2024:{clock} +0000] "{method} {target} HTTP/1.1" {status} '
-            f'{draw.randint(100, 90_000)} "-" "Mozilla/5.0 (X11; Linux x86_64)"\n'
-        )
 
 
 def _only_read(path: Path) -> None:

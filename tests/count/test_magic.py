@@ -70,6 +70,37 @@ def test_names_of_the_notebook(shell: InteractiveShell, folder: Path) -> None:
     assert run(shell, "%mpcount {log.replace('a', '?')}")[0].result == 3
 
 
+@pytest.fixture
+def expanding(shell: InteractiveShell, folder: Path) -> Iterator[InteractiveShell]:
+    """A shell whose `%mpcount` looks up names itself, as that of the extension does."""
+    former = shell.magics_manager.magics["line"]["mpcount"]
+
+    @no_var_expand
+    def magic(line: str) -> Counts | None:
+        return mpcount(line, shell, expand=True)
+
+    shell.register_magic_function(magic, "line", "mpcount")
+    yield shell
+    shell.magics_manager.magics["line"]["mpcount"] = former
+
+
+@pytest.mark.parametrize("name", ["path", "paths", "name", "names", "value", "shell", "line", "x"])
+def test_any_name_of_the_notebook(expanding: InteractiveShell, name: str) -> None:
+    expanding.user_ns[name] = "a.txt"
+    assert run(expanding, f"%mpcount {{{name}}}")[0].result == 3
+    assert run(expanding, f"%mpcount ${name}")[0].result == 3
+    assert run(expanding, f"%mpcount {{{name}.upper().lower()}}")[0].result == 3
+    expanding.user_ns[name] = ["a.txt", Path("with space.txt")]
+    assert run(expanding, f"%mpcount {{{name}}}")[0].result == 4
+
+
+def test_names_of_a_function(expanding: InteractiveShell) -> None:
+    expanding.user_ns["which"] = "nothing"
+    for value in ("'a.txt'", "['a.txt']"):
+        cell = f"def count(which):\n    n = %mpcount {{which}}\n    return n\ncount({value})"
+        assert run(expanding, cell)[0].result == 3
+
+
 @pytest.mark.parametrize("line", ["--nonsense a.txt", "", "-n 0 a.txt", "'open quote", "-n x a"])
 def test_wrong_usage(shell: InteractiveShell, folder: Path, line: str) -> None:
     with pytest.raises(UsageError):

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import mpmagic
-from tests.bench.peers import data, loops, plot
+from tests.bench.peers import counting, data, loops, plot
 from tests.bench.peers.contest import Contest, contestants
 from tests.bench.peers.growth import Curve, curves, growth_table
-from tests.bench.peers.peer import PEERS, Peer
 from tests.bench.peers.record import Record
 from tests.bench.peers.table import reached, table
 from tests.bench.peers.workload import Workload
 
-WORKLOADS = (*loops.WORKLOADS, *data.WORKLOADS)
+WORKLOADS = (*loops.WORKLOADS, *data.WORKLOADS, *counting.WORKLOADS)
 
 
 def options() -> argparse.Namespace:
@@ -38,10 +37,9 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def measure(
-    workload: Workload, peers: Sequence[Peer], absent: Sequence[str], rounds: int
-) -> tuple[Record, str]:
+def measure(workload: Workload, names: Sequence[str], rounds: int) -> tuple[Record, str]:
     """What was measured, and its table, which is printed."""
+    peers, absent = contestants(names, workload.peers)
     record = Contest(workload, peers).run(rounds)
     text = table(workload, record, peers, absent)
     text += f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f}.\n"
@@ -49,8 +47,9 @@ def measure(
     return record, text
 
 
-def conditions(peers: Sequence[Peer]) -> str:
+def conditions(workloads: Sequence[Workload]) -> str:
     """Where this was measured, and what."""
+    peers = dict.fromkeys(peer for workload in workloads for peer in workload.peers)
     versions = ", ".join(f"{p.name} {p.version}" for p in peers if p.version)
     return (
         f"Python {platform.python_version()}, {os.cpu_count()} cores, "
@@ -62,11 +61,10 @@ def main() -> None:
     given = options()
     # As pip does with what it installs, and the others are: `cold` imports it.
     compileall.compile_dir(Path(mpmagic.__file__).parent, quiet=1)
-    peers, absent = contestants(given.peers, PEERS)
     chosen = [w for w in WORKLOADS if not given.only or w.name in given.only]
-    outcome = Outcome(peers, [conditions(peers)])
+    outcome = Outcome([conditions(chosen)])
     for workload in chosen:
-        outcome.add(workload, *measure(workload, peers, absent, given.rounds))
+        outcome.add(workload, *measure(workload, given.peers, given.rounds))
         outcome.write(given.out)  # each time: a run takes long
     print(reached(outcome.measured))
     if not given.only or "growth" in given.only:
@@ -79,7 +77,6 @@ def main() -> None:
 class Outcome:
     """What a run has come to so far: tables, and what plots are made of."""
 
-    peers: Sequence[Peer]
     texts: list[str]
     measured: list[tuple[Workload, Record]] = field(default_factory=list)
     grown: Sequence[Curve] = ()
@@ -99,7 +96,7 @@ class Outcome:
             texts.append(growth_table(self.grown))
             plot.growth(self.grown, folder / "growth.svg")
         (folder / "peers.md").write_text("\n".join(texts), encoding="utf-8")
-        plot.ratios(self.measured, self.peers, folder / "peers.svg")
+        plot.ratios(self.measured, folder / "peers.svg")
 
 
 if __name__ == "__main__":

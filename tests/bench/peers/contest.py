@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from tests.bench.peers.notebook import CellFailed, Notebook, notebook
 from tests.bench.peers.peer import MPMAGIC, SERIAL, Peer
@@ -30,10 +32,14 @@ class Contest:
         self._workload = workload
         self._peers = [peer for peer in peers if workload.steps(peer)]
         self._notebooks: dict[Peer, Notebook] = {}
+        self._folder = ""
 
     def run(self, rounds: int) -> Record:
         """What was measured in so many rounds, or as many as the workload is worth."""
         with ExitStack() as stack:
+            if self._workload.files is not None:
+                self._folder = stack.enter_context(TemporaryDirectory())
+                self._workload.files(Path(self._folder))
             if not self._workload.fresh:
                 self._all(partial(self._open, stack=stack))
             for number in range(min(rounds, self._workload.most)):
@@ -65,6 +71,7 @@ class Contest:
     def _open(self, peer: Peer, *, stack: ExitStack) -> None:
         opened = stack.enter_context(notebook())
         self._notebooks[peer] = opened
+        opened.run(f"folder = {self._folder!r}")
         opened.run(self._workload.setup)
         if not self._forks_late(peer):
             opened.run(peer.start)

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 
 from tests.bench.peers.growth import Curve
-from tests.bench.peers.peer import MPMAGIC, SERIAL, Peer
+from tests.bench.peers.peer import MPMAGIC, SERIAL
 from tests.bench.peers.record import Record
 from tests.bench.peers.table import duration
 from tests.bench.peers.workload import Workload
@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
 QUIET = {"Date": None, "Creator": None}
 
 
-def ratios(measured: Sequence[tuple[Workload, Record]], peers: Sequence[Peer], path: Path) -> None:
+def ratios(measured: Sequence[tuple[Workload, Record]], path: Path) -> None:
     """Everyone's time as a multiple of mpmagic's, a panel for each step of each workload."""
     import matplotlib.pyplot as plt
 
@@ -46,7 +46,7 @@ def ratios(measured: Sequence[tuple[Workload, Record]], peers: Sequence[Peer], p
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(rows, 3, figsize=(9, 2.2 * rows + 0.4), squeeze=False)
         for axis, panel in zip(axes.flat, panels, strict=False):
-            _panel(axis, *panel, peers)
+            _panel(axis, *panel)
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_axis_off()
         figure.tight_layout()
@@ -59,10 +59,8 @@ def _compared(record: Record, label: str) -> bool:
     return MPMAGIC.name in names and len(names) > 2  # else the table says it as well
 
 
-def _panel(
-    axis: Any, workload: Workload, record: Record, label: str, peers: Sequence[Peer]
-) -> None:
-    able = [p for p in peers if not math.isnan(record.median(p, label))]
+def _panel(axis: Any, workload: Workload, record: Record, label: str) -> None:
+    able = [p for p in workload.peers if not math.isnan(record.median(p, label))]
     able.sort(key=lambda peer: record.median(peer, label), reverse=True)
     colours = {MPMAGIC: OURS, SERIAL: GREY}
     times = [record.median(peer, label) for peer in able]

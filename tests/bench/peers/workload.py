@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.peers.peer import Peer
+from tests.bench.peers.peer import PEERS, Peer
 
 if TYPE_CHECKING:
     from tests.bench.peers.record import Record
@@ -79,6 +80,10 @@ class Workload:
         The largest number of rounds that is worth its time.
     weighs
         Whether the memory of the kernel and its workers is measured, in a round of its own.
+    peers
+        Who may take part.
+    files
+        Makes what is read, in a folder whose path cells know as `folder`.
     """
 
     name: str
@@ -93,3 +98,5 @@ class Workload:
     fresh: bool = False
     most: int = 100
     weighs: bool = False
+    peers: Sequence[Peer] = PEERS
+    files: Callable[[Path], None] | None = None
