@@ -125,7 +125,8 @@ def _expanded(paths: list[str], shell: Any) -> list[Any]:
 def _caller() -> tuple[types.FrameType | None, int]:
     """The frame that has called the magic, and how far it is above that of our caller.
 
-    IPython looks for names there first: our own must hide none of the notebook's.
+    IPython looks for names there first: our own must hide none of the notebook's. Where no magic
+    was called it's farther than any frame, and IPython looks in the notebook alone.
     """
     frame, depth = sys._getframe(), 0
     while frame is not None and frame.f_code.co_name != "run_line_magic":
