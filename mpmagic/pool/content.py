@@ -6,11 +6,11 @@ of large buffers. Workers have none to spare.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 
 from mpmagic.pool.cpus import cpu_count
+from mpmagic.pool.sharing import share
 
 __all__ = ["content_key"]
 
@@ -54,15 +54,7 @@ def content_key(views: Sequence[memoryview], *, helped: bool = False) -> bytes:
 def _digests(blocks: list[memoryview], *, helpers: int) -> list[bytes]:
     """Those of blocks, in order."""
     found = [b""] * len(blocks)
-    left = iter(enumerate(blocks))  # each is taken by one thread
-    threads = [
-        threading.Thread(target=_read, args=(left, found), daemon=True) for _ in range(helpers)
-    ]
-    for thread in threads:
-        thread.start()
-    _read(left, found)
-    for thread in threads:
-        thread.join()
+    share(partial(_read, iter(enumerate(blocks)), found), helpers=helpers)
     return found
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import threading
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from mpmagic.pool.cpus import cpu_count
+from mpmagic.pool.sharing import share
 
 __all__ = ["fill"]
 
@@ -47,17 +47,13 @@ def fill(fd: int, buffer: memoryview, offset: int, *, helped: bool = False) -> N
     if mapping is None:
         _write(fd, buffer, offset)
         return
-    blocks = iter(range(0, buffer.nbytes, _BLOCK))  # each is taken by one thread
-    helpers = [
-        threading.Thread(target=_store, args=(mapping, buffer, offset, blocks), daemon=True)
-        for _ in range(_helpers())
-    ]
-    for helper in helpers:
-        helper.start()
-    for start in blocks:
-        _write(fd, buffer[start : start + _BLOCK], offset + start)
-    for helper in helpers:
-        helper.join()
+    blocks = iter(range(0, buffer.nbytes, _BLOCK))
+
+    def write() -> None:
+        for start in blocks:
+            _write(fd, buffer[start : start + _BLOCK], offset + start)
+
+    share(partial(_store, mapping, buffer, offset, blocks), helpers=_helpers(), own=write)
 
 
 def _mapping(fd: int, size: int) -> mmap.mmap | None:

@@ -6,11 +6,13 @@ To write into one file threads take turns, to write into several they don't: the
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from mpmagic.pool.cpus import cpu_count
 from mpmagic.pool.segment import Segment
+from mpmagic.pool.sharing import share
 
 __all__ = ["new_segments"]
 
@@ -33,41 +35,19 @@ def new_segments(contents: Mapping[bytes, list[memoryview]]) -> list[Segment]:
     """
     sizes = {key: sum(view.nbytes for view in views) for key, views in contents.items()}
     threads = min(cpu_count(), _MOST_THREADS, sum(s >= _WORTH_A_THREAD for s in sizes.values()))
-    share = sum(sizes.values()) / max(threads, 1)
+    share_of_one = sum(sizes.values()) / max(threads, 1)
     made: list[Segment] = []
+
+    def make(keys: Iterable[bytes], *, helped: bool) -> None:
+        for key in keys:
+            # Without it where there's no descriptor left, or no memory for it.
+            with contextlib.suppress(OSError):
+                made.append(Segment(key, contents[key], helped=helped))
+
+    largest_first = sorted(sizes, key=sizes.__getitem__, reverse=True)
     # What is more than a thread's share is filled by all of them, one such after the other.
-    for key in [key for key, size in sizes.items() if threads < 2 or size > share]:
-        _make(key, contents[key], made, helped=True)
-        del sizes[key]
-    largest_first = iter(sorted(sizes, key=sizes.__getitem__, reverse=True))
-    if sizes:
-        _make_side_by_side(contents, largest_first, made, threads=threads)
+    large = sum(threads < 2 or sizes[key] > share_of_one for key in largest_first)
+    make(largest_first[:large], helped=True)
+    if rest := largest_first[large:]:
+        share(partial(make, iter(rest), helped=False), helpers=threads - 1)
     return made
-
-
-def _make_side_by_side(
-    contents: Mapping[bytes, list[memoryview]],
-    keys: Iterator[bytes],
-    made: list[Segment],
-    *,
-    threads: int,
-) -> None:
-    def work() -> None:
-        for key in keys:  # each is taken by one thread
-            _make(key, contents[key], made)
-
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-    for helper in helpers:
-        helper.start()
-    work()
-    for helper in helpers:
-        helper.join()
-
-
-def _make(
-    key: bytes, views: list[memoryview], made: list[Segment], *, helped: bool = False
-) -> None:
-    try:
-        made.append(Segment(key, views, helped=helped))
-    except OSError:  # out of descriptors or of memory for it
-        return

@@ -102,7 +102,7 @@ def map_private(fd: int, size: int) -> mmap.mmap:
 
 
 def map_shared(fd: int, size: int) -> mmap.mmap:
-    """Map a segment that this process will be the only one to use."""
+    """Map a segment so that what is stored is seen by all that map it so."""
     if sys.version_info >= (3, 13):
         return mmap.mmap(fd, size, trackfd=False)
     return mmap.mmap(fd, size)
