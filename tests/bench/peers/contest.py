@@ -71,11 +71,15 @@ class Contest:
     def _open(self, peer: Peer, *, stack: ExitStack) -> None:
         opened = stack.enter_context(notebook())
         self._notebooks[peer] = opened
-        opened.run(f"folder = {self._folder!r}")
-        opened.run(self._workload.setup)
+        self._set_up(opened)
         if not self._forks_late(peer):
             opened.run(peer.start)
             opened.run(_warming(peer))
+
+    def _set_up(self, opened: Notebook) -> None:
+        if self._folder:
+            opened.run(f"folder = {self._folder!r}")
+        opened.run(self._workload.setup)
 
     def _forks_late(self, peer: Peer) -> bool:
         """Whether the timed cells make the workers themselves."""
@@ -86,7 +90,7 @@ class Contest:
     def _round(self, peer: Peer, number: int) -> None:
         if self._workload.fresh:
             with notebook() as opened:
-                opened.run(self._workload.setup)
+                self._set_up(opened)
                 self._steps(peer, opened, number)
                 opened.run(peer.stop)
             return
@@ -132,7 +136,7 @@ def _warming(peer: Peer) -> str:
     """A cell after which all workers have run something: only `cold` measures their start."""
     if peer == MPMAGIC:
         return "%%parallel\nwarm = [wait_a_little(x) for x in range(20)]"
-    return f"warm = {peer.map('wait_a_little', 'range(20)')}"
+    return f"warm = {peer.map('wait_a_little', 'range(20)')}" if peer.each else ""
 
 
 def _difference(shown: str, expected: str) -> str:

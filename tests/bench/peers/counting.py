@@ -13,8 +13,6 @@ from tests.bench.accesslog import access_log
 from tests.bench.peers.peer import HELPERS, MPMAGIC, SERIAL, Peer
 from tests.bench.peers.workload import Step, Target, Workload
 
-_ONE_BY_ONE = SERIAL.each
-
 
 @dataclass(frozen=True, slots=True)
 class Tool(Peer):
@@ -26,11 +24,11 @@ class Tool(Peer):
         return None if shutil.which(self.package) is None else ""
 
 
-WC = Tool("wc", "wc", each=_ONE_BY_ONE)
-RG = Tool("rg", "rg", each=_ONE_BY_ONE)
-MAWK = Tool("mawk", "mawk", each=_ONE_BY_ONE)
-POLARS = Peer("polars", "polars", start="import polars as pl", each=_ONE_BY_ONE)
-DUCKDB = Peer("DuckDB", "duckdb", start="import duckdb", each=_ONE_BY_ONE)
+WC = Tool("wc", "wc")
+RG = Tool("rg", "rg")
+MAWK = Tool("mawk", "mawk")
+POLARS = Peer("polars", "polars", start="import polars as pl")
+DUCKDB = Peer("DuckDB", "duckdb", start="import duckdb")
 COUNTERS = (SERIAL, MPMAGIC, WC, RG, MAWK, POLARS, DUCKDB)
 OTHERS = (WC, RG, MAWK, POLARS, DUCKDB)
 
