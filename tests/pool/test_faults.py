@@ -120,7 +120,7 @@ def test_while_running(new_pool: Callable[..., Pool], way: str, workers: int) ->
     _check_the_rest(pool, around)
 
 
-@pytest.mark.parametrize(("workers", "size"), [(1, 1_000_000), (2, 0), (5, 0)])
+@pytest.mark.parametrize(("workers", "size"), [(1, 1_000_000), (2, 0), (2, 1_000_000), (5, 0)])
 @pytest.mark.parametrize("when", ["loading the task", "pickling the result"])
 @pytest.mark.parametrize("way", WAYS)
 def test_while_unpickling_or_pickling_in_the_worker(
