@@ -387,12 +387,11 @@ class Dispatch:
         self._cell.inbox.wake()
 
     def ask_what_changed(self) -> Asking | None:
-        """Ask the workers which captured values their chunks have changed; None if that's known.
+        """Ask the workers which captured values their chunks have changed.
 
-        Not where each chunk's worker has looked.
+        None where they can't have, and where each chunk's worker has looked already.
         """
-        known = self._looks_each or self._is_tiny or not self._watched or not self._next
-        if known:
+        if self._looks_each or self._is_tiny or not self._watched or not self._next:
             return None
         parcels = self._program, self._captured
         return Asking(self._engine, self._cell.inbox, check_program, *parcels)
