@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,9 +136,12 @@ def test_error_reply(session: KernelSession) -> None:
     assert session.value("kept") == [0, 1, 2]
 
 
-def test_run_all_stops_after_an_error(session: KernelSession) -> None:
-    first = session.start("%%parallel -q\nfor x in range(6):\n    y = fail(x)")
+def test_run_all_stops_after_an_error(session: KernelSession, tmp_path: Path) -> None:
+    os.mkfifo(gate := tmp_path / "gate")
+    waits = f"with open({str(gate)!r}) as gate:\n    gate.read()\n"
+    first = session.start(f"%%parallel -q\n{waits}for x in range(6):\n    y = fail(x)")
     second = session.start("after_error = 1")
+    gate.write_text("")  # only now: a request that comes after the error isn't aborted
     assert session.finish(first).status == "error"
     assert session.finish(second).status == "aborted"
 
