@@ -13,6 +13,8 @@ from collections import deque
 
 __all__ = ["Latch"]
 
+_LONGEST = 4e6  # seconds that a lock can be waited for, on any system
+
 
 class Latch:
     """Closed at first, opened once, by any thread."""
@@ -47,5 +49,10 @@ class Latch:
         # Opened between the first look and the append: that opener may not have seen our gate.
         if self._is_open:
             return True
-        gate.acquire(timeout=-1 if timeout is None else min(max(timeout, 0.0), 4e6))
-        return self._is_open
+        if timeout is not None:
+            return gate.acquire(timeout=min(max(timeout, 0.0), _LONGEST)) or self._is_open
+        # Not without a time limit: where a library has a handler for SIGINT that lets system calls
+        # go on (SA_RESTART; Polars has one), such a wait goes on too, and Ctrl-C does nothing.
+        while not gate.acquire(timeout=_LONGEST):
+            pass
+        return True
