@@ -1,9 +1,10 @@
 """What comes back: packed by a worker, unpacked in the kernel.
 
-Buffers of results and reports aren't recognised by content, each is used once. Up to 16 MB they are
-copied into ordinary memory on arrival; larger ones stay where the worker wrote them, and are freed
-with the array that uses them. They are mapped copy-on-write: a process that is forked from the
-notebook later has memory of its own, as of any other array.
+Buffers of results and reports aren't recognised by content, each is used once. Large results stay
+in place (`inplace.py`) where the kernel may read them there. Else, and in reports, up to 16 MB are
+copied into ordinary memory on arrival; larger buffers stay where the worker wrote them, and are
+freed with the array that uses them. They are mapped copy-on-write: a process that is forked from
+the notebook later has memory of its own, as of any other array.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import mmap
 import os
 import pickle
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from mpmagic.pool.message import Inline, Pack, Part, Slice
+from mpmagic.pool.message import Distant, Inline, Pack, Part, Slice
 from mpmagic.pool.segment import Segment, map_private, read_copy
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
+    from mpmagic.pool.remote import Room
 
 __all__ = ["Unopened", "pack_freight"]
 
@@ -62,13 +65,26 @@ class Unopened:
 
     __slots__ = ("_buffers",)
 
-    def __init__(self, pack: Pack, descriptors: list[int]) -> None:
+    def __init__(self, buffers: list[Any]) -> None:
+        self._buffers = buffers
+
+    @classmethod
+    def of_segments(cls, pack: Pack, descriptors: list[int]) -> Unopened:
+        """Take over what came with a message; its descriptors are closed, whatever happens."""
         try:
             mappings = _map_large(pack, descriptors)
-            self._buffers = [_buffer(part, mappings, descriptors) for part in pack.parts]
+            return cls([_buffer(part, mappings, descriptors) for part in pack.parts])
         finally:
             for fd in descriptors:
                 os.close(fd)
+
+    @classmethod
+    def of_rooms(cls, pack: Pack, rooms: Iterable[Room]) -> Unopened:
+        """Take over what has been read in place."""
+        room = iter(rooms)
+        return cls(
+            [_inline(p) if isinstance(p, Inline) else _view(next(room), p) for p in pack.parts]
+        )
 
     def open(self) -> Any:
         stream, *buffers = self._buffers
@@ -96,10 +112,19 @@ def _map_large(pack: Pack, descriptors: list[int]) -> dict[int, mmap.mmap]:
 
 def _buffer(part: Part, mapped: dict[int, mmap.mmap], descriptors: list[int]) -> Any:
     if isinstance(part, Inline):
-        return part.data if part.readonly else bytearray(part.data)
+        return _inline(part)
+    assert isinstance(part, Slice)
     assert isinstance(part.segment, int)
     if part.segment in mapped:
-        view = memoryview(mapped[part.segment])[part.offset : part.offset + part.size]
-    else:
-        view = memoryview(read_copy(descriptors[part.segment], part.offset, part.size))
+        whole = memoryview(mapped[part.segment])
+        return _view(whole[part.offset : part.offset + part.size], part)
+    return _view(read_copy(descriptors[part.segment], part.offset, part.size), part)
+
+
+def _inline(part: Inline) -> Any:
+    return part.data if part.readonly else bytearray(part.data)
+
+
+def _view(memory: Room | memoryview, part: Slice | Distant) -> memoryview:
+    view = memoryview(memory)
     return view.toreadonly() if part.readonly else view

@@ -12,6 +12,7 @@ from mpmagic.pool.surroundings import Surroundings
 
 __all__ = [
     "Clock",
+    "Distant",
     "Done",
     "Drop",
     "Exited",
@@ -30,9 +31,12 @@ __all__ = [
     "Ready",
     "Report",
     "Run",
+    "Seal",
+    "SendAgain",
     "Setup",
     "Slice",
     "Stop",
+    "Taken",
 ]
 
 Text = tuple[tuple[str, str], ...]  # pieces of output: ("stdout" or "stderr", text)
@@ -58,7 +62,22 @@ class Slice(NamedTuple):
     readonly: bool
 
 
-Part = Inline | Slice
+class Distant(NamedTuple):
+    """A buffer in the sender's memory, where the receiver reads it."""
+
+    address: int
+    size: int
+    readonly: bool
+
+
+class Seal(NamedTuple):
+    """Random bytes at an address of the sender's: who finds them there reads its memory."""
+
+    address: int
+    nonce: bytes
+
+
+Part = Inline | Slice | Distant
 
 
 class Pack(NamedTuple):
@@ -68,7 +87,7 @@ class Pack(NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(p.size if isinstance(p, Slice) else len(p.data) for p in self.parts)
+        return sum(len(p.data) if isinstance(p, Inline) else p.size for p in self.parts)
 
 
 # From the kernel to a worker
@@ -117,6 +136,16 @@ class Run(NamedTuple):
     call: Pack
 
 
+class Taken(NamedTuple):
+    """What the last task has left in place has been read."""
+
+
+class SendAgain(NamedTuple):
+    """What a task has left in place can't be read from here."""
+
+    task: int
+
+
 class Stop(NamedTuple):
     """Leave."""
 
@@ -151,13 +180,18 @@ class Output(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The task has ended: `value` is its result, or its exception as a `Failure`."""
+    """The task has ended: `value` is its result, or its exception as a `Failure`.
+
+    With a seal, buffers of the result are where the worker has them, and it waits for `Taken`, or
+    for `SendAgain` and says the same once more, without.
+    """
 
     task: int
     is_failure: bool
     value: Pack
     text: Text
     dropped: tuple[bytes, ...]  # parcels that the task threw away
+    seal: Seal | None = None
 
 
 # Between the kernel and the fork server
@@ -199,6 +233,8 @@ Message = (
     | Drop
     | Preload
     | Run
+    | Taken
+    | SendAgain
     | Stop
     | Ready
     | Clock

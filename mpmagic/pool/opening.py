@@ -13,9 +13,10 @@ from mpmagic.pool.future import Outcome
 from mpmagic.pool.message import Done, Text
 
 if TYPE_CHECKING:
+    from mpmagic.pool.remote import Room
     from mpmagic.pool.task import Task
 
-__all__ = ["open_failure", "open_result", "outcome_of", "show", "tell_report"]
+__all__ = ["open_failure", "open_result", "outcome_of", "outcome_of_rooms", "show", "tell_report"]
 
 
 def open_result(value: Unopened) -> tuple[Any, BaseException | None]:
@@ -37,11 +38,16 @@ def open_failure(value: Unopened) -> tuple[None, BaseException]:
 def outcome_of(message: Done, descriptors: list[int]) -> Outcome:
     """Take over what has come of a task, unopened."""
     try:
-        value = Unopened(message.value, descriptors)
+        value = Unopened.of_segments(message.value, descriptors)
     except (OSError, MemoryError) as error:  # this process has no room for the result
         return Outcome.of_error(error)
     load = open_failure if message.is_failure else open_result
     return Outcome(partial(load, value), is_failure=message.is_failure)
+
+
+def outcome_of_rooms(message: Done, rooms: list[Room]) -> Outcome:
+    """Take over what has come of a task and was read in place, unopened."""
+    return Outcome(partial(open_result, Unopened.of_rooms(message.value, rooms)))
 
 
 def tell_report(task: Task, value: Unopened) -> None:

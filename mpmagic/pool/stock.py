@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from mpmagic.pool.message import Drop, Hold, HoldParcel, Inline, Pack, Slice
+from mpmagic.pool.message import Drop, Hold, HoldParcel, Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
 from mpmagic.pool.segment import Layout, map_private
 from mpmagic.pool.untouched import Untouched
@@ -98,9 +98,10 @@ def _unpickle(pack: Pack, mappings: dict[bytes, mmap.mmap]) -> Any:
     return pickle.loads(stream, buffers=buffers)
 
 
-def _buffer(part: Inline | Slice, mappings: dict[bytes, mmap.mmap]) -> Any:
+def _buffer(part: Part, mappings: dict[bytes, mmap.mmap]) -> Any:
     if isinstance(part, Inline):
         return part.data if part.readonly else bytearray(part.data)
+    assert isinstance(part, Slice)
     assert isinstance(part.segment, bytes)
     view = memoryview(mappings[part.segment])[part.offset : part.offset + part.size]
     return view.toreadonly() if part.readonly else view

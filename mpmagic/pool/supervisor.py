@@ -35,20 +35,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from mpmagic.errors import TaskTimeout, WorkerDied
 from mpmagic.pool import lifetime
 from mpmagic.pool.crew import Crew, Orders
+from mpmagic.pool.fetching import fetch
 from mpmagic.pool.freight import Unopened
 from mpmagic.pool.future import Outcome, TaskFuture
 from mpmagic.pool.herald import Herald
 from mpmagic.pool.launcher import Exit
 from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
-from mpmagic.pool.message import Clock, Done, Message, Output, Ready, Report
-from mpmagic.pool.opening import open_failure, outcome_of
+from mpmagic.pool.message import (
+    Clock,
+    Done,
+    Message,
+    Output,
+    Ready,
+    Report,
+    SendAgain,
+    Taken,
+)
+from mpmagic.pool.opening import open_failure, outcome_of, outcome_of_rooms
 from mpmagic.pool.recruiter import Recruiter
+from mpmagic.pool.remote import Room
 from mpmagic.pool.status import Phase, WorkerState, WorkerStatus
 from mpmagic.pool.task import Task
 from mpmagic.pool.warden import Warden
@@ -272,10 +284,28 @@ class Supervisor(Loop):
                 self._on_worker_ready(member, message)
 
     def _on_done(self, member: Member, message: Done, descriptors: list[int]) -> None:
-        outcome = outcome_of(message, descriptors)
         self._herald.show(message.text)
         self._recruiter.succeeded()
         member.books.forget_parcels(message.dropped)
+        if message.seal is None:
+            self._end_task(member, outcome_of(message, descriptors))
+            return
+        fetch(
+            member.pid,
+            message,
+            lambda rooms: self.tell(partial(self._on_fetched, member, message, rooms)),
+        )
+
+    def _on_fetched(self, member: Member, message: Done, rooms: list[Room] | None) -> None:
+        if member.is_gone:  # and its task has been settled, or begins again elsewhere
+            return
+        if rooms is None:
+            self._crew.say(member, SendAgain(message.task))
+            return
+        self._crew.say(member, Taken())
+        self._end_task(member, outcome_of_rooms(message, rooms))
+
+    def _end_task(self, member: Member, outcome: Outcome) -> None:
         task = member.task
         member.finish()
         if task is not None and task.number in self._tasks:
@@ -284,7 +314,7 @@ class Supervisor(Loop):
     def _on_report(self, message: Report, descriptors: list[int]) -> None:
         task = self._tasks.get(message.task)
         try:
-            value = Unopened(message.value, descriptors)
+            value = Unopened.of_segments(message.value, descriptors)
         except (OSError, MemoryError) as error:
             if task is not None:
                 task.report_error = error
@@ -299,7 +329,7 @@ class Supervisor(Loop):
         if message.error is None:
             self._crew.preload(member)
             return
-        _, error = open_failure(Unopened(message.error, []))
+        _, error = open_failure(Unopened.of_segments(message.error, []))
         died = WorkerDied(
             f"the pool's initializer failed in worker process {member.pid}: {error!r}"
         )

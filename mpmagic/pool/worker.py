@@ -26,6 +26,7 @@ from mpmagic.pool.channel import Incoming, Line
 from mpmagic.pool.ends import Ends
 from mpmagic.pool.freight import pack_freight
 from mpmagic.pool.heap import keep_freed_memory
+from mpmagic.pool.inplace import Left, leave
 from mpmagic.pool.interrupt import NO_TASK, Interrupt
 from mpmagic.pool.limit import MemoryLimit
 from mpmagic.pool.message import (
@@ -41,8 +42,10 @@ from mpmagic.pool.message import (
     Ready,
     Report,
     Run,
+    SendAgain,
     Setup,
     Stop,
+    Taken,
     Text,
 )
 from mpmagic.pool.parent import die_with_parent
@@ -129,6 +132,8 @@ class Worker:
         self.limit = MemoryLimit()
         self._interrupt = Interrupt(words)
         self._sending = threading.Lock()
+        self._left: Left | None = None
+        self._leaves = True
         self._preload: deque[str] = deque()
         self._readable = select.poll()
         self._readable.register(line.fileno(), select.POLLIN)
@@ -154,6 +159,10 @@ class Worker:
                     self.stock.hold_parcel(message)
                 case Drop():
                     self.stock.drop(message)
+                case Taken():
+                    self._left = None
+                case SendAgain():
+                    self._send_again(message.task)
                 case Preload():
                     self._preload.extend(message.modules)
                 case Setup():
@@ -164,7 +173,9 @@ class Worker:
     def _next(self) -> Incoming:
         """Wait for the next message; import ahead in the meantime."""
         incoming = self._line.buffered()
-        if incoming is None and self._preload and not self._readable.poll(_IDLE_MILLISECONDS):
+        # No code of others runs while a result is in place: it might change it.
+        may_import = incoming is None and self._left is None and bool(self._preload)
+        if may_import and not self._readable.poll(_IDLE_MILLISECONDS):
             self._import_ahead()
         return incoming or self._line.receive()
 
@@ -228,6 +239,21 @@ class Worker:
             error.__traceback__ = None
 
     def _finish(self, task: int, is_failure: bool, pickled: Pickled, text: Text) -> None:
+        # After a failure the worker may leave, and its memory with it.
+        self._left = leave(pickled) if self._leaves and not is_failure else None
+        if self._left is None:
+            self._ship(task, is_failure, pickled, text)
+            return
+        dropped = self.stock.take_thrown_away()
+        self._send(Done(task, is_failure, self._left.pack, text, dropped, self._left.seal))
+
+    def _send_again(self, task: int) -> None:
+        """Send, in segments, what the kernel couldn't read in place; so from now on."""
+        left, self._left, self._leaves = self._left, None, False
+        assert left is not None
+        self._ship(task, False, left.pickled, ())
+
+    def _ship(self, task: int, is_failure: bool, pickled: Pickled, text: Text) -> None:
         try:
             pack, segments = pack_freight(pickled)
         except (OSError, MemoryError) as error:  # no shared memory left for the result
