@@ -64,9 +64,23 @@ class Contest:
             if peer.name in self.record.failures:
                 continue
             try:
-                what(peer)
+                self._in_turn(what, peer)
             except CellFailed as error:
                 self.record.failures[peer.name] = str(error).partition("\n")[0]
+
+    def _in_turn(self, what: Callable[[Peer], None], peer: Peer) -> None:
+        """Do something while the other contestants stand still.
+
+        Waiting takes processors too: twelve of them took 15 % of one, of which those that use all
+        had less, and a serial cell nothing.
+        """
+        if peer in self._notebooks:
+            self._notebooks[peer].go_on()
+        try:
+            what(peer)
+        finally:
+            if peer in self._notebooks:
+                self._notebooks[peer].pause()
 
     def _open(self, peer: Peer, *, stack: ExitStack) -> None:
         opened = stack.enter_context(notebook())

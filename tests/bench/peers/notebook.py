@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from jupyter_client.manager import KernelManager
 
 DEADLINE = 30.0
 """Seconds that a cell may take; a serial one takes at most four."""
+CATCHING_UP_SECONDS = 0.2
 THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -86,7 +88,7 @@ class Notebook:
     def memory(self) -> int:
         """Bytes of the kernel and its descendants, each page shared out among those that map it."""
         found = 0
-        for process in (self._process, *self._process.children(recursive=True)):
+        for process in self._processes():
             with contextlib.suppress(psutil.Error):
                 found += process.memory_full_info().pss
         return found
@@ -107,6 +109,22 @@ class Notebook:
         finally:
             ended.set()
             thread.join()
+
+    def pause(self) -> None:
+        """Have the kernel and all that it has started stand still, until `go_on`."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+
+    def go_on(self) -> None:
+        """Have all go on, and catch up with what it does at regular times."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+        time.sleep(CATCHING_UP_SECONDS)
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
 
     def close(self) -> None:
         """End the kernel, and whatever it has started."""
