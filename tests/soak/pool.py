@@ -39,7 +39,7 @@ class Soak:
 
     def submit(self) -> None:
         number = self.random.randrange(1000)
-        match self.random.randrange(5):
+        match self.random.randrange(6):
             case 0:
                 task = (self.pool.submit(tasks.square, number), number**2)
             case 1:
@@ -48,7 +48,10 @@ class Soak:
             case 2:
                 text = "x" * self.random.choice([10, 100_000, 2_000_000])
                 task = (self.pool.submit(tasks.identity, text), text)
-            case 3:
+            case 3:  # so large that it is read where the worker has it
+                size = self.random.choice([300_000, 1_000_000, 4_000_000])
+                task = (self.pool.submit(np.arange, number, number + size), (number, size))
+            case 4:
                 delay = self.random.random() / 50
                 task = (self.pool.submit(tasks.sleep, delay), None)
             case _:
@@ -80,7 +83,7 @@ class Soak:
             except KeyboardInterrupt:
                 self.counts["interrupted"] += 1
             else:
-                assert result == expected, (result, expected)
+                assert _is_right(result, expected), (result, expected)
                 self.counts["right"] += 1
 
     def run(self, seconds: float) -> None:
@@ -93,6 +96,13 @@ class Soak:
             self.harvest(keep=self.random.randrange(40))
         self.harvest(keep=0)
         self.pool.shutdown()
+
+
+def _is_right(result: Any, expected: Any) -> bool:
+    if isinstance(result, np.ndarray):
+        first, size = expected
+        return np.array_equal(result, np.arange(first, first + size))
+    return bool(result == expected)
 
 
 def _length(parcel: Parcel) -> int:
