@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mpmagic.pool.lookout import Lookout
+from mpmagic.pool.lookout import WINDOW_BYTES, Lookout
 from mpmagic.pool.message import Text
 from mpmagic.pool.segment import new_file
 from mpmagic.pool.words import Word, Words
 
-__all__ = ["Capture", "Tail", "new_output_file"]
+__all__ = ["Capture", "Tail", "last_text", "new_output_file"]
 
 _FLUSH_SECONDS = 0.1
 _FLUSH_CHARACTERS = 1 << 16
@@ -77,6 +77,14 @@ class Tail:
         length = self.position - self._punched
         if _punch_hole(self._fd, self._punched, length):
             self._punched = self.position
+
+
+def last_text(fd: int, read: int) -> str:
+    """Give what a process that is dead has left in such a file, behind what was read."""
+    text = Tail(fd, read or 1).read()
+    if os.lseek(fd, 0, os.SEEK_END) < WINDOW_BYTES:
+        return text
+    return text.rstrip("\0")  # killed while it made its lookout, which lengthens the file
 
 
 class Capture:

@@ -11,9 +11,9 @@ import mmap
 import os
 from typing import Any, Final
 
-__all__ = ["Lookout"]
+__all__ = ["WINDOW_BYTES", "Lookout"]
 
-_WINDOW_BYTES: Final = 1 << 24
+WINDOW_BYTES: Final = 1 << 24
 
 
 class Lookout:
@@ -30,14 +30,14 @@ class Lookout:
 
     def __init__(self, fd: int) -> None:
         end = os.lseek(fd, 0, os.SEEK_END)
-        os.ftruncate(fd, _WINDOW_BYTES)  # Python maps no more than there is
-        self._window = mmap.mmap(fd, _WINDOW_BYTES, prot=mmap.PROT_READ)
+        os.ftruncate(fd, WINDOW_BYTES)  # Python maps no more than there is
+        self._window = mmap.mmap(fd, WINDOW_BYTES, prot=mmap.PROT_READ)
         os.ftruncate(fd, end)
 
     def look_behind(self, end: int) -> None:
         """Look there from now on."""
         # The page behind one that is full may not be there yet: touching it kills the process.
-        if end % mmap.PAGESIZE == 0 or end >= _WINDOW_BYTES:
+        if end % mmap.PAGESIZE == 0 or end >= WINDOW_BYTES:
             self.page: Any = b"?"
             self.offset = 0
         else:

@@ -9,7 +9,7 @@ from collections import deque
 
 from mpmagic.errors import WorkerDied
 from mpmagic.pool.books import Books
-from mpmagic.pool.capture import Tail, new_output_file
+from mpmagic.pool.capture import last_text, new_output_file
 from mpmagic.pool.channel import Channel
 from mpmagic.pool.cpus import cpu_used
 from mpmagic.pool.ends import Ends
@@ -162,8 +162,8 @@ class Member:
 
     def last_words(self) -> Text:
         """Read what the dead worker wrote and didn't report."""
-        stdout = Tail(self._stdout, self.words[Word.STDOUT_READ] or 1).read()
-        stderr = Tail(self._stderr, self.words[Word.STDERR_READ] or 1).read()
+        stdout = last_text(self._stdout, self.words[Word.STDOUT_READ])
+        stderr = last_text(self._stderr, self.words[Word.STDERR_READ])
         return tuple((n, t) for n, t in (("stdout", stdout), ("stderr", stderr)) if t)
 
     def obituary(self, how: Exit, task: Task) -> WorkerDied:

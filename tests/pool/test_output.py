@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import pytest
 
 import mpmagic.pool
 from mpmagic.errors import WorkerDied
-from mpmagic.pool import Pool
+from mpmagic.pool import Pool, capture, lookout
 from tests.pool import tasks
 
 
@@ -123,3 +125,23 @@ def test_processes_that_a_task_forks_print_too(
     pool.shutdown()
     children = "".join(f"child {i} {n}\n" for i in range(3) for n in range(100))
     assert capsys.readouterr().out == f"before\n{children}after\n"
+
+
+@pytest.mark.parametrize("text", [b"", b"something\n"])
+def test_a_worker_that_is_killed_while_it_begins_has_said_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, text: bytes
+) -> None:
+    """Its file is 16 MB long for a moment."""
+
+    def die(*_: Any, **__: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(mmap, "mmap", die)
+    fd = capture.new_output_file()
+    os.write(fd, text)
+    if (child := os.fork()) == 0:
+        lookout.Lookout(fd)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert os.lseek(fd, 0, os.SEEK_END) == lookout.WINDOW_BYTES
+    assert capture.last_text(fd, 0) == text.decode()
+    os.close(fd)
