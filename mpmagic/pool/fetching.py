@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 
 from mpmagic.pool.message import Distant, Done
-from mpmagic.pool.remote import Room, read_remote
+from mpmagic.pool.parts import Room
+from mpmagic.pool.remote import read_remote
 
 __all__ = ["fetch"]
 

@@ -16,12 +16,12 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from mpmagic.pool.message import Distant, Inline, Pack, Part, Slice
+from mpmagic.pool.message import Inline, Pack, Part, Slice
+from mpmagic.pool.parts import Room, inline, view_of
 from mpmagic.pool.segment import Segment, map_private, read_copy
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
-    from mpmagic.pool.remote import Room
 
 __all__ = ["Unopened", "pack_freight"]
 
@@ -83,7 +83,7 @@ class Unopened:
         """Take over what has been read in place."""
         room = iter(rooms)
         return cls(
-            [_inline(p) if isinstance(p, Inline) else _view(next(room), p) for p in pack.parts]
+            [inline(p) if isinstance(p, Inline) else view_of(next(room), p) for p in pack.parts]
         )
 
     def open(self) -> Any:
@@ -112,19 +112,10 @@ def _map_large(pack: Pack, descriptors: list[int]) -> dict[int, mmap.mmap]:
 
 def _buffer(part: Part, mapped: dict[int, mmap.mmap], descriptors: list[int]) -> Any:
     if isinstance(part, Inline):
-        return _inline(part)
+        return inline(part)
     assert isinstance(part, Slice)
     assert isinstance(part.segment, int)
     if part.segment in mapped:
         whole = memoryview(mapped[part.segment])
-        return _view(whole[part.offset : part.offset + part.size], part)
-    return _view(read_copy(descriptors[part.segment], part.offset, part.size), part)
-
-
-def _inline(part: Inline) -> Any:
-    return part.data if part.readonly else bytearray(part.data)
-
-
-def _view(memory: Room | memoryview, part: Slice | Distant) -> memoryview:
-    view = memoryview(memory)
-    return view.toreadonly() if part.readonly else view
+        return view_of(whole[part.offset : part.offset + part.size], part)
+    return view_of(read_copy(descriptors[part.segment], part.offset, part.size), part)

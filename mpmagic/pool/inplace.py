@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mpmagic.pool.message import Distant, Inline, Pack, Part, Seal
+from mpmagic.pool.parts import address_of
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
@@ -36,13 +37,13 @@ class Left:
         Lies in the same process's memory, and in no other's.
     """
 
-    __slots__ = ("_nonce", "pack", "pickled", "seal")
+    __slots__ = ("pack", "pickled", "seal")
 
     def __init__(self, pickled: Pickled) -> None:
         self.pickled = pickled
         self.pack = Pack(tuple(_part(view) for view in (pickled.stream, *pickled.buffers)))
-        self._nonce = os.urandom(_SEAL_BYTES)
-        self.seal = Seal(_address(memoryview(self._nonce)), self._nonce)
+        nonce = os.urandom(_SEAL_BYTES)
+        self.seal = Seal(address_of(memoryview(nonce)), nonce)
 
 
 def leave(pickled: Pickled) -> Left | None:
@@ -57,10 +58,4 @@ def leave(pickled: Pickled) -> Left | None:
 def _part(view: memoryview) -> Part:
     if view.nbytes < _SMALLEST_PART:
         return Inline(bytes(view), view.readonly)
-    return Distant(_address(view), view.nbytes, view.readonly)
-
-
-def _address(view: memoryview) -> int:
-    import numpy as np
-
-    return int(np.frombuffer(view, np.uint8).__array_interface__["data"][0])
+    return Distant(address_of(view), view.nbytes, view.readonly)

@@ -13,7 +13,7 @@ from mpmagic.pool.future import Outcome
 from mpmagic.pool.message import Done, Text
 
 if TYPE_CHECKING:
-    from mpmagic.pool.remote import Room
+    from mpmagic.pool.parts import Room
     from mpmagic.pool.task import Task
 
 __all__ = ["open_failure", "open_result", "outcome_of", "outcome_of_rooms", "show", "tell_report"]

@@ -14,11 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from mpmagic.pool.message import Distant, Seal
+from mpmagic.pool.parts import Room
 
-__all__ = ["Room", "read_remote"]
-
-Room = mmap.mmap | bytearray
-"""Memory of this process for a buffer."""
+__all__ = ["read_remote"]
 
 _LARGEST_PIECE = 1 << 26
 _MOST_PIECES = 512  # of one call: Linux takes 1,024, and less than 2 GiB

@@ -11,6 +11,7 @@ from typing import Any
 
 from mpmagic.pool.message import Drop, Hold, HoldParcel, Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
+from mpmagic.pool.parts import inline, view_of
 from mpmagic.pool.segment import Layout, map_private
 from mpmagic.pool.untouched import Untouched
 
@@ -100,8 +101,8 @@ def _unpickle(pack: Pack, mappings: dict[bytes, mmap.mmap]) -> Any:
 
 def _buffer(part: Part, mappings: dict[bytes, mmap.mmap]) -> Any:
     if isinstance(part, Inline):
-        return part.data if part.readonly else bytearray(part.data)
+        return inline(part)
     assert isinstance(part, Slice)
     assert isinstance(part.segment, bytes)
-    view = memoryview(mappings[part.segment])[part.offset : part.offset + part.size]
-    return view.toreadonly() if part.readonly else view
+    whole = memoryview(mappings[part.segment])
+    return view_of(whole[part.offset : part.offset + part.size], part)

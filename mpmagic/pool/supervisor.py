@@ -16,6 +16,7 @@
     │                           ▼                               ├───────────────►│ fork server│
     │   notifier thread: callbacks, on_report, output           │ Fork, Kill     │ one thread │
     │   settler thread: futures that somebody wait()s for       │ Forked, Exited └────────────┘
+    │   fetching threads: read large results in workers' memory │
     └───────────────────────────────────────────────────────────┘
 
 The supervisor sleeps in one `select` on its inbox, the members' channels, and the launcher's
@@ -59,8 +60,8 @@ from mpmagic.pool.message import (
     Taken,
 )
 from mpmagic.pool.opening import open_failure, outcome_of, outcome_of_rooms
+from mpmagic.pool.parts import Room
 from mpmagic.pool.recruiter import Recruiter
-from mpmagic.pool.remote import Room
 from mpmagic.pool.status import Phase, WorkerState, WorkerStatus
 from mpmagic.pool.task import Task
 from mpmagic.pool.warden import Warden

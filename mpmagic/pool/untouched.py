@@ -13,8 +13,9 @@ import functools
 import mmap
 import os
 import weakref
-from typing import Any, Final
+from typing import Final
 
+from mpmagic.pool.parts import address_of
 from mpmagic.pool.segment import map_private, new_file
 
 __all__ = ["Untouched"]
@@ -41,7 +42,7 @@ class Untouched:
         self._find_noted()
         if not self._mapped or not view.nbytes:
             return None
-        address = _address(view)
+        address = address_of(view)
         size, key = self._mapped.get(address, (0, b""))
         return key if size == view.nbytes and _is_untouched(address, size) else None
 
@@ -51,15 +52,9 @@ class Untouched:
         for reference, size, key in noted:
             mapping = reference()
             if mapping is not None and _is_known():
-                address = _address(mapping)
+                address = address_of(mapping)
                 self._mapped[address] = size, key
                 weakref.finalize(mapping, self._mapped.pop, address, None).atexit = False
-
-
-def _address(memory: Any) -> int:
-    import numpy as np
-
-    return int(np.frombuffer(memory, np.uint8).__array_interface__["data"][0])
 
 
 def _is_untouched(address: int, size: int) -> bool:
@@ -87,7 +82,7 @@ def _is_known() -> bool:
     fd = new_file(2 * page)
     try:
         trial = map_private(fd, 2 * page)
-        address, read = _address(trial), trial[0] + trial[page]
+        address, read = address_of(trial), trial[0] + trial[page]
         trial[page] = 1
         seen = _is_untouched(address, page), _is_untouched(address, 2 * page)
         return seen == (read == 0, False)

@@ -134,6 +134,16 @@ def echo_and_die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def mapping_of(values: Any) -> list[str]:
+    """Say what an array's memory is: its rights, offset, device, file number and file."""
+    address = values.__array_interface__["data"][0]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, _, end = line.split()[0].partition("-")
+        if int(start, 16) <= address < int(end, 16):
+            return line.split(maxsplit=5)[1:]
+    raise LookupError("it's mapped nowhere")
+
+
 def known_content(parcel: Parcel, value: float | None = None) -> tuple[bytes | None, bytes]:
     """What is known of an array's content without reading it, and the digest of it.
 

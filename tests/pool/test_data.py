@@ -374,16 +374,8 @@ def test_a_class_made_in_the_task_comes_back_by_value(pool: Pool) -> None:
 
 def test_no_name_in_shared_memory(pool: Pool) -> None:
     """The file that a worker maps an array from can't be found by any path."""
-
-    def place(values: Any) -> str:
-        address = values.__array_interface__["data"][0]
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            start, _, end = line.split()[0].partition("-")
-            if int(start, 16) <= address < int(end, 16):
-                return line.split(maxsplit=5)[5]
-        return "unmapped"
-
-    assert pool.submit(place, np.zeros(1_000_000)).result(60) == "/memfd:mpmagic (deleted)"
+    *_, file = pool.submit(tasks.mapping_of, np.zeros(1_000_000)).result(60)
+    assert file == "/memfd:mpmagic (deleted)"
 
 
 def _segments() -> int:

@@ -135,7 +135,6 @@ class Contest:
         """The most memory in use while the steps run in a new kernel, not timed."""
         self._notebooks.pop(peer).close()
         with ExitStack() as stack:
-            stack.callback(self._notebooks.pop, peer, None)  # closed by then
             self._open(peer, stack=stack)
             opened = self._notebooks[peer]
             opened.run(self._workload.prepare.format(round=number))

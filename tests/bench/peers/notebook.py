@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,16 +112,19 @@ class Notebook:
 
     def pause(self) -> None:
         """Have the kernel and all that it has started stand still, until `go_on`."""
-        for process in self._processes():
-            with contextlib.suppress(psutil.Error):
-                process.suspend()
+        self._each(psutil.Process.suspend)
 
     def go_on(self) -> None:
         """Have all go on, and catch up with what it does at regular times."""
-        for process in self._processes():
-            with contextlib.suppress(psutil.Error):
-                process.resume()
+        self._each(psutil.Process.resume)
         time.sleep(CATCHING_UP_SECONDS)
+
+    def _each(self, do: Callable[[psutil.Process], object]) -> None:
+        """Do it to all that there are; a kernel that has ended has none."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in self._processes():
+                with contextlib.suppress(psutil.Error):
+                    do(process)
 
     def _processes(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
