@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mpmagic.run.chunking import TARGET_SECONDS, Chunking
+from mpmagic.run.chunking import STEADY_SECONDS, Chunking
 
 
 def _given_out(
@@ -37,7 +37,7 @@ def test_even_iterations_end_together(workers: int, each: float) -> None:
     sizes, makespan = _given_out(seconds, workers, past=seconds)
     spare = max(each, 5e-3)  # what a chunk at the end holds
     assert makespan <= sum(seconds) / workers + spare
-    assert max(sizes) * each <= max(TARGET_SECONDS, each) * 1.01
+    assert max(sizes) * each <= max(STEADY_SECONDS, each) * 1.01
 
 
 @pytest.mark.parametrize("lap", [lambda: random.expovariate(1000), lambda: random.random() / 500])
@@ -53,6 +53,34 @@ def test_fewer_chunks_where_iterations_are_even() -> None:
     assert len(_given_out(even, 2, past=even)[0]) < len(_given_out(uneven, 2, past=uneven)[0])
 
 
+def test_of_a_steady_loop_each_worker_has_equal_chunks() -> None:
+    seconds = [0.001] * 1000
+    sizes, _ = _given_out(seconds, 2, past=seconds)
+    assert sizes[0] == sizes[1] == 250  # a quarter of a second
+    assert sizes[2] == sizes[3] == pytest.approx(500 / 2.2, abs=1)  # nearly all that is left
+    assert len(sizes) <= 10
+
+
+def test_a_batch_leaves_something_for_a_late_worker() -> None:
+    seconds = [0.02] * 20
+    sizes, _ = _given_out(seconds, 2, past=seconds)
+    assert sizes == [9, 9, 1, 1]
+
+
+def test_too_little_to_share_out_again() -> None:
+    seconds = [0.0001] * 1000
+    assert _given_out(seconds, 8, past=seconds)[0] == [125] * 8
+
+
+def test_a_loop_that_takes_longer_than_the_last_time_is_not_steady() -> None:
+    chunking = Chunking(2)
+    chunking.expect([0.001] * 1000)
+    assert chunking.next_size(500) == int(500 / 2.2)
+    chunking.next_size(273)
+    chunking.learn(250, 0.3)
+    assert chunking.next_size(100) < 100 / 2.2
+
+
 def test_evenness_is_learnt_and_unlearnt() -> None:
     chunking = Chunking(2)
     for _ in range(8):
@@ -64,7 +92,7 @@ def test_evenness_is_learnt_and_unlearnt() -> None:
 
 def test_the_last_chunks_are_worth_sending() -> None:
     seconds = [0.001] * 1000
-    sizes, _ = _given_out(seconds, 2, past=seconds)
+    sizes, _ = _given_out(seconds, 2, past=[0.0008, 0.0012] * 500)
     assert min(sizes[:-1]) >= 5
 
 

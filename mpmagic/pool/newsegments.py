@@ -34,7 +34,9 @@ def new_segments(contents: Mapping[bytes, list[memoryview]]) -> list[Segment]:
         In any order; without those for which there is no memory, or no descriptor.
     """
     sizes = {key: sum(view.nbytes for view in views) for key, views in contents.items()}
-    threads = min(cpu_count(), _MOST_THREADS, sum(s >= _WORTH_A_THREAD for s in sizes.values()))
+    threads = sum(size >= _WORTH_A_THREAD for size in sizes.values())
+    if threads > 1:  # only then: to look up how many processors there are takes 50 µs
+        threads = min(cpu_count(), _MOST_THREADS, threads)
     share_of_one = sum(sizes.values()) / max(threads, 1)
     made: list[Segment] = []
 

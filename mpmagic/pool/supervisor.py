@@ -87,6 +87,7 @@ class Supervisor(Loop):
         self._phase = Phase.OPEN
         self._pending: deque[Task] = deque()
         self._tasks: dict[int, Task] = {}
+        self._ended: list[tuple[Task, Outcome]] = []
         self._crew = Crew(orders, self._selector, self)
         self._warden = Warden(
             self._crew, self._timers, on_late=self._on_late, on_late_start=self._on_late_start
@@ -122,6 +123,7 @@ class Supervisor(Loop):
     def _work(self) -> None:
         self._judge_starts()
         self._assign()
+        self._settle_ended()
         self._staff()
         self._advance()
 
@@ -309,8 +311,8 @@ class Supervisor(Loop):
     def _end_task(self, member: Member, outcome: Outcome) -> None:
         task = member.task
         member.finish()
-        if task is not None and task.number in self._tasks:
-            self._settle(task, outcome)
+        if task is not None:
+            self._ended.append((task, outcome))
 
     def _on_report(self, message: Report, descriptors: list[int]) -> None:
         task = self._tasks.get(message.task)
@@ -374,6 +376,17 @@ class Supervisor(Loop):
             self._fail_pending(died)
 
     # Settling
+
+    def _settle_ended(self) -> None:
+        """Settle what has been done, behind the next tasks' beginnings.
+
+        Whoever has waited for it takes the interpreter's lock, for two milliseconds at times, and
+        the workers would wait for that.
+        """
+        ended, self._ended = self._ended, []
+        for task, outcome in ended:
+            if task.number in self._tasks:  # not by its time limit
+                self._settle(task, outcome)
 
     def _settle(self, task: Task, outcome: Outcome | None) -> None:
         self._tasks.pop(task.number, None)

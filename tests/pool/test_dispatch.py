@@ -14,7 +14,10 @@ import pytest
 import mpmagic.pool
 from mpmagic.errors import TaskTimeout, WorkerDied
 from mpmagic.pool import Pool, WorkerState
+from mpmagic.pool.future import Outcome
+from mpmagic.pool.herald import Herald
 from mpmagic.pool.member import Member
+from mpmagic.pool.task import Task
 from tests.pool import tasks
 from tests.pool.waiting import text_of, until
 
@@ -50,6 +53,25 @@ def test_a_report_outside_a_task_is_an_error() -> None:
 
 def test_a_task_knows_that_it_is_in_a_worker(pool: Pool) -> None:
     assert pool.submit(mpmagic.pool.in_worker).result(30) is True
+
+
+def test_a_worker_has_its_next_task_before_anybody_hears_of_the_last(
+    new_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = new_pool(1)
+    pool.submit(tasks.square, 1).result(30)
+    busy: list[bool] = []
+    settle = Herald.settle
+
+    def look(self: Herald, task: Task, outcome: Outcome | None) -> None:
+        busy.append(any(member.task is not None for member in pool._supervisor._crew))
+        settle(self, task, outcome)
+
+    monkeypatch.setattr(Herald, "settle", look)
+    first = pool.submit(tasks.sleep, 0.2)
+    second = pool.submit(tasks.square, 3)
+    assert second.result(30) == 9 and first.done()
+    assert busy == [True, False]
 
 
 def test_a_time_limit_costs_that_task_only(pool: Pool, tmp_path: Path) -> None:
