@@ -119,4 +119,5 @@ def _name(thing: Segment | PackedParcel) -> tuple[type, bytes]:
 
 
 def _hold(segment: Segment) -> Shipment:
-    return Shipment(Hold(segment.key, segment.size), (segment.fileno(),), segment)
+    hold = Hold(segment.key, segment.size, segment.stripe)
+    return Shipment(hold, segment.descriptors, segment)

@@ -22,6 +22,7 @@ __all__ = ["SMALLEST_SEGMENT", "Cargo", "Depot", "PackedParcel"]
 SMALLEST_SEGMENT = 1 << 18
 # A buffer of this size has a segment to itself, so that it is recognised whatever it comes with.
 _SMALLEST_ALONE = 1 << 22
+_FEW_SEGMENTS = 50  # as long as there are no more, large ones have a descriptor for each stripe
 _MANY_SEGMENTS = 100
 _MOST_SEGMENTS = 200  # descriptors in the kernel, of which it usually may have 1,024
 
@@ -108,7 +109,7 @@ class Depot:
         missing = {k: views for k, views in zip(keys, groups, strict=True) if held[k] is None}
         spare = _MOST_SEGMENTS - len(self._segments)  # without one, the socket will do
         wanted = dict(itertools.islice(missing.items(), max(spare, 0)))
-        for segment in new_segments(wanted):
+        for segment in new_segments(wanted, helped=len(self._segments) < _FEW_SEGMENTS):
             key = segment.key
             held[key] = segment
             self._segments[key] = weakref.ref(segment, _forget(self._segments, key))

@@ -103,10 +103,14 @@ class Setup(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Keep the segment whose descriptor comes with this message."""
+    """Keep the segment whose descriptors come with this message.
+
+    Each of its files has `stripe` of its `size` bytes, and the last one what is left.
+    """
 
     key: bytes
     size: int
+    stripe: int
 
 
 class HoldParcel(NamedTuple):

@@ -20,13 +20,17 @@ _WORTH_A_THREAD = 1 << 22  # bytes; a thread costs a tenth of a millisecond
 _MOST_THREADS = 8
 
 
-def new_segments(contents: Mapping[bytes, list[memoryview]]) -> list[Segment]:
+def new_segments(
+    contents: Mapping[bytes, list[memoryview]], *, helped: bool = True
+) -> list[Segment]:
     """Make a segment for each content.
 
     Parameters
     ----------
     contents : mapping of bytes to list of memoryview
         What goes into each, by its key.
+    helped : bool
+        Whether a large one may have several files, which other processors help to fill.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def new_segments(contents: Mapping[bytes, list[memoryview]]) -> list[Segment]:
     largest_first = sorted(sizes, key=sizes.__getitem__, reverse=True)
     # What is more than a thread's share is filled by all of them, one such after the other.
     large = sum(threads < 2 or sizes[key] > share_of_one for key in largest_first)
-    make(largest_first[:large], helped=True)
+    make(largest_first[:large], helped=helped)
     if rest := largest_first[large:]:
         share(partial(make, iter(rest), helped=False), helpers=threads - 1)
     return made

@@ -11,12 +11,23 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from mpmagic.pool.filling import fill
+from mpmagic.pool.filling import fill, stripe_of
 
-__all__ = ["Layout", "Segment", "map_private", "map_shared", "new_file", "read_copy"]
+__all__ = [
+    "Layout",
+    "Segment",
+    "map_private",
+    "map_shared",
+    "map_striped",
+    "new_file",
+    "read_copy",
+]
 
 _ALIGNMENT = 64  # a cache line; vector code likes it and numpy doesn't mind
 _LARGEST_READ = 1 << 30  # Linux reads 2 GiB less a page at most
+# Linux, whose segments alone have several files; the module `mmap` lacks them.
+_MAP_FIXED = 0x10
+_MAP_NORESERVE = 0x4000
 
 
 def new_file(size: int) -> int:
@@ -50,7 +61,7 @@ class Layout:
 
 
 class Segment:
-    """A file in memory that lives as long as this object, or a process that was sent it.
+    """Files in memory that live as long as this object, or a process that was sent them.
 
     Parameters
     ----------
@@ -59,21 +70,31 @@ class Segment:
     buffers : sequence of memoryview
         What to copy into it, one after the other, as `Layout` says.
     helped : bool
-        Whether other processors may take a share of that.
+        Whether other processors may take a share of that; a large segment has several files then.
+
+    Attributes
+    ----------
+    size : int
+        In bytes.
+    stripe : int
+        Bytes of it in each file but the last.
     """
 
-    __slots__ = ("__weakref__", "_file", "key", "layout", "size")
+    __slots__ = ("__weakref__", "_files", "key", "layout", "size", "stripe")
 
     def __init__(self, key: bytes, buffers: Sequence[memoryview], *, helped: bool = False) -> None:
         self.key = key
         self.layout = Layout(len(b) for b in buffers)
         self.size = self.layout.size
-        self._file = _File(self.size)
-        for offset, buffer in zip(self.layout.offsets, buffers, strict=True):
-            fill(self._file.fd, buffer, offset, helped=helped)
+        self.stripe = stripe_of(self.size, helped=helped)
+        starts = range(0, max(self.size, 1), self.stripe)
+        self._files = [_File(min(self.stripe, self.size - start)) for start in starts]
+        fill(self._files, self.stripe, list(zip(self.layout.offsets, buffers, strict=True)))
 
-    def fileno(self) -> int:
-        return self._file.fd
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those of its files."""
+        return tuple(file.fd for file in self._files)
 
 
 class _File:
@@ -99,6 +120,38 @@ def map_private(fd: int, size: int) -> mmap.mmap:
     if sys.version_info >= (3, 13):
         return mmap.mmap(fd, size, access=mmap.ACCESS_COPY, trackfd=False)
     return mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+
+
+def map_striped(descriptors: Sequence[int], size: int, stripe: int) -> mmap.mmap:
+    """Map a segment in the same way, its files one behind the other.
+
+    Parameters
+    ----------
+    descriptors : sequence of int
+        Those of its files.
+    size, stripe : int
+        Bytes of the segment, and of each file but the last.
+    """
+    if len(descriptors) == 1:
+        return map_private(descriptors[0], size)
+    # The files are mapped over it, and when it's garbage all that is in its place is unmapped.
+    whole = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    for start, fd in zip(range(0, size, stripe), descriptors, strict=True):
+        _map_over(whole, start, min(stripe, size - start), fd)
+    return whole
+
+
+def _map_over(whole: mmap.mmap, start: int, size: int, fd: int) -> None:
+    import ctypes
+
+    function = ctypes.CDLL(None, use_errno=True).mmap
+    function.restype = ctypes.c_void_p
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(whole, start))
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    if function(address, size, protection, mmap.MAP_PRIVATE | _MAP_FIXED, fd, 0) != address:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def map_shared(fd: int, size: int) -> mmap.mmap:

@@ -12,7 +12,7 @@ from typing import Any
 from mpmagic.pool.message import Drop, Hold, HoldParcel, Inline, Pack, Part, Slice
 from mpmagic.pool.parcel import Parcel
 from mpmagic.pool.parts import inline, view_of
-from mpmagic.pool.segment import Layout, map_private
+from mpmagic.pool.segment import Layout, map_striped
 from mpmagic.pool.untouched import Untouched
 
 __all__ = ["Stock"]
@@ -33,15 +33,15 @@ class Stock:
     """
 
     def __init__(self, on_mapping: Callable[[int], None]) -> None:
-        self._segments: dict[bytes, tuple[int, int]] = {}  # descriptor, size
+        self._segments: dict[bytes, tuple[Hold, list[int]]] = {}  # with its descriptors
         self._payloads: dict[bytes, tuple[Pack, dict[bytes, mmap.mmap]]] = {}
         self._parcels: dict[bytes, Parcel] = {}
         self._thrown_away: list[bytes] = []
         self._on_mapping = on_mapping
         self.untouched = Untouched()
 
-    def hold(self, message: Hold, fd: int) -> None:
-        self._segments[message.key] = (fd, message.size)
+    def hold(self, message: Hold, descriptors: list[int]) -> None:
+        self._segments[message.key] = (message, descriptors)
 
     def hold_parcel(self, message: HoldParcel) -> None:
         """Keep a payload; it is opened by the task that first asks for it."""
@@ -50,8 +50,9 @@ class Stock:
 
     def drop(self, message: Drop) -> None:
         for key in message.segments:
-            fd, _ = self._segments.pop(key)
-            os.close(fd)
+            _, descriptors = self._segments.pop(key)
+            for fd in descriptors:
+                os.close(fd)
         for key in message.parcels:
             self._payloads.pop(key, None)
             self._parcels.pop(key, None)
@@ -85,9 +86,9 @@ class Stock:
         for part in pack.parts:
             if isinstance(part, Slice) and part.segment not in mappings:
                 assert isinstance(part.segment, bytes)
-                fd, size = self._segments[part.segment]
+                (_, size, stripe), descriptors = self._segments[part.segment]
                 self._on_mapping(size)
-                mappings[part.segment] = mapping = map_private(fd, size)
+                mappings[part.segment] = mapping = map_striped(descriptors, size, stripe)
                 weakref.finalize(mapping, self._on_mapping, -size).atexit = False
                 if Layout([part.size]).size == size:
                     self.untouched.note(mapping, part.size, part.segment)

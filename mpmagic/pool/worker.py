@@ -154,7 +154,7 @@ class Worker:
                     if self._interrupt.has_struck_an_import:
                         return  # modules are left half made; the kernel hires another worker
                 case Hold():
-                    self.stock.hold(message, descriptors[0])
+                    self.stock.hold(message, descriptors)
                 case HoldParcel():
                     self.stock.hold_parcel(message)
                 case Drop():
@@ -261,7 +261,7 @@ class Worker:
             pack, segments = pack_freight(self._pickled_failure(error))
         dropped = self.stock.take_thrown_away()
         done = Done(task, is_failure, pack, text, dropped)
-        self._send(done, [s.fileno() for s in segments])
+        self._send(done, [fd for s in segments for fd in s.descriptors])
 
     def step_aside(self) -> None:
         """Be no worker in a process that a task has forked: it must not speak for it."""
@@ -276,7 +276,7 @@ class Worker:
         if task == NO_TASK:
             raise RuntimeError("mpmagic.pool.report() works while a task runs")
         pack, segments = pack_freight(pickle_result(value))
-        self._send(Report(task, pack), [s.fileno() for s in segments])
+        self._send(Report(task, pack), [fd for s in segments for fd in s.descriptors])
 
     def start_clock(self) -> None:
         self._send(Clock(self._interrupt.task))

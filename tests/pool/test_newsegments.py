@@ -11,6 +11,7 @@ import pytest
 from mpmagic.pool import newsegments
 from mpmagic.pool.newsegments import new_segments
 from mpmagic.pool.segment import Segment
+from tests.pool.segments import holds
 
 MEGABYTE = 1 << 20
 SIZES = {
@@ -33,11 +34,6 @@ def contents(sizes: list[int]) -> dict[bytes, list[memoryview]]:
     return made
 
 
-def check(segment: Segment, views: list[memoryview]) -> None:
-    for offset, view in zip(segment.layout.offsets, views, strict=True):
-        assert os.pread(segment.fileno(), len(view), offset) == view
-
-
 @pytest.mark.parametrize("processors", [1, 2, 64])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_each_holds_its_content(
@@ -48,7 +44,7 @@ def test_each_holds_its_content(
     made = new_segments(wanted)
     assert {segment.key for segment in made} == wanted.keys()
     for segment in made:
-        check(segment, wanted[segment.key])
+        assert holds(segment, wanted[segment.key])
 
 
 def test_those_for_which_there_is_no_memory_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,4 +59,4 @@ def test_those_for_which_there_is_no_memory_are_left_out(monkeypatch: pytest.Mon
     made = new_segments(wanted)
     assert {segment.key for segment in made} == wanted.keys() - {b"3"}
     for segment in made:
-        check(segment, wanted[segment.key])
+        assert holds(segment, wanted[segment.key])

@@ -15,6 +15,7 @@ from mpmagic.pool.depot import Cargo, Depot
 from mpmagic.pool.message import Drop, Hold, Output, Stop
 from mpmagic.pool.parcel import Parcel
 from mpmagic.pool.segment import Segment, read_copy
+from tests.pool.segments import holds
 
 
 def test_a_segment_found_by_a_weak_reference_is_open() -> None:
@@ -28,7 +29,7 @@ def test_a_segment_found_by_a_weak_reference_is_open() -> None:
             segment = found[-1]() if found else None
             if segment is not None:
                 try:
-                    read_copy(segment.fileno(), 0, 8)
+                    read_copy(segment.descriptors[0], 0, 8)
                 except (OSError, EOFError) as error:
                     problems.append(repr(error))
 
@@ -46,9 +47,8 @@ def test_a_segment_found_by_a_weak_reference_is_open() -> None:
 def test_buffers_lie_where_the_layout_says() -> None:
     buffers = [memoryview(bytes([i]) * (100 * i)) for i in range(5)]
     segment = Segment(b"k", buffers)
-    for offset, buffer in zip(segment.layout.offsets, buffers, strict=True):
-        assert offset % 64 == 0
-        assert read_copy(segment.fileno(), offset, len(buffer)) == buffer
+    assert all(offset % 64 == 0 for offset in segment.layout.offsets)
+    assert holds(segment, buffers)
 
 
 def test_messages_larger_than_the_socket_arrive_whole() -> None:
@@ -90,7 +90,7 @@ def test_a_message_that_cannot_be_sent_ends_the_connection() -> None:
     """The next message must not arrive as if nothing were missing."""
     near, far = socket.socketpair()
     channel, line = Channel(near), Line(far)
-    channel.send(Hold(b"key", 1), (987654,))  # no such descriptor
+    channel.send(Hold(b"key", 1, 1), (987654,))  # no such descriptor
     channel.send(Stop())
     with pytest.raises(EOFError):
         line.receive()

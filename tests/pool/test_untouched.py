@@ -29,7 +29,7 @@ def segment() -> Segment:
 
 @pytest.fixture
 def mapping(segment: Segment) -> Iterator[mmap.mmap]:
-    fd = os.dup(segment.fileno())
+    fd = os.dup(segment.descriptors[0])
     yield map_private(fd, segment.size)
     os.close(fd)
 
@@ -72,7 +72,7 @@ def test_others_are_not_known(segment: Segment, mapping: mmap.mmap) -> None:
 
 def test_it_is_forgotten_with_the_mapping(segment: Segment) -> None:
     known = Untouched()
-    mapping = map_private(segment.fileno(), segment.size)
+    mapping = map_private(segment.descriptors[0], segment.size)
     known.note(mapping, SIZE, segment.key)
     known.key(memoryview(mapping)[:SIZE])
     del mapping
