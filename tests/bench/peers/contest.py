@@ -125,7 +125,7 @@ class Contest:
 
     def _timed(self, peer: Peer, opened: Notebook, step: Step) -> float:
         timing = opened.timed(step.cell, magic=step.magic)
-        if "out" in step.cell:
+        if step.does_it:
             opened.run(self._workload.check)
         if self._workload.lines and timing.text != self._workload.lines:
             self.record.failures[peer.name] = _difference(timing.text, self._workload.lines)
@@ -140,7 +140,7 @@ class Contest:
             opened.run(self._workload.prepare.format(round=number))
             with opened.watched() as found:
                 for step in self._workload.steps(peer):
-                    if "out" in step.cell:
+                    if step.does_it:
                         opened.timed(step.cell, magic=step.magic)
             self.record.megabytes[peer.name] = max(found) / 1e6
             self._tidy(peer, opened)

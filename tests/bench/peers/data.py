@@ -58,7 +58,7 @@ def reading(peer: Peer) -> list[Step]:
 
 
 def _with_copy(peer: Peer) -> list[Step]:
-    copy = Step("one copy in memory", "copied = table.copy()")
+    copy = Step("one copy in memory", "copied = table.copy()", does_it=False)
     return [*([copy] if peer in (SERIAL, MPMAGIC) else []), *reading(peer)]
 
 

@@ -27,12 +27,15 @@ class Step:
         How often it runs in a round, of which the median counts.
     magic
         The options behind `%%parallel` on top of it; None for a cell without.
+    does_it
+        Whether it does the job, whose result is then checked.
     """
 
     label: str
     cell: str
     repeats: int = 1
     magic: str | None = None
+    does_it: bool = True
 
 
 @dataclass(frozen=True, slots=True)
