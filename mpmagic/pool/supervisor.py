@@ -24,9 +24,9 @@ channel (with the spawn method: each process's pidfd), until the first timer. It
 elsewhere: its channels don't, the user's code runs in other threads, and what doesn't fit into a
 socket waits in the channel's outbox. So a worker that is stopped, stuck or dead costs itself only.
 
-It decides who runs what; the `Crew` makes workers and hears them, the `Recruiter` says how many
-there shall be, the `Warden` looks after those that are late, and the `Herald` tells people what has
-become of their tasks.
+It decides who runs what; the `Ledger` knows what there is to run, the `Crew` makes workers and
+hears them, the `Recruiter` says how many there shall be, the `Warden` looks after those that are
+late, and the `Herald` tells people what has become of their tasks.
 
 A task belongs to exactly one of: the pending queue, one member's own tasks, or one member as its
 present task. Wherever a member dies, its task is settled or goes back to the head of the queue.
@@ -34,7 +34,6 @@ present task. Wherever a member dies, its task is settled or goes back to the he
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -47,6 +46,7 @@ from mpmagic.pool.freight import Unopened
 from mpmagic.pool.future import Outcome, TaskFuture
 from mpmagic.pool.herald import Herald
 from mpmagic.pool.launcher import Exit
+from mpmagic.pool.ledger import Ledger
 from mpmagic.pool.loop import Loop
 from mpmagic.pool.member import Member
 from mpmagic.pool.message import (
@@ -85,9 +85,8 @@ class Supervisor(Loop):
     def __init__(self, orders: Orders, most: int) -> None:
         super().__init__("mpmagic-supervisor")
         self._phase = Phase.OPEN
-        self._pending: deque[Task] = deque()
-        self._tasks: dict[int, Task] = {}
-        self._ended: list[tuple[Task, Outcome]] = []
+        self._herald = Herald()
+        self._ledger = Ledger(self._herald)
         self._crew = Crew(orders, self._selector, self)
         self._warden = Warden(
             self._crew, self._timers, on_late=self._on_late, on_late_start=self._on_late_start
@@ -95,7 +94,6 @@ class Supervisor(Loop):
         self._recruiter = Recruiter(
             self._crew, self._warden, most=most, start_limit=orders.start_limit
         )
-        self._herald = Herald()
 
     # From any thread
 
@@ -123,7 +121,7 @@ class Supervisor(Loop):
     def _work(self) -> None:
         self._judge_starts()
         self._assign()
-        self._settle_ended()
+        self._ledger.settle_ended()
         self._staff()
         self._advance()
 
@@ -131,8 +129,7 @@ class Supervisor(Loop):
         return self._phase is Phase.OVER
 
     def _fail(self, error: BaseException) -> None:
-        for task in list(self._tasks.values()):
-            self._settle(task, Outcome.of_error(error))
+        self._ledger.fail(error)
 
     def _end_work(self) -> None:
         self._phase = Phase.OVER
@@ -144,10 +141,10 @@ class Supervisor(Loop):
 
     def submit(self, task: Task) -> None:
         if self._phase is Phase.OVER:
-            self._settle(task, Outcome.of_error(RuntimeError("the pool has been shut down")))
+            over = RuntimeError("the pool has been shut down")
+            self._ledger.settle(task, Outcome.of_error(over))
             return
-        self._tasks[task.number] = task
-        self._pending.append(task)
+        self._ledger.add(task)
 
     def submit_each(self, make: Callable[[], Task]) -> list[Task]:
         """Make a task for each worker that exists and takes tasks."""
@@ -157,18 +154,16 @@ class Supervisor(Loop):
         self._staff()  # those that were asked for a moment ago are among them
         for member in self._crew:
             if member.state is not WorkerState.LEAVING and not member.is_retiring:
-                task = make()
-                self._tasks[task.number] = task
-                member.own_tasks.append(task)
-                tasks.append(task)
+                tasks.append(make())
+                self._ledger.add(tasks[-1], member)
         return tasks
 
     def interrupt(self, numbers: Iterable[int], grace: float) -> None:
         for number in numbers:
-            if (task := self._tasks.get(number)) is None:
+            if (task := self._ledger.find(number)) is None:
                 continue
             if task.future.claim():
-                self._settle(task, None)
+                self._ledger.settle(task, None)
                 continue
             for member in self._crew:
                 if member.task is task:
@@ -190,18 +185,13 @@ class Supervisor(Loop):
             self._phase = Phase.CLOSING
         if cancel:
             self._assign()  # what was told before, and has a worker that waits for it, begins
-            self._cancel_all()
+            self._ledger.cancel()
 
     def abandon(self) -> None:
         """Leave at once, whatever runs."""
-        self._cancel_all()
-        self._fail(WorkerDied("the pool was shut down at the end of the interpreter"))
+        self._ledger.cancel()
+        self._ledger.fail(WorkerDied("the pool was shut down at the end of the interpreter"))
         self._phase = Phase.OVER
-
-    def _cancel_all(self) -> None:
-        for task in list(self._tasks.values()):
-            if task.future.claim():
-                self._settle(task, None)
 
     def statuses(self) -> list[WorkerStatus]:
         if self._phase is Phase.OVER:
@@ -214,25 +204,11 @@ class Supervisor(Loop):
         for member in self._crew:
             if member.state is not WorkerState.IDLE:
                 continue
-            task = self._next_task(member)
+            task = self._ledger.next_for(member)
             if task is not None:
                 self._begin(member, task)
             elif member.is_retiring:
                 self._dismiss(member)
-
-    def _next_task(self, member: Member) -> Task | None:
-        """Find a task that hasn't been cancelled."""
-        while True:
-            if member.own_tasks:
-                task = member.own_tasks.popleft()
-            elif self._pending and not member.is_retiring:
-                task = self._pending.popleft()
-            else:
-                return None
-            # A task that is run again was claimed the first time.
-            if task.future.running() or task.future.claim():
-                return task
-            self._settle(task, None)
 
     def _begin(self, member: Member, task: Task) -> None:
         task.future.start(member.pid)
@@ -242,11 +218,11 @@ class Supervisor(Loop):
 
     def _staff(self) -> None:
         if self._phase not in (Phase.LEAVING, Phase.OVER):
-            self._recruiter.hire(len(self._pending), replaces=self._phase is Phase.OPEN)
+            self._recruiter.hire(self._ledger.waiting, replaces=self._phase is Phase.OPEN)
 
     def _advance(self) -> None:
         """Go on to the next phase when the present one has nothing left to do."""
-        if self._phase is Phase.CLOSING and not self._tasks:
+        if self._phase is Phase.CLOSING and self._ledger.is_empty:
             self._phase = Phase.LEAVING
             for member in self._crew:
                 self._dismiss(member)
@@ -264,12 +240,12 @@ class Supervisor(Loop):
     # From the warden
 
     def _on_late(self, task: Task) -> None:
-        self._settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
+        self._ledger.settle(task, Outcome.of_error(TaskTimeout.of(task.label, task.timeout)))
 
     def _on_late_start(self, member: Member, limit: float) -> None:
         self._recruiter.want_none()
         self._dismiss(member)
-        self._fail_pending(TaskTimeout.of("the pool's initializer", limit))
+        self._ledger.fail_pending(TaskTimeout.of("the pool's initializer", limit))
 
     # From the crew
 
@@ -312,10 +288,10 @@ class Supervisor(Loop):
         task = member.task
         member.finish()
         if task is not None:
-            self._ended.append((task, outcome))
+            self._ledger.end(task, outcome)
 
     def _on_report(self, message: Report, descriptors: list[int]) -> None:
-        task = self._tasks.get(message.task)
+        task = self._ledger.find(message.task)
         try:
             value = Unopened.of_segments(message.value, descriptors)
         except (OSError, MemoryError) as error:
@@ -339,33 +315,33 @@ class Supervisor(Loop):
         died.__cause__ = error
         self._recruiter.want_none()
         self._dismiss(member)
-        self._fail_pending(died)
+        self._ledger.fail_pending(died)
 
     def on_lost(self, member: Member, how: Exit) -> None:
         if member.task is None or not member.task.quiet:
             self._herald.show(member.last_words())
         for task in member.own_tasks:
-            self._settle(task, Outcome.of_error(member.obituary(how, task)))
+            self._ledger.settle(task, Outcome.of_error(member.obituary(how, task)))
         if member.task is not None:
             self._lose_task(member, member.task, how)
         elif member.is_untried and member.state is not WorkerState.LEAVING:
             self.on_failed_start(how)
 
     def _lose_task(self, member: Member, task: Task, how: Exit) -> None:
-        if task.number not in self._tasks:  # settled already, by its time limit
+        if task not in self._ledger:  # settled already, by its time limit
             return
         is_wanted = member.state is not WorkerState.INTERRUPTED
         if not is_wanted and not member.has_begun and how.is_orderly:
             # It left after an interrupted import, and this task had come too late to be read.
-            self._settle(task, Outcome.of_error(KeyboardInterrupt()))
+            self._ledger.settle(task, Outcome.of_error(KeyboardInterrupt()))
         elif is_wanted and not member.has_begun and task.reroutes > 0:
             task.reroutes -= 1  # it never began, so to run it elsewhere repeats nothing
-            self._pending.appendleft(task)
+            self._ledger.put_back(task)
         elif is_wanted and task.retries > 0:
             task.retries -= 1
-            self._pending.appendleft(task)
+            self._ledger.put_back(task)
         else:
-            self._settle(task, Outcome.of_error(member.obituary(how, task)))
+            self._ledger.settle(task, Outcome.of_error(member.obituary(how, task)))
 
     def on_failed_start(self, how: Exit) -> None:
         self._recruiter.failed(how)
@@ -373,28 +349,4 @@ class Supervisor(Loop):
 
     def _judge_starts(self) -> None:
         if (died := self._recruiter.verdict()) is not None:
-            self._fail_pending(died)
-
-    # Settling
-
-    def _settle_ended(self) -> None:
-        """Settle what has been done, behind the next tasks' beginnings.
-
-        Whoever has waited for it takes the interpreter's lock, for two milliseconds at times, and
-        the workers would wait for that.
-        """
-        ended, self._ended = self._ended, []
-        for task, outcome in ended:
-            if task.number in self._tasks:  # not by its time limit
-                self._settle(task, outcome)
-
-    def _settle(self, task: Task, outcome: Outcome | None) -> None:
-        self._tasks.pop(task.number, None)
-        self._herald.settle(task, outcome)
-
-    def _fail_pending(self, error: BaseException) -> None:
-        """Fail what waits for a worker; those that have one go on."""
-        while self._pending:
-            task = self._pending.popleft()
-            claimed = task.future.running() or task.future.claim()
-            self._settle(task, Outcome.of_error(error) if claimed else None)
+            self._ledger.fail_pending(died)

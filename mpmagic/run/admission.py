@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import logging
 import types
 from typing import Any, NamedTuple
 
 from mpmagic.cell import tables
-from mpmagic.cell.attribute import attribute
 from mpmagic.cell.dependence import Dependence, Unsplittable
 from mpmagic.cell.effects import FIGURE
 from mpmagic.cell.explain import told
 from mpmagic.cell.implicit import changes_itself
-from mpmagic.cell.iterable import only_labels_bar, only_past_slots
 from mpmagic.cell.knowledge import Knowledge, bound_names
 from mpmagic.cell.paths import root_of
 from mpmagic.cell.plan import PlannedLoop
@@ -26,29 +23,25 @@ from mpmagic.cell.split import SplitLoop
 from mpmagic.cell.splitting import split_loop
 from mpmagic.cell.syntax import walk
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.alias import Aliases, is_new
+from mpmagic.run.aliascheck import check_aliases
 from mpmagic.run.capture import Captured, capture, classes_to_unpickle, globals_of
 from mpmagic.run.context import CellContext
 from mpmagic.run.figures import has_open_figures
 from mpmagic.run.inreach import modules_in_reach
-from mpmagic.run.iterables import PLAIN_ITERATORS, behind, containers_of, is_fed_meanwhile
-from mpmagic.run.iterated import stored_columns, stores_past_rows
+from mpmagic.run.iterables import PLAIN_ITERATORS, behind, is_fed_meanwhile
+from mpmagic.run.iterated import stores_past_rows
 from mpmagic.run.modules import ModuleState, is_users
-from mpmagic.run.overlap import may_overlap
 from mpmagic.run.plainvalues import CannotRunAhead
 from mpmagic.run.readahead import Upstream, seen_ahead
 from mpmagic.run.shadow import Shadow, shadow_of
 from mpmagic.run.slots import why_not_sliced
 from mpmagic.run.source import ItemSource
+from mpmagic.run.stays import StaysInKernel
 from mpmagic.run.unseencalls import read_unseen
-from mpmagic.run.watch import are_inert, is_inert, is_of_library
+from mpmagic.run.watch import are_inert, is_of_library
 from mpmagic.run.watched import is_watched
 
-__all__ = ["Admitted", "StaysInKernel", "admit", "told_apart"]
-
-
-class StaysInKernel(Exception):
-    """The loop has to run in the kernel; the message says why."""
+__all__ = ["Admitted", "admit", "told_apart"]
 
 
 class _SlotsMeet(StaysInKernel):
@@ -104,7 +97,7 @@ def admit(planned: PlannedLoop, iterable: Any, source: ItemSource, cell: CellCon
     knowledge = Knowledge(cell.namespace, apart=cell.options.apart)
     knowledge.items_immutable = _items_immutable(iterable)
     knowledge.item_types = _item_types(planned.loop, iterable)
-    knowledge.staying = source.staying
+    knowledge.staying = source.packer.staying
     return _admit_as_known(planned, iterable, source, cell, knowledge)
 
 
@@ -172,10 +165,10 @@ def _admit(
     if name := upstream.changes(touched - dependence.targets, cell.namespace):
         raise StaysInKernel(f"its body uses `{name}`, which what it iterates over changes")
     _check_slices(dependence, split, iterable, captured)
-    verify = _check_aliases(dependence, split, captured, (planned.loop, iterable, source), cell)
+    verify = check_aliases(dependence, split, captured, (planned.loop, iterable, source), cell)
     verify = verify or planned.lazy or changes_itself(dependence)
     modules = _modules(split, captured, source, cell)
-    source.known = frozenset(state.name for state in modules)
+    source.packer.known = frozenset(state.name for state in modules)
     behind = frozenset(upstream.names - upstream.bound)
     watched = is_watched(split, captured)
     return Admitted(dependence, split, captured, verify, modules, shadow, behind, watched)
@@ -289,7 +282,7 @@ def _modules(
     try:
         first = () if source.exhausted else (source.first,)
         states = modules_in_reach(
-            split.work.code, captured, cell, reached=source.modules, items=first
+            split.work.code, captured, cell, reached=source.packer.modules, items=first
         )
     except UnsendableValue as error:
         raise StaysInKernel(str(error)) from error
@@ -300,100 +293,3 @@ def _modules(
                 f"the work may read the module `{module.__name__}`, which it changes"
             )
     return states
-
-
-def _check_aliases(
-    dependence: Dependence,
-    split: SplitLoop,
-    captured: Captured,
-    items: tuple[ast.For, Any, ItemSource],
-    cell: CellContext,
-) -> bool:
-    loop, iterable, source = items
-    sliced = {s.name for s in split.slices}
-    _check_items(dependence, captured, iterable, source, cell)
-    shared = split.shared & cell.namespace.keys()
-    apart = {n for n in shared if is_new(n, cell.namespace)}
-    mutated = {n: cell.namespace[n] for n in shared}
-    mutated = {n: v for n, v in mutated.items() if not is_inert(v)}
-    if not mutated:
-        return bool((split.kernel_reads & captured.values.keys()) - split.shared - sliced)
-    sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
-    sent |= {n: cell.namespace[n] for n in split.prepared.sources & cell.namespace.keys()}
-    aliases, complete = Aliases(sent, iterable), True
-    for name, value in mutated.items():
-        if name in apart or _stores_past(name, value, dependence, loop.iter, iterable):
-            continue
-        deep = _changed_deeply(name, value, dependence)
-        past = stores_past_rows(name, value, dependence, iterable)
-        columns = stored_columns(name, value, dependence)
-        reached = Aliases(sent, ()) if past else aliases
-        other = reached.shared_with(value, deep=deep, columns=columns)
-        complete = complete and reached.complete
-        if value is iterable and only_labels_bar(name, dependence):
-            continue
-        if other:
-            why = dependence.kernel[name]
-            raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
-    # What runs code of the user's may change anything.
-    own = not is_of_library(type(iterable)) or any(map(_runs_users_code, mutated.values()))
-    return own or not complete
-
-
-def _runs_users_code(value: Any) -> bool:
-    """Whether to change an object may run code of the user's."""
-    if isinstance(value, logging.Logger):
-        return any(not is_of_library(type(h)) for h in (*value.handlers, *value.filters))
-    factory = attribute(value, "default_factory")  # of a `defaultdict`
-    return not is_of_library(type(value)) or not (factory is None or is_inert(factory))
-
-
-def _check_items(
-    dependence: Dependence,
-    captured: Captured,
-    iterable: Any,
-    source: ItemSource,
-    cell: CellContext,
-) -> None:
-    """Commits that change the loop's items mustn't change what the work was sent."""
-    kept = dependence.targets & dependence.kernel.keys()
-    changed = kept & dependence.whole.mutates.keys()
-    apart = changed - source.staying.keys()
-    if apart and may_overlap(dependence.target, iterable, source.first, kept):
-        name = min(apart)
-        raise StaysInKernel(
-            f"the work reads of the items what `{name}`, which the commits change, may hold"
-        )
-    sent = {n: v for n, v in captured.values.items() if n not in cell.options.local}
-    if changed and (other := Aliases(sent, ()).shared_with(iterable, deep=True)):
-        name = min(changed)
-        why = dependence.kernel[name]
-        raise StaysInKernel(f"the work reads through `{other}` what `{name}` leads to: {why}")
-
-
-def _stores_past(
-    name: str, value: Any, dependence: Dependence, node: ast.expr, iterable: Any
-) -> bool:
-    """Whether commits store into slots of the iterable that it has given already."""
-    if not any(container is value for container in containers_of(iterable)):
-        return False
-    if name in dependence.slices or not only_past_slots(name, node, dependence):
-        return False
-    augmented = any(isinstance(s, ast.AugAssign) for b in dependence.body for s in walk(b))
-    return not augmented or all(is_inert(item) for item in value)
-
-
-def _changed_deeply(name: str, value: Any, dependence: Dependence) -> bool:
-    """Whether commits may change not only the object but what it holds."""
-    if any(name in roots for roots in dependence.whole.aliases.values()):
-        return True
-    if not isinstance(value, list | dict | set | bytearray) and not hasattr(
-        type(value), "__array__"
-    ):
-        return True
-    for statement in dependence.body:
-        for node in walk(statement):
-            if isinstance(node, ast.Attribute | ast.Subscript) and root_of(node) == name:
-                if isinstance(node.value, ast.Attribute | ast.Subscript | ast.Call):
-                    return True
-    return False

@@ -45,7 +45,7 @@ class Brevity:
         as_is = admitted.shadow is None and not split.speculates and planned.element is None
         free = options.chunk is None and options.seed is None and not cell.observer.samples
         asked = options.private or options.local or options.ahead or options.alone or cell.kept
-        plain = source.can_be_left and not source.staying and not options.residents
+        plain = source.can_be_left and not source.packer.staying and not options.residents
         if not as_is or not free or asked or not plain:
             return None
         may_grow = calls_in_work(admitted.dependence, list(split.operands))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -17,9 +16,9 @@ from mpmagic.run.audited import next_run
 from mpmagic.run.chunking import Chunking
 from mpmagic.run.codec import decode
 from mpmagic.run.context import CellContext
-from mpmagic.run.drawn import Drawn
 from mpmagic.run.engine import Asking, has_acted, recall
-from mpmagic.run.identity import Finder
+from mpmagic.run.finder import Finder
+from mpmagic.run.flight import Flight, Roots
 from mpmagic.run.keptloop import Former
 from mpmagic.run.lasting import classes_adopted
 from mpmagic.run.live import Early
@@ -33,7 +32,7 @@ from mpmagic.run.trip import Trip, standing
 from mpmagic.run.watch import are_plain
 from mpmagic.run.work import check_program, run_chunk
 
-__all__ = ["LOOKED_AT_EACH", "Dispatch", "Flight"]
+__all__ = ["LOOKED_AT_EACH", "Dispatch"]
 
 _BUFFERED_BYTES: Final = 512 << 20
 """Results that may wait for an older chunk before no more work is sent."""
@@ -50,71 +49,6 @@ LOOKED_AT_EACH: Final = 1 << 14
 
 _PULLING_SECONDS: Final = 0.05
 """How long a chunk that is back, or an idle worker, waits for an iterable that takes its time."""
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """A chunk on its way.
-
-    Attributes
-    ----------
-    first, count
-        Its iterations.
-    batch
-        Its items.
-    future
-        Its log, packed; as long as it isn't sent, one that nobody resolves.
-    log
-        Its log, once it is taken back.
-    early
-        What it wrote before its log came.
-    trip
-        When it was sent and came back.
-    chunk
-        What was sent.
-    drawn
-        What the kernel has drawn ahead for it.
-    tries
-        How many times it was sent.
-    error
-        Why there is no log, if it was an iteration alone and its worker died or was stopped.
-    former
-        The earlier run that has kept its log, if one has.
-    is_sent
-        Whether it has been sent.
-    """
-
-    first: int
-    count: int
-    batch: Batch
-    future: Future[Any]
-    log: Log
-    early: Early
-    trip: Trip
-    chunk: Chunk
-    drawn: Drawn | None = None
-    counted: bool = False
-    tries: int = 1
-    error: BaseException | None = None
-    former: Former | None = None
-    is_sent: bool = False
-
-
-class _Roots(Mapping[str | int, Any]):
-    """The kernel's own of what a chunk's worker was sent: captured values and items."""
-
-    def __init__(self, captured: Mapping[str, Any], items: Sequence[Any]) -> None:
-        self._captured, self._items = captured, items
-
-    def __getitem__(self, root: str | int) -> Any:
-        return self._captured[root] if isinstance(root, str) else self._items[root]
-
-    def __iter__(self) -> Iterator[str | int]:
-        yield from self._captured
-        yield from range(len(self._items))
-
-    def __len__(self) -> int:
-        return len(self._captured) + len(self._items)
 
 
 class Dispatch:
@@ -241,7 +175,7 @@ class Dispatch:
             died.args = (f"{died} The iterations before are committed.",)
             raise
         try:
-            roots = _Roots(self._source.side.captured, flight.batch.items)
+            roots = Roots(self._source.side.captured, flight.batch.items)
             with classes_adopted(flight.former.classes if flight.former else {}):
                 log: Log = decode(packed, self._source.side, Finder(roots))
         except Exception as error:

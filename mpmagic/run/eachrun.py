@@ -23,7 +23,7 @@ from mpmagic.run.inreach import modules_in_reach
 from mpmagic.run.origins import Origin
 from mpmagic.run.packed import digest
 from mpmagic.run.placeholder import Placeholder
-from mpmagic.run.program import ProgramSource
+from mpmagic.run.programsource import ProgramSource
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.resident import ResidentCell
 from mpmagic.run.side import Side

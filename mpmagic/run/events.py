@@ -15,10 +15,10 @@ from mpmagic.errors import LostWrite, MpmagicError, UnsendableValue
 from mpmagic.run.admission import Admitted
 from mpmagic.run.complaints import unsendable_value
 from mpmagic.run.context import CellContext
-from mpmagic.run.dispatch import Flight
 from mpmagic.run.drawn import Drawn
 from mpmagic.run.failure import Failure, unpack_failure
 from mpmagic.run.figures import open_again
+from mpmagic.run.flight import Flight
 from mpmagic.run.log import LEVELS, RAISE, SHOWN, SIGNALS, TEXT, UNSENDABLE, Log
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.side import Side

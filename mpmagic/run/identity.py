@@ -17,126 +17,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from mpmagic.errors import UnsendableValue
+from mpmagic.run.finder import Place, Step, attribute_of, called
 from mpmagic.run.framememory import holds_cells, object_cells
 from mpmagic.run.keys import is_found_by_identity
 from mpmagic.run.reachable import Reachable, is_array
 from mpmagic.run.watch import cached_names, is_inert
 
-__all__ = ["Finder", "Place", "Places", "Sharing", "View"]
+__all__ = ["Places", "Sharing"]
 
 _ATOMS: Final = frozenset({str, bytes, int, float, bool, type(None)})
 _BUFFERS: Final = (bytearray, array.array)
 _DICT_VIEWS: Final[tuple[type, ...]] = (type({}.keys()), type({}.values()), type({}.items()))
-_Step = tuple[str, Any]
-
-
-class Place(NamedTuple):
-    """Where an object stands.
-
-    Attributes
-    ----------
-    root
-        What it is reached from: a captured name, or an item by its number in the chunk.
-    steps
-        The way from there: items, keys by their position, attributes, places in arrays of objects,
-        cells of frames.
-    """
-
-    root: str | int
-    steps: tuple[_Step, ...] = ()
-
-
-class View(NamedTuple):
-    """A part of the memory of an array.
-
-    Attributes
-    ----------
-    place
-        Where the array stands.
-    offset
-        From its first byte to the view's first element.
-    shape, strides, dtype, writeable
-        The view's.
-    """
-
-    place: Place
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: Any
-    writeable: bool
-
-
-class Finder:
-    """Finds on this side what stands at places.
-
-    Parameters
-    ----------
-    roots
-        This side's captured values by name, and its items by number.
-    """
-
-    def __init__(self, roots: Mapping[Any, Any]) -> None:
-        self._roots = roots
-        self._keys: dict[int, list[Any]] = {}
-
-    def __call__(self, sent: tuple[Any, ...]) -> Any:
-        """What stands at a place on this side.
-
-        Parameters
-        ----------
-        sent
-            The fields of a `Place` or a `View`: plain tuples, since there may be many.
-
-        Raises
-        ------
-        UnsendableValue
-            If this side has nothing there.
-        """
-        try:
-            if len(sent) == 2:
-                return self._at(Place(*sent))
-            return self._shown(View(Place(*sent[0]), *sent[1:]))
-        except (LookupError, AttributeError, TypeError, ValueError) as error:
-            root = sent[0] if len(sent) == 2 else sent[0][0]
-            raise UnsendableValue(
-                f"a result holds a part of {_called(root)} that the notebook's own hasn't got"
-            ) from error
-
-    def _at(self, place: Place) -> Any:
-        value = self._roots[place.root]
-        for kind, key in place.steps:
-            match kind:
-                case "attribute":
-                    value = _attribute(value, key)
-                case "cell":
-                    value = value.iat[key]
-                case "flat":
-                    value = value.flat[key]
-                case "key":
-                    value = self._keys.setdefault(id(value), list(value))[key]
-                case _:
-                    value = value[key]
-        return value
-
-    def _shown(self, view: View) -> Any:
-        """The same view of this side's array."""
-        import numpy as np
-
-        base = self._at(view.place)
-        buffer = base if base.flags.c_contiguous else base.T
-        shown = np.ndarray(view.shape, view.dtype, buffer, view.offset, view.strides)
-        shown.flags.writeable = view.writeable and shown.flags.writeable
-        return shown
-
-
-def _called(root: str | int) -> str:
-    return f"`{root}`" if isinstance(root, str) else "an item"
-
-
-def _attribute(owner: Any, name: str) -> Any:
-    space = getattr(owner, "__dict__", {})
-    return space[name] if name in space else getattr(owner, name)
 
 
 class _Root(NamedTuple):
@@ -169,7 +60,7 @@ class Places:
         self._is_walked = False
         # Each object's own step, and the object or the root that it is reached from; the object
         # itself, so that nothing else gets its identity.
-        self._reached: dict[int, tuple[Any, _Step, Any]] = {}
+        self._reached: dict[int, tuple[Any, Step, Any]] = {}
         self._arrays: list[Any] = []
         self._buffers: list[Any] = []
 
@@ -212,13 +103,13 @@ class Places:
             return
         self._is_walked = True
         # The roots first, and what has no place last, which may be reached by another way as well.
-        open_: list[tuple[Any, Any, _Step]] = []
-        hidden: list[tuple[Any, Any, _Step]] = []
+        open_: list[tuple[Any, Any, Step]] = []
+        hidden: list[tuple[Any, Any, Step]] = []
         for root, value in self._roots.items():
             self._note(value, _Root(root), ("item", None), open_)
         while open_ or hidden:
             item, parent, step = (open_ or hidden).pop()
-            found: list[tuple[Any, Any, _Step]] = []
+            found: list[tuple[Any, Any, Step]] = []
             self._note(item, parent, step, found)
             for part in found:
                 (hidden if part[1] is None else open_).append(part)
@@ -227,7 +118,7 @@ class Places:
         """The place of an object that is here."""
         if id(obj) not in self._reached and self._more is not None:
             return self._more.of(obj)
-        steps: list[_Step] = []
+        steps: list[Step] = []
         at: Any = id(obj)
         while isinstance(at, int):
             at, step, _ = self._reached[at]
@@ -256,7 +147,7 @@ class Places:
                 raise
             return None
 
-    def _note(self, item: Any, parent: Any, step: _Step, found: list[Any]) -> None:
+    def _note(self, item: Any, parent: Any, step: Step, found: list[Any]) -> None:
         """Note how an object is reached, and find what it holds."""
         if id(item) in self._reached or is_inert(item):
             return
@@ -269,7 +160,7 @@ class Places:
             found += _parts(item)
 
 
-def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+def _parts(item: Any) -> Iterator[tuple[Any, int | None, Step]]:
     """What an object holds: the part, the object that it's reached from, and the step there."""
     kind, own = type(item), id(item)
     if isinstance(item, dict):
@@ -290,7 +181,7 @@ def _parts(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
         yield from _inside(item)
 
 
-def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
+def _inside(item: Any) -> Iterator[tuple[Any, int | None, Step]]:
     """What an object holds besides its elements."""
     if is_array(item):
         flat = item.flat if item.dtype == object else ()
@@ -307,10 +198,10 @@ def _inside(item: Any) -> Iterator[tuple[Any, int | None, _Step]]:
         yield from _attributes(item, *_attribute_names(item))
 
 
-def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, _Step]]:
+def _attributes(item: Any, *names: str) -> Iterator[tuple[Any, int, Step]]:
     for name in names:
         try:
-            yield _attribute(item, name), id(item), ("attribute", name)
+            yield attribute_of(item, name), id(item), ("attribute", name)
         except (AttributeError, ValueError):
             continue  # an empty slot or cell
 
@@ -358,8 +249,8 @@ class Sharing:
         return None
 
     def _refuse_view(self, base: Any) -> NoReturn:
-        called = _called(self._places.of(base).root)
-        raise UnsendableValue(f"it is a view of {called}, of which a worker has a copy")
+        root = called(self._places.of(base).root)
+        raise UnsendableValue(f"it is a view of {root}, of which a worker has a copy")
 
     def _view(self, shown: Any) -> tuple[Any, ...] | None:
         numpy = sys.modules["numpy"]

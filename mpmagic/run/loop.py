@@ -23,7 +23,7 @@ from mpmagic.cell.residents import first_read
 from mpmagic.cell.vocabulary import START
 from mpmagic.errors import MpmagicError
 from mpmagic.pool import Parcel, in_worker
-from mpmagic.run.admission import StaysInKernel, admit
+from mpmagic.run.admission import admit
 from mpmagic.run.brevity import Brevity
 from mpmagic.run.complaints import left_in_workers
 from mpmagic.run.context import CellContext
@@ -36,6 +36,7 @@ from mpmagic.run.ranges import ranges_of
 from mpmagic.run.replay import ReachedLoop, Replay
 from mpmagic.run.retreat import Retreat, restarted
 from mpmagic.run.source import ItemSource
+from mpmagic.run.stays import StaysInKernel
 from mpmagic.run.telling import Telling
 from mpmagic.run.tries import check_passing
 from mpmagic.run.trivial import TRIVIAL, is_trivial

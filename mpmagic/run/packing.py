@@ -10,7 +10,7 @@ from mpmagic.run.admission import Admitted
 from mpmagic.run.codec import Encoder
 from mpmagic.run.context import CellContext
 from mpmagic.run.packed import digest
-from mpmagic.run.program import ProgramSource
+from mpmagic.run.programsource import ProgramSource
 from mpmagic.run.side import Side
 from mpmagic.run.state import ProcessState
 from mpmagic.run.texts import texts_of

@@ -22,9 +22,10 @@ from mpmagic.run.complaints import (
     shared_draws,
 )
 from mpmagic.run.context import CellContext
-from mpmagic.run.dispatch import Dispatch, Flight
+from mpmagic.run.dispatch import Dispatch
 from mpmagic.run.events import Events
 from mpmagic.run.fence import Stopped
+from mpmagic.run.flight import Flight
 from mpmagic.run.globalstreams import DrawWatch
 from mpmagic.run.log import Log
 from mpmagic.run.observer import Span, Unit

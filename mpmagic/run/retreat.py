@@ -117,7 +117,7 @@ class Retreat:
         as_is = not split.speculates and (shadow is None or not shadow.flows)
         asked = options.private or options.local or options.ahead or options.alone
         apart = options.apart and options.seed is None and not options.residents
-        if not as_is or asked or not apart or cell.kept is not None or source.staying:
+        if not as_is or asked or not apart or cell.kept is not None or source.packer.staying:
             return None
         # What is committed is right for sure where each of its chunks was looked at.
         looked_at = admitted.captured.packed.nbytes <= LOOKED_AT_EACH

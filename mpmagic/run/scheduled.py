@@ -9,7 +9,8 @@ from typing import Final
 from mpmagic.cell.jumps import breaks_of
 from mpmagic.run.admission import Admitted
 from mpmagic.run.context import CellContext
-from mpmagic.run.dispatch import Dispatch, Flight
+from mpmagic.run.dispatch import Dispatch
+from mpmagic.run.flight import Flight
 from mpmagic.run.schedule import Schedule, schedule
 from mpmagic.run.source import ItemSource
 

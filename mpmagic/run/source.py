@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -12,18 +11,13 @@ from types import GeneratorType
 from typing import Any, Final, cast
 
 from mpmagic.errors import UnsendableValue
-from mpmagic.run.capture import globals_of
-from mpmagic.run.codec import Encoder
-from mpmagic.run.identity import Places
+from mpmagic.run.itempacking import ItemPacker
 from mpmagic.run.iterables import containers_of, is_inert_iterable, length_of, modules_of
-from mpmagic.run.modules import is_users
-from mpmagic.run.nans import Nans
 from mpmagic.run.packed import digest
 from mpmagic.run.pulled import Prelude, Pulled
 from mpmagic.run.ranges import FileRanges
 from mpmagic.run.shown import Screen
 from mpmagic.run.side import Side
-from mpmagic.run.staying import masked, staying_names
 from mpmagic.run.tape import play, taped
 from mpmagic.run.watch import are_inert, is_inert, is_of_library
 
@@ -70,8 +64,6 @@ class ItemSource:
         What the loop iterates over.
     target
         What it binds its items to.
-    side
-        The kernel's side, by which items are packed.
 
     Attributes
     ----------
@@ -79,18 +71,13 @@ class ItemSource:
         How many items are left, None if that can't be known.
     failure
         The exception that the iterable raised, when it has been reached.
-    modules
-        Names of modules whose functions and classes are among the items that were seen.
-    staying
-        Names of the target whose values can't travel, with their types, once the first item has
-        been pulled: workers get items without them.
-    known
-        Those modules of the user's that the workers have as the kernel has them; None as long as
-        the items are being looked at, for what has to do with them to be sent.
+    packer
+        Packs the items.
     """
 
     def __init__(self, iterable: Any, target: ast.expr) -> None:
-        self._iterable, self._target = iterable, target
+        self._iterable = iterable
+        self.packer = ItemPacker(target, modules_of(iterable))
         self.iterator: Iterator[Any] = iter(iterable)
         self.remaining = length_of(iterable)
         self.failure: BaseException | None = None
@@ -100,14 +87,13 @@ class ItemSource:
         self._waiting = Pulled()
         self._done = False
         self._begun = False
-        self.staying: dict[str, str] = {}
         self._recent: dict[int, Callable[[], Any]] = {}
         self._ranges: FileRanges | None = None
-        self.side = Side({}, nans=Nans.of_run())
-        self.modules = modules_of(iterable)
-        self.known: frozenset[str] | None = None
-        self._roots: dict[str, Any] = {}
-        self._places: Places | None = None
+
+    @property
+    def side(self) -> Side:
+        """The kernel's side, by which items are packed."""
+        return self.packer.side
 
     @property
     def exhausted(self) -> bool:
@@ -214,19 +200,17 @@ class ItemSource:
         return self._packed(taken) if taken else None
 
     def _packed(self, taken: Pulled) -> Batch | None:
-        items = taken.items
-        sent = [self._sent(item) for item in items] if self.staying else items
+        items, packer = taken.items, self.packer
+        sent = [packer.sent(item) for item in items] if packer.staying else items
         mutable = not are_inert(sent)
         packed: Any = None
         if not self.inert and mutable:
             packed = [taken.alone[i] for i in range(len(taken))]
         else:
-            encoder = self._encoder(sent, mutable=mutable)
             try:
-                packed = encoder.encode(sent)
-                self._check_globals(encoder)
+                packed = packer.pack(sent, mutable=mutable)
             except Exception as error:
-                sound = _first_that_fails(sent, self.side)
+                sound = packer.first_that_fails(sent)
                 if sound == len(sent):
                     raise
                 self._waiting.cut(0)
@@ -236,26 +220,11 @@ class ItemSource:
         self._count_down(len(taken))
         return Batch(items, packed, taken.preludes, last=self.exhausted, mutable=mutable)
 
-    def _sent(self, item: Any) -> Any:
-        return masked(self._target, item, self.staying) if self.staying else item
-
     def refer_to(self, roots: dict[str, Any]) -> None:
-        """Send parts of these captured values as references to what the workers have.
-
-        An item that is found in one of them is found there by a worker too.
-        """
-        self._roots, self._places = roots, None  # once more, if the loop is split in another way
+        """Send parts of these captured values as references to what the workers have."""
+        self.packer.refer_to(roots)
         for index in self._waiting.alone:  # nothing has been pulled since
-            sent = [self._sent(self._waiting.items[index])]
-            self._waiting.alone[index] = self._encoder(sent).encode(sent)
-
-    def _encoder(self, sent: list[Any], *, mutable: bool = True) -> Encoder:
-        if self._roots and mutable and not are_inert(sent):
-            if self._places is None:
-                self._places = Places(self._roots)
-            if self._places.may_be_in(sent):
-                return Encoder(self.side, by_reference=True, place_of=self._places.sent)
-        return Encoder(self.side, by_reference=True)
+            self._waiting.alone[index] = self.packer.pack_again(self._waiting.items[index])
 
     def look(self) -> None:
         """Pull the first item, and see which names of the target stay in the kernel."""
@@ -264,18 +233,13 @@ class ItemSource:
 
     def global_names(self) -> set[str]:
         """Globals of the notebook's functions among the items that can be seen already."""
-        if self._range is not None:
-            return set()
-        encoder = Encoder(self.side, by_reference=False)
-        encoder.encode(self._sample())
-        self.modules |= encoder.modules
-        return globals_of(encoder.functions)
+        return set() if self._range is not None else self.packer.global_names(self._sample())
 
     def probe(self) -> None:
         """Look at the first items: whether they can be packed shows before the loop begins."""
         if self._range is None:
             for item in self._sample():
-                self._encoder([item]).encode(item)
+                self.packer.try_on(item)
 
     def _sample(self) -> list[Any]:
         """Some of the first items, and parts of them.
@@ -284,29 +248,10 @@ class ItemSource:
         meanwhile: while the loop may still stay in the kernel, only the first item is pulled.
         """
         containers = list(containers_of(self._iterable)) if self.inert else []
-        pulled = list(map(self._sent, self._waiting.items))
-        if self.staying:
+        pulled = list(map(self.packer.sent, self._waiting.items))
+        if self.packer.staying:
             return pulled
         return pulled + [i for c in containers for i in itertools.islice(c, _SEEN)]
-
-    def _check_globals(self, encoder: Encoder) -> None:
-        self._check_modules(encoder)
-        for name in globals_of(encoder.functions) & self.side.namespace.keys():
-            if name not in self.side.captured:
-                raise UnsendableValue(
-                    f"a function among the items reads the notebook's `{name}`, which was not "
-                    f"sent to the workers; name it in the loop's body"
-                )
-
-    def _check_modules(self, encoder: Encoder) -> None:
-        if self.known is None:
-            return
-        for name in encoder.modules - self.known:
-            if is_users(sys.modules.get(name)):
-                raise UnsendableValue(
-                    f"an item has to do with the module `{name}`, about which the workers weren't "
-                    f"told when the loop began; name it in the loop's body"
-                )
 
     def _pull_range(self, size: int) -> Batch | None:
         assert self._range is not None
@@ -375,7 +320,7 @@ class ItemSource:
         self._waiting.add(item, prelude)
         if not self._begun:
             self._begun = True
-            self.staying = staying_names(self._target, item, self.side)
+            self.packer.meet(item)
         if self.inert:
             return
         for part in item if type(item) is tuple else (item,):
@@ -385,12 +330,8 @@ class ItemSource:
                     f"place when it is read ahead"
                 )
         # The iterable may change it when it goes on, one buffer that it yields again.
-        sent = self._sent(item)
-        encoder = self._encoder([sent])
-        packed = encoder.encode([sent])
-        if self.known is not None:
-            self._check_globals(encoder)
-        self._waiting.alone[len(self._waiting) - 1] = packed
+        sent = self.packer.sent(item)
+        self._waiting.alone[len(self._waiting) - 1] = self.packer.pack([sent])
         if not is_inert(sent):
             self._check_new(item)
 
@@ -401,8 +342,7 @@ class ItemSource:
         if plain or not batch.mutable:
             return None
         for index, (item, packed) in enumerate(zip(batch.items, batch.packed, strict=True)):
-            sent = [self._sent(item)]
-            if digest(self._encoder(sent).encode(sent)) != digest(packed):
+            if digest(self.packer.pack_again(item)) != digest(packed):
                 return index
         return None
 
@@ -427,15 +367,6 @@ class ItemSource:
                 "%%parallel"
             )
         self._recent = {key: _holder(item if owner is None else owner)}
-
-
-def _first_that_fails(items: list[Any], side: Side) -> int:
-    for index, item in enumerate(items):
-        try:
-            Encoder(side, by_reference=True).encode(item)
-        except Exception:
-            return index
-    return len(items)
 
 
 def _holder(value: Any) -> Callable[[], Any]:

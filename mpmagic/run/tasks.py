@@ -26,9 +26,9 @@ from mpmagic.cell.taskgraph import TaskGroup
 from mpmagic.errors import UnsendableValue
 from mpmagic.pool import in_worker
 from mpmagic.run.audited import next_run
+from mpmagic.run.callflight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.context import CellContext
 from mpmagic.run.engine import has_acted, recall
-from mpmagic.run.flight import CallFlight, captured_by, modules_of, send
 from mpmagic.run.observer import Begun, Committed, Span, Standing, Unit
 from mpmagic.run.options import CallsReport, Options
 from mpmagic.run.replayed import replay_aside

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
-from mpmagic.run.dispatch import Flight
+from mpmagic.run.flight import Flight
 from mpmagic.run.observer import Begun, Committed, Observer, Span, Standing, Unit
 from mpmagic.run.options import LoopReport
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.errors import IterationTimeout, TaskTimeout, WorkerDied
-from mpmagic.run.admission import Admitted, StaysInKernel
+from mpmagic.run.admission import Admitted
 from mpmagic.run.engine import Trial
 from mpmagic.run.failure import Failure, unpack_failure
 from mpmagic.run.log import RAISE, SHOWN, TEXT, Log
@@ -19,12 +19,13 @@ from mpmagic.run.options import FailedIteration, Options
 from mpmagic.run.origins import Origin, shortened
 from mpmagic.run.replayed import replay_aside
 from mpmagic.run.side import Side
+from mpmagic.run.stays import StaysInKernel
 from mpmagic.run.tape import play
 from mpmagic.run.work import Drained
 
 if TYPE_CHECKING:
     from mpmagic.run.context import CellContext
-    from mpmagic.run.dispatch import Flight
+    from mpmagic.run.flight import Flight
 
 __all__ = ["Failures", "Tries", "check_passing"]
 

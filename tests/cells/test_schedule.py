@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from mpmagic.run.dispatch import Flight
+from mpmagic.run.flight import Flight
 from mpmagic.run.past import Past
 from mpmagic.run.schedule import Schedule, makespan, schedule
 from mpmagic.run.scheduled import Scheduled
