@@ -22,7 +22,7 @@ TARGET_SECONDS: Final = 0.15
 """A chunk costs its worker and the kernel 2.5 ms where both are busy: of 0.1 s too much."""
 
 STEADY_SECONDS: Final = 0.25
-"""Of steady loops, which need no chunk to learn from: half a second on two processors in seven
+"""Of steady loops, which need no chunk to learn from: half a second on two processors in ten
 chunks instead of fourteen, each of which takes 2 ms of one."""
 
 _LEAST: Final = 5e-3

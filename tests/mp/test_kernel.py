@@ -69,9 +69,11 @@ def test_the_stop_button_reaches_the_process(method: str) -> None:
         ident = session.start(
             f"import time\nfrom mpmagic.mp import get_context\nctx = get_context({method!r})\n"
             # Python looks for signals before a long sleep, and not once more when it begins.
-            "def sleep():\n    print('sleeping', flush=True)\n"
+            "def sleep(end):\n    end.recv()\n    print('sleeping', flush=True)\n"
             "    while True:\n        time.sleep(0.01)\n"
-            "process = ctx.Process(target=sleep)\nprocess.start()\nprocess.join()"
+            # A fork may sleep before the kernel has come out of `start`.
+            "near, far = ctx.Pipe()\nprocess = ctx.Process(target=sleep, args=(far,))\n"
+            "process.start()\nnear.send('started')\nprocess.join()"
         )
         session.finish(ident, until="sleeping")
         session.interrupt()
