@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mpmagic.run.chunking import STEADY_SECONDS, Chunking
+from mpmagic.run.chunking import STEADY_SECONDS, TARGET_SECONDS, Chunking
 
 
 def _given_out(
@@ -38,6 +38,8 @@ def test_even_iterations_end_together(workers: int, each: float) -> None:
     spare = max(each, 5e-3)  # what a chunk at the end holds
     assert makespan <= sum(seconds) / workers + spare
     assert max(sizes) * each <= max(STEADY_SECONDS, each) * 1.01
+    first_time, _ = _given_out(seconds, workers)
+    assert max(first_time) * each <= max(TARGET_SECONDS, each) * 1.01
 
 
 @pytest.mark.parametrize("lap", [lambda: random.expovariate(1000), lambda: random.random() / 500])

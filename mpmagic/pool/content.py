@@ -7,10 +7,9 @@ of large buffers. Workers have none to spare.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 
-from mpmagic.pool.cpus import cpu_count
-from mpmagic.pool.sharing import share
+from mpmagic.pool.sharing import processors, share
 
 __all__ = ["content_key"]
 
@@ -65,6 +64,5 @@ def _read(left: Iterator[tuple[int, memoryview]], found: list[bytes]) -> None:
         found[number] = xxhash.xxh3_128_digest(block)  # it lets other threads run meanwhile
 
 
-@cache
 def _helpers() -> int:
-    return min(cpu_count() - 1, _MOST_HELPERS)
+    return min(processors() - 1, _MOST_HELPERS)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
 from typing import Protocol
 
-from mpmagic.pool.cpus import cpu_count
-from mpmagic.pool.sharing import share
+from mpmagic.pool.sharing import processors, share
 
 __all__ = ["Open", "Placed", "fill", "stripe_of"]
 
@@ -99,7 +97,6 @@ def _write(fd: int, buffer: memoryview, offset: int) -> None:
         done += os.pwrite(fd, buffer[done : done + _LARGEST_WRITE], offset + done)
 
 
-@cache
 def _processors() -> int:
     # Files that aren't in memory are on one disk.
-    return cpu_count() if hasattr(os, "memfd_create") else 1
+    return processors() if hasattr(os, "memfd_create") else 1

@@ -10,9 +10,8 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from mpmagic.pool.cpus import cpu_count
 from mpmagic.pool.segment import Segment
-from mpmagic.pool.sharing import share
+from mpmagic.pool.sharing import processors, share
 
 __all__ = ["new_segments"]
 
@@ -38,9 +37,7 @@ def new_segments(
         In any order; without those for which there is no memory, or no descriptor.
     """
     sizes = {key: sum(view.nbytes for view in views) for key, views in contents.items()}
-    threads = sum(size >= _WORTH_A_THREAD for size in sizes.values())
-    if threads > 1:  # only then: to look up how many processors there are takes 50 µs
-        threads = min(cpu_count(), _MOST_THREADS, threads)
+    threads = min(processors(), _MOST_THREADS, sum(s >= _WORTH_A_THREAD for s in sizes.values()))
     share_of_one = sum(sizes.values()) / max(threads, 1)
     made: list[Segment] = []
 

@@ -10,6 +10,8 @@ import mmap
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
 from mpmagic.pool.filling import fill, stripe_of
 
@@ -144,14 +146,22 @@ def map_striped(descriptors: Sequence[int], size: int, stripe: int) -> mmap.mmap
 def _map_over(whole: mmap.mmap, start: int, size: int, fd: int) -> None:
     import ctypes
 
+    address = ctypes.addressof(ctypes.c_char.from_buffer(whole, start))
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    if _mmap()(address, size, protection, mmap.MAP_PRIVATE | _MAP_FIXED, fd, 0) != address:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@cache
+def _mmap() -> Any:
+    """The system's own: the module's maps wherever there is room."""
+    import ctypes
+
     function = ctypes.CDLL(None, use_errno=True).mmap
     function.restype = ctypes.c_void_p
     function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(whole, start))
-    protection = mmap.PROT_READ | mmap.PROT_WRITE
-    if function(address, size, protection, mmap.MAP_PRIVATE | _MAP_FIXED, fd, 0) != address:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    return function
 
 
 def map_shared(fd: int, size: int) -> mmap.mmap:

@@ -18,6 +18,7 @@ import threading
 import traceback
 import types
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpmagic.pool import context
@@ -54,6 +55,7 @@ from mpmagic.pool.words import Word, Words
 
 if TYPE_CHECKING:
     from mpmagic.pool.pickling import Pickled
+    from mpmagic.pool.segment import Segment
 
 __all__ = ["Worker", "spawned", "work"]
 
@@ -261,7 +263,7 @@ class Worker:
             pack, segments = pack_freight(self._pickled_failure(error))
         dropped = self.stock.take_thrown_away()
         done = Done(task, is_failure, pack, text, dropped)
-        self._send(done, [fd for s in segments for fd in s.descriptors])
+        self._send(done, segments)
 
     def step_aside(self) -> None:
         """Be no worker in a process that a task has forked: it must not speak for it."""
@@ -276,7 +278,7 @@ class Worker:
         if task == NO_TASK:
             raise RuntimeError("mpmagic.pool.report() works while a task runs")
         pack, segments = pack_freight(pickle_result(value))
-        self._send(Report(task, pack), [fd for s in segments for fd in s.descriptors])
+        self._send(Report(task, pack), segments)
 
     def start_clock(self) -> None:
         self._send(Clock(self._interrupt.task))
@@ -289,11 +291,12 @@ class Worker:
     def mark(self, number: int) -> None:
         self._words[Word.MARK] = number + 1
 
-    def _send(self, message: Message, descriptors: list[int] | None = None) -> None:
+    def _send(self, message: Message, segments: Sequence[Segment] = ()) -> None:
+        descriptors = [fd for segment in segments for fd in segment.descriptors]
         # An interrupt in the middle would leave half a frame, and the kernel would take the next
         # message for its other half. The lock: a task's own threads may print and report too.
         with self._interrupt.held_off(), self._sending:
-            self._line.send(message, descriptors or ())
+            self._line.send(message, descriptors)
 
     # Setting up
 

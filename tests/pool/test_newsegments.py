@@ -39,7 +39,7 @@ def contents(sizes: list[int]) -> dict[bytes, list[memoryview]]:
 def test_each_holds_its_content(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], processors: int
 ) -> None:
-    monkeypatch.setattr(newsegments, "cpu_count", lambda: processors)
+    monkeypatch.setattr(newsegments, "processors", lambda: processors)
     wanted = contents(sizes)
     made = new_segments(wanted)
     assert {segment.key for segment in made} == wanted.keys()
@@ -54,7 +54,7 @@ def test_those_for_which_there_is_no_memory_are_left_out(monkeypatch: pytest.Mon
         return Segment(key, *given, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(newsegments, "Segment", without_memory)
-    monkeypatch.setattr(newsegments, "cpu_count", lambda: 2)
+    monkeypatch.setattr(newsegments, "processors", lambda: 2)
     wanted = contents([5 * MEGABYTE] * 7)
     made = new_segments(wanted)
     assert {segment.key for segment in made} == wanted.keys() - {b"3"}

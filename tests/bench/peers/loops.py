@@ -186,10 +186,10 @@ COUNTING = """
 from collections import defaultdict
 counts, groups = defaultdict(int), defaultdict(list)
 """
-COMMITTING = "{made}for k, v in zip(keys, {values}):\n    counts[k] += 1\n    groups[k].append({v})"
+COMMITTING = "for k, v in zip(keys, {values}):\n    counts[k] += 1\n    groups[k].append({v})"
 
 
-NO_WORK = COUNTING + COMMITTING.format(made="", values="xs", v="x").replace("k, v", "k, x")
+NO_WORK = COUNTING + COMMITTING.format(values="xs", v="x").replace("k, v", "k, x")
 WITHOUT = "without the line"
 
 
@@ -204,10 +204,10 @@ def _commits(peer: Peer) -> list[Step]:
 
 def _commits_of_work(peer: Peer) -> list[Step]:
     if peer in (SERIAL, MPMAGIC):
-        cell = COUNTING + COMMITTING.format(made="", values="xs", v="work(x)")
+        cell = COUNTING + COMMITTING.format(values="xs", v="work(x)")
         return [Step("time", cell.replace("k, v", "k, x"), magic=magic_of(peer))]
     values = peer.map("work", "xs", 5_000)
-    return [Step("time", COUNTING + COMMITTING.format(made="", values=values, v="v"))]
+    return [Step("time", COUNTING + COMMITTING.format(values=values, v="v"))]
 
 
 def _kept(count: int, value: str) -> str:
